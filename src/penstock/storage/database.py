@@ -1,0 +1,151 @@
+"""The database: reads on a snapshot, writes through the one writer; SQLite and PostgreSQL from the same statements."""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+
+from penstock.core.clock import Clock, SystemClock
+from penstock.core.errors import InvalidInputError
+from penstock.core.identity import Actor, local_actor
+from penstock.storage import migrations
+from penstock.storage.transaction import Transaction
+from penstock.storage.writer import Finish, Job, Writer
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # a commit that was answered survives a power cut
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 30000",  # another process's write is waited for, not reported
+    "PRAGMA cache_size = -65536",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+def _write_nothing(connection: Connection, now: datetime, transactions: Sequence[Transaction]) -> None:
+    """The default end of a group, when no ledger is attached."""
+
+
+class Database:
+    """One database, opened by one process.
+
+    Verbs are functions of a transaction: `db.write(fn, *args)` runs one in the next group of writes and returns after
+    its commit; `db.read(fn, *args)` runs one on a snapshot. Safe to use from several threads; several processes may
+    open the same SQLite file.
+
+    Args:
+        url: SQLAlchemy's form, `sqlite:///PATH` or `postgresql+psycopg://...`.
+        clock: where `Transaction.now` comes from.
+        actor: who acts when a call names nobody.
+    """
+
+    def __init__(self, url: str, *, clock: Clock | None = None, actor: Actor | None = None) -> None:
+        self.url = url
+        self.clock = clock or SystemClock()
+        self.actor = actor or local_actor()
+        self._finish: Finish = _write_nothing
+        self.engine = _create_engine(url)
+        self._writer = Writer(self._open_for_write, self.clock.now, self._finish_group)
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; refuses one that is newer than this program."""
+        migrations.upgrade(self.engine)
+
+    def on_group(self, finish: Finish) -> None:
+        """Name what runs last in each group of writes, before its commit: the ledger."""
+        self._finish = finish
+
+    def write(self, fn: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a verb in a transaction and return its result after the commit, as this database's own actor.
+
+        Raises:
+            StorageFullError: no room left; nothing was changed.
+            UnavailableError: the database cannot write just now; nothing was changed.
+        """
+        future: Future[R] = self.submit(lambda tx: fn(tx, *args, **kwargs))
+        return future.result()
+
+    def submit(self, work: Callable[[Transaction], R], *, actor: Actor | None = None) -> "Future[R]":
+        """Queue a verb; the future is resolved after the commit of its group."""
+        if self._writer.is_own_thread():
+            raise RuntimeError("a write was started inside a write; join the running transaction instead")
+        future: Future[R] = Future()
+        self._writer.submit(Job(future, actor or self.actor, work=work))
+        return future
+
+    def append(self, statement: Insert, rows: Sequence[dict[str, Any]]) -> "Future[int]":
+        """Queue rows for a prepared statement; all rows queued for the *same* statement object go in one `executemany`.
+
+        The statement has to be harmless to repeat (an upsert): a group that fails is applied again job by job.
+        """
+        future: Future[int] = Future()
+        self._writer.submit(Job(future, self.actor, statement=statement, rows=rows))
+        return future
+
+    def read(self, fn: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a verb that only reads, on a snapshot."""
+        with self.snapshot() as tx:
+            return fn(tx, *args, **kwargs)
+
+    @contextlib.contextmanager
+    def snapshot(self, actor: Actor | None = None) -> Iterator[Transaction]:
+        """A transaction for reading; whatever is done in it is rolled back."""
+        with self.engine.connect() as connection:
+            transaction = connection.begin()
+            try:
+                yield Transaction(connection, actor or self.actor, self.clock.now())
+            finally:
+                transaction.rollback()
+
+    def upsert(self, table: Table, *, keys: Sequence[str], update: Sequence[str]) -> Insert:
+        """`INSERT ... ON CONFLICT (keys) DO UPDATE SET update`, or DO NOTHING when `update` is empty."""
+        insert = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
+        statement = insert(table)
+        if not update:
+            return statement.on_conflict_do_nothing(index_elements=list(keys))
+        return statement.on_conflict_do_update(
+            index_elements=list(keys), set_={name: statement.excluded[name] for name in update}
+        )
+
+    def close(self) -> None:
+        """Finish the queued writes and close every connection."""
+        self._writer.close()
+        self.engine.dispose()
+
+    def _open_for_write(self) -> Connection:
+        return self.engine.connect().execution_options(penstock_begin="BEGIN IMMEDIATE")
+
+    def _finish_group(self, connection: Connection, now: datetime, transactions: Sequence[Transaction]) -> None:
+        self._finish(connection, now, transactions)
+
+
+def _create_engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        engine = create_engine(parsed)
+    except Exception as error:  # SQLAlchemy raises its own, ImportError and ValueError alike for a bad URL
+        raise InvalidInputError(f"{url!r} names no database that can be opened: {error}") from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # the driver would begin transactions late and end them early
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A write lock taken at the first statement cannot fail half-way for a reader that wants to become a writer.
+    connection.exec_driver_sql(connection.get_execution_options().get("penstock_begin", "BEGIN"))

@@ -1,0 +1,48 @@
+"""Schema migrations: the database is brought up to date when it is opened, and a newer one is refused."""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from penstock.core.errors import ConflictError
+
+FOLDER = Path(__file__).parent
+
+
+def head() -> str:
+    """The newest revision this program knows: the number in front of its file's name."""
+    return max(path.name.partition("_")[0] for path in (FOLDER / "versions").glob("[0-9]*.py"))
+
+
+def upgrade(engine: Engine) -> None:
+    """Run the migrations that are missing, in one transaction.
+
+    Raises:
+        ConflictError: the database was written by a newer penstock.
+    """
+    with engine.connect().execution_options(penstock_begin="BEGIN IMMEDIATE") as connection, connection.begin():
+        current = _current(connection)
+        if current == head():
+            return
+        if current is not None and current > head():
+            raise ConflictError(
+                f"this database has schema {current}, and this penstock knows schemas up to {head()}",
+                hint="use the penstock that wrote it, or a newer one",
+            )
+        _run_alembic(connection)
+
+
+def _current(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def _run_alembic(connection: Connection) -> None:
+    from alembic import command  # imported only when there is something to migrate: it takes half a second
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,18 @@
+"""Records to table rows and back; a record's fields are its table's columns."""
+
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Row
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def to_row(record: msgspec.Struct) -> dict[str, Any]:
+    """The record's fields by column name; the column types do the rest."""
+    return {name: getattr(record, name) for name in record.__struct_fields__}
+
+
+def from_row(kind: type[S], row: Row[Any]) -> S:
+    """The record that a row holds; columns the record does not know are passed over."""
+    return msgspec.convert(dict(row._mapping), kind, strict=False)

@@ -1,0 +1,212 @@
+"""The one writer of a process: callers queue up, one transaction commits for all that waited, then all are answered."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection, Executable
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+from penstock.core import failpoints
+from penstock.core.errors import PenstockError, StorageFullError, UnavailableError
+from penstock.core.identity import Actor
+from penstock.storage.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+Work = Callable[[Transaction], Any]
+Finish = Callable[[Connection, datetime, Sequence[Transaction]], None]
+GROUP_LIMIT = 2_000  # jobs; bounds how long the first caller of a group waits for the last
+
+
+class Job(Struct):
+    """What one caller asked for: a function of a transaction, or rows for one prepared statement."""
+
+    future: "Future[Any]"
+    actor: Actor
+    work: Work | None = None
+    statement: Executable | None = None
+    rows: Sequence[dict[str, Any]] = ()
+
+
+class _GroupLostError(Exception):
+    """The database ended the whole transaction by itself; nobody of this group was answered yet."""
+
+
+class Writer:
+    """Applies queued jobs in groups on a thread of its own.
+
+    Each function runs in a savepoint, so that one caller's failure leaves the others alone; rows of the same statement
+    are applied with one `executemany`. An answer is given only after the commit.
+    """
+
+    def __init__(self, open_connection: Callable[[], Connection], now: Callable[[], datetime], finish: Finish) -> None:
+        self._open_connection = open_connection
+        self._now = now
+        self._finish = finish
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; its future is resolved after the commit."""
+        with self._lock:
+            if self._closed:
+                raise UnavailableError("the database is closed")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="penstock-writer", daemon=True)
+                self._thread.start()
+            self._jobs.put(job)
+
+    def is_own_thread(self) -> bool:
+        """Whether the caller runs inside a write; waiting for another one there would never end."""
+        return self._thread is threading.current_thread()
+
+    def close(self) -> None:
+        """Finish what is queued, then stop."""
+        with self._lock:
+            self._closed = True
+            self._jobs.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (group := self._next_group()) is not None:
+            try:
+                self._write(group)
+            except Exception as error:  # the outermost loop: no caller may wait for ever
+                log.exception("a group of writes failed")
+                _refuse(group, _explain(error))
+
+    def _next_group(self) -> list[Job] | None:
+        first = self._jobs.get()
+        if first is None:
+            return None
+        group = [first]
+        while len(group) < GROUP_LIMIT:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                self._jobs.put(None)  # keep the end mark for the next round
+                break
+            group.append(job)
+        return group
+
+    def _write(self, group: list[Job]) -> None:
+        try:
+            done = self._commit(group)
+        except (SQLAlchemyError, OSError, _GroupLostError) as error:
+            if len(group) == 1:
+                raise
+            # One poisoned job must not fail its neighbours: nothing was committed, so each may run again alone.
+            log.info("a group of writes is repeated one by one", extra={"jobs": len(group), "reason": str(error)})
+            for job in group:
+                try:
+                    self._answer(self._commit([job]))
+                except (SQLAlchemyError, OSError, _GroupLostError) as own_error:
+                    _refuse([job], _explain(own_error))
+            return
+        self._answer(done)
+
+    def _commit(self, group: list[Job]) -> list[tuple[Job, Any, Exception | None]]:
+        """Apply a group and commit it; returns each job with its result or its own error."""
+        now = self._now()
+        connection = self._open_connection()
+        try:
+            with connection.begin():
+                self._apply_rows(connection, group)
+                done: list[tuple[Job, Any, Exception | None]] = []
+                transactions = []
+                for job in group:
+                    if job.work is None:
+                        done.append((job, len(job.rows), None))
+                        continue
+                    transaction = Transaction(connection, job.actor, now)
+                    result, error = self._apply(job.work, transaction, alone=len(group) == 1)
+                    done.append((job, result, error))
+                    if error is None:
+                        transactions.append(transaction)
+                self._finish(connection, now, transactions)
+                failpoints.hit("storage.writer.before_commit")
+            failpoints.hit("storage.writer.after_commit")
+            return done
+        except _OnlyJobError as only:
+            return [(group[0], None, only.error)]
+        finally:
+            connection.close()
+
+    def _apply_rows(self, connection: Connection, group: list[Job]) -> None:
+        batches: dict[int, tuple[Executable, list[dict[str, Any]]]] = {}
+        for job in group:
+            if job.statement is not None and job.rows:
+                batches.setdefault(id(job.statement), (job.statement, []))[1].extend(job.rows)
+        for statement, rows in batches.values():
+            connection.execute(statement, rows)
+
+    def _apply(self, work: Work, transaction: Transaction, *, alone: bool) -> tuple[Any, Exception | None]:
+        if alone:
+            try:
+                return work(transaction), None
+            except Exception as error:
+                raise _OnlyJobError(error) from error
+        savepoint = transaction.connection.begin_nested()
+        try:
+            result = work(transaction)
+        except Exception as error:  # the caller's own; it is answered with it
+            _roll_back(savepoint, error)
+            return None, error
+        savepoint.commit()
+        return result, None
+
+    def _answer(self, done: list[tuple[Job, Any, Exception | None]]) -> None:
+        for job, result, error in done:
+            if error is None:
+                job.future.set_result(result)
+            else:
+                _refuse([job], _explain(error))
+
+
+class _OnlyJobError(Exception):
+    """The only job of a group failed, so that the whole transaction rolls back."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _roll_back(savepoint: Any, error: Exception) -> None:
+    try:
+        savepoint.rollback()
+    except SQLAlchemyError:  # SQLite ends the whole transaction by itself when the disk is full
+        raise _GroupLostError(str(error)) from error
+
+
+def _refuse(group: Sequence[Job], error: Exception) -> None:
+    for job in group:
+        if not job.future.done():
+            job.future.set_exception(error)
+
+
+def _explain(error: Exception) -> Exception:
+    """A database's own failure in the words of this project; anything else as it is."""
+    if isinstance(error, PenstockError) or not isinstance(error, (DBAPIError, OSError, _GroupLostError)):
+        return error
+    text = str(error.orig if isinstance(error, DBAPIError) else error)
+    if "full" in text or "No space left" in text:
+        refusal: PenstockError = StorageFullError(
+            "there is no room left where the database lives", hint="free some space and try again"
+        )
+    elif isinstance(error, (OperationalError, OSError, _GroupLostError)):
+        refusal = UnavailableError(f"the database cannot write just now ({text})")
+    else:
+        return error
+    refusal.__cause__ = error
+    return refusal
