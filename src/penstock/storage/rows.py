@@ -15,4 +15,5 @@ def to_row(record: msgspec.Struct) -> dict[str, Any]:
 
 def from_row(kind: type[S], row: Row[Any]) -> S:
     """The record that a row holds; columns the record does not know are passed over."""
-    return msgspec.convert(dict(row._mapping), kind, strict=False)
+    held = row._mapping
+    return msgspec.convert({name: held[name] for name in kind.__struct_fields__ if name in held}, kind, strict=False)
