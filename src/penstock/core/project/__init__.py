@@ -1,0 +1,1 @@
+"""The project file: `penstock.toml` as typed records, and every mistake in it with its line."""

@@ -1,0 +1,223 @@
+"""The sections of `penstock.toml` as records; a field's name is its key in the file."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from msgspec import Meta, Struct, field
+
+from penstock.core.project.rates import Rate
+
+Task = Literal["binary", "multiclass", "regression", "ranking", "forecast"]
+Strategy = Literal["direct", "shadow", "canary", "ab"]
+CheckAction = Literal["block", "warn"]
+ColumnType = Literal["integer", "number", "text", "boolean", "date", "datetime", "list"]
+TASKS: tuple[Task, ...] = get_args(Task)
+
+Name = Annotated[str, Meta(min_length=1, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.\-]{0,126}[A-Za-z0-9])?$")]
+Text = Annotated[str, Meta(min_length=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Number = int | float
+Scalar = bool | int | float | str
+
+
+class Section(Struct, frozen=True, kw_only=True):
+    """A table of the file. A field without a default has to be there."""
+
+
+class ProjectSection(Section, frozen=True, kw_only=True):
+    """`[project]`: one project is one model."""
+
+    name: Name
+    task: Task
+    owner: str = ""
+
+
+class CharterSection(Section, frozen=True, kw_only=True):
+    """`[charter]`: what the model is for, and the number that says whether it is good enough."""
+
+    goal: str = ""
+    metric: str | None = None
+    target: float | None = None
+    intended_use: tuple[str, ...] = ()
+    risk: Literal["low", "medium", "high"] | None = None
+
+
+class VolumeBounds(Section, frozen=True, kw_only=True):
+    """How many rows a version may have."""
+
+    at_least: Annotated[int, Meta(ge=0)] | None = None
+    at_most: Annotated[int, Meta(ge=0)] | None = None
+
+
+class CheckSection(Section, frozen=True, kw_only=True):
+    """`[[data.NAME.check]]`: one rule of the data; all that it names must hold. Only `volume` does without a column."""
+
+    column: str | None = None
+    type: ColumnType | None = None
+    not_null: bool | None = None  # true: no row may lack a value
+    between: tuple[Scalar, Scalar] | None = None  # both ends included; dates as ISO text
+    allowed: tuple[Scalar, ...] | None = None
+    pattern: str | None = None  # a regular expression the whole text has to match
+    unique: bool | None = None
+    max_age: timedelta | None = None  # the newest value may be no older than this
+    volume: VolumeBounds | None = None
+    action: CheckAction = "block"
+
+
+CHECK_RULES = ("type", "not_null", "between", "allowed", "pattern", "unique", "max_age", "volume")
+
+
+class DataSection(Section, frozen=True, kw_only=True):
+    """`[data.NAME]`: where rows come from, and what their columns mean."""
+
+    source: Text  # a file, a glob, an object-store URL, or an SQL query with a `connection`
+    connection: str | None = None
+    time: str | None = None
+    key: str | None = None
+    label: str | None = None
+    sensitive: tuple[str, ...] = ()  # for slices and fairness; not features unless asked
+    mask: dict[str, str] = field(default_factory=dict)
+    checks: tuple[CheckSection, ...] = field(default=(), name="check")
+
+
+class PipelineSection(Section, frozen=True, kw_only=True):
+    """`[pipeline]`: the function that trains, as `module:function`, and its parameters."""
+
+    entry: Text = "pipeline:train"
+    params: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+
+class GateSection(Section, frozen=True, kw_only=True, tag_field="kind"):
+    """`[[gate]]`: what has to hold before a model may be released. `kind` says which of the records below it is."""
+
+
+class MetricGate(GateSection, frozen=True, kw_only=True, tag="metric"):
+    """The metric reaches an absolute bar, on all rows or on one slice."""
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+    slice: str | None = None
+
+
+class ChampionGate(GateSection, frozen=True, kw_only=True, tag="champion"):
+    """On the same rows the candidate is no worse than the champion by more than `margin`."""
+
+    metric: str
+    margin: NotNegative = 0.0
+    no_worse_than: Literal["champion"] = "champion"
+
+
+class FairnessGate(GateSection, frozen=True, kw_only=True, tag="fairness"):
+    """A measure of fairness between the groups of a column stays within a bar."""
+
+    measure: str
+    by: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+
+class RobustnessGate(GateSection, frozen=True, kw_only=True, tag="robustness"):
+    """The metric falls by no more than `max_drop` when the input is disturbed."""
+
+    test: str
+    max_drop: NotNegative
+    metric: str | None = None
+
+
+class LatencyGate(GateSection, frozen=True, kw_only=True, tag="latency"):
+    """One prediction takes no longer than this at the 99th percentile."""
+
+    p99_ms: Positive
+
+
+class ApprovalGate(GateSection, frozen=True, kw_only=True, tag="approval"):
+    """A person other than whoever trained the model says yes."""
+
+    by: str
+
+
+Gate = MetricGate | ChampionGate | FairnessGate | RobustnessGate | LatencyGate | ApprovalGate
+
+
+class GuardSection(Section, frozen=True, kw_only=True):
+    """`deploy.guard`: what a new revision must not do while it takes traffic."""
+
+    error_rate: Share | None = None
+    latency_p99_ms: Positive | None = None
+
+
+class DeploySection(Section, frozen=True, kw_only=True):
+    """`[deploy]`: how a new version takes over the traffic."""
+
+    strategy: Strategy = "canary"
+    steps: tuple[Share, ...] = (0.05, 0.25, 1.0)  # shares of traffic, rising
+    guard: GuardSection = GuardSection()
+    min_requests: Annotated[int, Meta(ge=1)] = 200  # that a step has to see before it may be left
+    key: str | None = None  # the input column that keeps a customer on one revision
+
+
+class PerformanceSection(Section, frozen=True, kw_only=True):
+    """`monitor.performance`: the metric that is measured as outcomes arrive, and its bar."""
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+class MonitorSection(Section, frozen=True, kw_only=True):
+    """`[monitor]`: how live predictions are watched."""
+
+    window: timedelta = timedelta(days=1)
+    false_alarms: Rate = Rate(1, timedelta(days=90))
+    performance: PerformanceSection | None = None
+    columns: tuple[str, ...] = ()  # the input columns that are watched; empty for all
+
+
+class RetrainSection(Section, frozen=True, kw_only=True):
+    """`[retrain]`: when to train again, on what, and how often at most."""
+
+    when: tuple[str, ...] = ()  # drift, performance, new_data, or a cron expression
+    window: timedelta | None = None  # how far back to train; None for all rows
+    cooldown: timedelta = timedelta(hours=6)
+    budget: Rate = Rate(10, timedelta(days=90))
+    new_rows: Positive = 0.1  # new rows, as a share of the rows trained on, that count as new data
+
+
+TRIGGERS = ("drift", "performance", "new_data")
+
+
+class StorageSection(Section, frozen=True, kw_only=True):
+    """`[storage]`: where state is kept; empty for the project's own `.penstock` folder."""
+
+    database: str | None = None
+    objects: str | None = None
+
+
+class Project(Struct, frozen=True, kw_only=True):
+    """One `penstock.toml`."""
+
+    root: Path  # the folder the file lies in; sources and code are found from here
+    project: ProjectSection
+    charter: CharterSection = CharterSection()
+    data: dict[str, DataSection] = field(default_factory=dict)
+    pipeline: PipelineSection = PipelineSection()
+    gates: tuple[Gate, ...] = field(default=(), name="gate")
+    deploy: DeploySection = DeploySection()
+    monitor: MonitorSection = MonitorSection()
+    retrain: RetrainSection = RetrainSection()
+    storage: StorageSection = StorageSection()
+
+    @property
+    def name(self) -> str:
+        """The project's name, which is also its model's, its deployment's and its experiment's."""
+        return self.project.name
+
+    @property
+    def task(self) -> Task:
+        """What kind of prediction the model makes."""
+        return self.project.task
