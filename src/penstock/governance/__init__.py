@@ -1,1 +1,1 @@
-"""TODO."""
+"""Who may do what, and the ledger: the audit chain and the lineage graph. Knows things only as `Ref(kind, id)`."""

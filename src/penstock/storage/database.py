@@ -16,7 +16,7 @@ from penstock.core.errors import InvalidInputError
 from penstock.core.identity import Actor, local_actor
 from penstock.storage import migrations
 from penstock.storage.transaction import Transaction
-from penstock.storage.writer import Finish, Job, Writer
+from penstock.storage.writer import AfterCommit, Finish, Job, Writer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +33,7 @@ _PRAGMAS = (
 
 def _write_nothing(connection: Connection, now: datetime, transactions: Sequence[Transaction]) -> None:
     """The default end of a group, when no ledger is attached."""
+    return None
 
 
 class Database:
@@ -61,7 +62,10 @@ class Database:
         migrations.upgrade(self.engine)
 
     def on_group(self, finish: Finish) -> None:
-        """Name what runs last in each group of writes, before its commit: the ledger."""
+        """Name what runs last in each group of writes, before its commit: the ledger.
+
+        What it returns is called after the commit.
+        """
         self._finish = finish
 
     def write(self, fn: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -124,8 +128,10 @@ class Database:
     def _open_for_write(self) -> Connection:
         return self.engine.connect().execution_options(penstock_begin="BEGIN IMMEDIATE")
 
-    def _finish_group(self, connection: Connection, now: datetime, transactions: Sequence[Transaction]) -> None:
-        self._finish(connection, now, transactions)
+    def _finish_group(
+        self, connection: Connection, now: datetime, transactions: Sequence[Transaction]
+    ) -> AfterCommit | None:
+        return self._finish(connection, now, transactions)
 
 
 def _create_engine(url: str) -> Engine:

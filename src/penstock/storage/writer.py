@@ -20,7 +20,8 @@ from penstock.storage.transaction import Transaction
 log = logging.getLogger(__name__)
 
 Work = Callable[[Transaction], Any]
-Finish = Callable[[Connection, datetime, Sequence[Transaction]], None]
+AfterCommit = Callable[[], None]
+Finish = Callable[[Connection, datetime, Sequence[Transaction]], AfterCommit | None]
 GROUP_LIMIT = 2_000  # jobs; bounds how long the first caller of a group waits for the last
 
 
@@ -134,9 +135,11 @@ class Writer:
                     done.append((job, result, error))
                     if error is None:
                         transactions.append(transaction)
-                self._finish(connection, now, transactions)
+                after_commit = self._finish(connection, now, transactions)
                 failpoints.hit("storage.writer.before_commit")
             failpoints.hit("storage.writer.after_commit")
+            if after_commit is not None:
+                after_commit()
             return done
         except _OnlyJobError as only:
             return [(group[0], None, only.error)]
