@@ -16,6 +16,7 @@ import msgspec
 from penstock.core import codec
 from penstock.core.identity import Actor
 from penstock.core.ids import Ref
+from penstock.core.routes import Route
 from penstock.storage.database import Database
 from penstock.storage.idempotency import answer_once
 from penstock.storage.transaction import Transaction
@@ -133,3 +134,10 @@ def writes(fn: Callable[Concatenate[Any, Transaction, P], R]) -> Verb[P, R]:
 def logs(fn: Callable[Concatenate[Any, Transaction, P], R]) -> Verb[P, R]:
     """Declare a verb that adds facts (metric points, leases, heartbeats); they are not audited one by one."""
     return Verb(fn, is_read=False, audited=False)
+
+
+def verb_of(route: Route) -> Verb[Any, Any]:
+    """The verb that a route leads to."""
+    if not isinstance(route.verb, Verb):
+        raise TypeError(f"{route.method} {route.path} leads to {route.verb!r}, which is no verb")
+    return route.verb

@@ -1,0 +1,81 @@
+"""Where a penstock keeps its state and listens: defaults, then the project file, then `PENSTOCK_*`, then arguments."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from penstock.core import codec
+
+DEFAULT_PORT = 5151
+DEFAULT_GATEWAY_PORT = 5152
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything that is set once, at start. `Config()` alone works: SQLite and a folder, on loopback."""
+
+    home: Path = Path(".penstock")
+    """The folder of all state and logs."""
+    database: str = ""
+    """SQLAlchemy URL of the database; empty: SQLite in the home folder."""
+    objects: str = ""
+    """Folder or URL of the object store; empty: a folder in the home folder."""
+    host: str = "127.0.0.1"
+    """Address to listen on. Other than loopback needs a token."""
+    port: int = DEFAULT_PORT
+    """Port of the server: HTTP API and web pages."""
+    gateway_port: int = DEFAULT_GATEWAY_PORT
+    """Port of the gateway: predictions."""
+    token: str = ""
+    """Bearer token every request must carry; empty: none is asked for, and only loopback is served."""
+
+    @property
+    def database_url(self) -> str:
+        """The database, with the default filled in."""
+        return self.database or f"sqlite:///{self.home / 'penstock.db'}"
+
+    @property
+    def objects_url(self) -> str:
+        """The object store, with the default filled in."""
+        return self.objects or str(self.home / "objects")
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the processes' logs."""
+        return self.home / "logs"
+
+    @property
+    def cache(self) -> Path:
+        """The folder of what can be made again: model directories, data frames."""
+        return self.home / "cache"
+
+
+def load_config(environment: Mapping[str, str] = os.environ, **given: object) -> Config:
+    """The configuration of this process.
+
+    Args:
+        environment: `PENSTOCK_HOME`, `PENSTOCK_PORT` and so on override the defaults.
+        given: override the environment; None counts as not given.
+
+    Raises:
+        InvalidInputError: a setting does not fit its type.
+    """
+    values: dict[str, object] = {}
+    for name in Config.__struct_fields__:
+        value = environment.get(f"PENSTOCK_{name.upper()}", "")
+        if value:
+            values[name] = value
+    values |= {name: value for name, value in given.items() if value is not None}
+    if "home" in values:
+        values["home"] = str(values["home"])
+    config = _convert(values)
+    return msgspec.structs.replace(config, home=config.home.absolute())
+
+
+def _convert(values: dict[str, object]) -> Config:
+    plain = {name: value for name, value in values.items() if name != "home"}
+    config = codec.convert(plain, Config, strict=False)
+    return msgspec.structs.replace(config, home=Path(str(values["home"]))) if "home" in values else config

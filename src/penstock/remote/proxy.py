@@ -1,0 +1,129 @@
+"""A service at the other end of an HTTP connection: the same verbs, each turned into a request by its route."""
+
+import contextlib
+import time
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from penstock.core import codec
+from penstock.core.errors import InvalidInputError, PenstockError, UnavailableError, error_from_code
+from penstock.core.ids import new_id
+from penstock.core.routes import Route
+from penstock.storage.verbs import verb_of
+
+API = "/api/v1"
+
+
+class Connection:
+    """An HTTP connection to a server; a call that got no answer is repeated with the same idempotency key.
+
+    Args:
+        url: of the server, such as `http://127.0.0.1:5151`.
+        token: shown with every request, when the server asks for one.
+        actor: how this process names itself in the audit log; empty: as the server's owner.
+        patience_s: how long to go on trying while the server cannot be reached.
+    """
+
+    def __init__(self, url: str, *, token: str = "", actor: str = "", patience_s: float = 5.0) -> None:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        if actor:
+            headers["x-penstock-actor"] = actor
+        self.url = url.rstrip("/")
+        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=60.0, trust_env=False)
+        self._patience_s = patience_s
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request until there is an answer; an error answer is raised as the error it stands for.
+
+        Raises:
+            UnavailableError: no server answered in time.
+            PenstockError: whatever the server refused, by its code.
+        """
+        deadline = time.monotonic() + self._patience_s
+        pause_s = 0.05
+        while True:
+            try:
+                response = self.http.request(method, path, **options)
+                if response.status_code != UnavailableError.http_status:
+                    break
+                failure: Exception = _error_of(response)
+            except httpx.TransportError as error:
+                failure = error
+            if time.monotonic() + pause_s > deadline:
+                raise _unreachable(self.url, failure) from failure
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, 1.0)
+        if response.is_error:
+            raise _error_of(response)
+        return response
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.http.close()
+
+
+def _unreachable(url: str, failure: Exception) -> PenstockError:
+    if isinstance(failure, PenstockError):
+        return failure
+    return UnavailableError(f"no penstock server answers at {url}", hint="start one with 'penstock up'")
+
+
+def _error_of(response: httpx.Response) -> PenstockError:
+    with contextlib.suppress(msgspec.DecodeError):
+        body = msgspec.json.decode(response.content)
+        if isinstance(body, dict) and "error_code" in body:
+            error = error_from_code(body["error_code"], body.get("message", ""), hint=body.get("hint", ""))
+            if isinstance(error, InvalidInputError):
+                error.field = body.get("field", "")
+            return error
+    return PenstockError(f"the server answered {response.status_code} {response.reason_phrase}")
+
+
+class ServiceProxy:
+    """Has the verbs of a service that routes lead to; `Services` types it as that service."""
+
+    def __init__(self, connection: Connection, routes: list[Route]) -> None:
+        self._connection = connection
+        self._routes = {route.verb.name: route for route in routes}
+
+    def __getattr__(self, name: str) -> Any:
+        """The verb `name` as a function."""
+        route = self._routes.get(name)
+        if route is None:
+            raise AttributeError(f"no route leads to {name!r}; a server offers: {', '.join(sorted(self._routes))}")
+        return RemoteVerb(self._connection, route)
+
+
+class RemoteVerb:
+    """One verb of a service at the other end."""
+
+    def __init__(self, connection: Connection, route: Route) -> None:
+        self._connection = connection
+        self._route = route
+        self.verb = verb_of(route)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Send the call and decode its answer."""
+        given = codec.to_builtins(dict(self.verb.signature.bind(*args, **kwargs).arguments))
+        path = API + self._route.path.replace(":path}", "}")
+        for name in self._route.path_parameters:
+            path = path.replace(
+                f"{{{name}}}", quote(str(given.pop(name)), safe="/" if ":path" in self._route.path else "")
+            )
+        options: dict[str, Any] = {}
+        if self._route.method == "GET":
+            options["params"] = {name: _query_text(value) for name, value in given.items() if value is not None}
+        else:
+            options["content"] = codec.encode(given)
+            options["headers"] = {"content-type": "application/json"}
+            if self.verb.audited:
+                options["headers"]["idempotency-key"] = new_id()
+        response = self._connection.request(self._route.method, path, **options)
+        return codec.decode(response.content, self.verb.returns)
+
+
+def _query_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
