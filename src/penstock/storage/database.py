@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
@@ -16,7 +16,7 @@ from penstock.core.errors import InvalidInputError
 from penstock.core.identity import Actor, local_actor
 from penstock.storage import migrations
 from penstock.storage.transaction import Transaction
-from penstock.storage.writer import AfterCommit, Finish, Job, Writer
+from penstock.storage.writer import AfterCommit, Batch, Finish, Job, Writer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -91,8 +91,12 @@ class Database:
 
         The statement has to be harmless to repeat (an upsert): a group that fails is applied again job by job.
         """
+        return self.append_all([(statement, rows)])
+
+    def append_all(self, batches: Sequence[Batch]) -> "Future[int]":
+        """Queue rows for several prepared statements, all of them in one transaction or none; see `append`."""
         future: Future[int] = Future()
-        self._writer.submit(Job(future, self.actor, statement=statement, rows=rows))
+        self._writer.submit(Job(future, self.actor, batches=batches))
         return future
 
     def read(self, fn: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -110,14 +114,22 @@ class Database:
             finally:
                 transaction.rollback()
 
-    def upsert(self, table: Table, *, keys: Sequence[str], update: Sequence[str]) -> Insert:
-        """`INSERT ... ON CONFLICT (keys) DO UPDATE SET update`, or DO NOTHING when `update` is empty."""
+    def upsert(
+        self, table: Table, *, keys: Sequence[str], update: Sequence[str], newest_by: Sequence[str] = ()
+    ) -> Insert:
+        """`INSERT ... ON CONFLICT (keys) DO UPDATE SET update`, or DO NOTHING when `update` is empty.
+
+        With `newest_by`, a row gives way only to one that is greater in these columns, compared in their order.
+        """
         insert = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
         statement = insert(table)
         if not update:
             return statement.on_conflict_do_nothing(index_elements=list(keys))
+        held, offered = (tuple_(*(columns[name] for name in newest_by)) for columns in (table.c, statement.excluded))
         return statement.on_conflict_do_update(
-            index_elements=list(keys), set_={name: statement.excluded[name] for name in update}
+            index_elements=list(keys),
+            set_={name: statement.excluded[name] for name in update},
+            where=offered > held if newest_by else None,
         )
 
     def close(self) -> None:

@@ -22,17 +22,17 @@ log = logging.getLogger(__name__)
 Work = Callable[[Transaction], Any]
 AfterCommit = Callable[[], None]
 Finish = Callable[[Connection, datetime, Sequence[Transaction]], AfterCommit | None]
+Batch = tuple[Executable, Sequence[dict[str, Any]]]  # a prepared statement and the rows for it
 GROUP_LIMIT = 2_000  # jobs; bounds how long the first caller of a group waits for the last
 
 
 class Job(Struct):
-    """What one caller asked for: a function of a transaction, or rows for one prepared statement."""
+    """What one caller asked for: a function of a transaction, or rows for prepared statements."""
 
     future: "Future[Any]"
     actor: Actor
     work: Work | None = None
-    statement: Executable | None = None
-    rows: Sequence[dict[str, Any]] = ()
+    batches: Sequence[Batch] = ()
 
 
 class _GroupLostError(Exception):
@@ -128,7 +128,7 @@ class Writer:
                 transactions = []
                 for job in group:
                     if job.work is None:
-                        done.append((job, len(job.rows), None))
+                        done.append((job, sum(len(rows) for _, rows in job.batches), None))
                         continue
                     transaction = Transaction(connection, job.actor, now)
                     result, error = self._apply(job.work, transaction, alone=len(group) == 1)
@@ -149,10 +149,11 @@ class Writer:
     def _apply_rows(self, connection: Connection, group: list[Job]) -> None:
         batches: dict[int, tuple[Executable, list[dict[str, Any]]]] = {}
         for job in group:
-            if job.statement is not None and job.rows:
-                batches.setdefault(id(job.statement), (job.statement, []))[1].extend(job.rows)
+            for statement, rows in job.batches:
+                batches.setdefault(id(statement), (statement, []))[1].extend(rows)
         for statement, rows in batches.values():
-            connection.execute(statement, rows)
+            if rows:
+                connection.execute(statement, rows)
 
     def _apply(self, work: Work, transaction: Transaction, *, alone: bool) -> tuple[Any, Exception | None]:
         if alone:
