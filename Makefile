@@ -1,0 +1,78 @@
+# Everything a clone needs: `make demo` and `make test` set themselves up with Python 3.11+, make and git alone.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.ONESHELL:
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+CODE   := src tests bench examples .ci
+ARGS   ?=
+WORKERS ?= 2
+UV     ?= uv
+
+# Without bytecode on disk every process would compile scikit-learn anew: ten seconds instead of two.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
+export DO_NOT_TRACK := 1
+export ORT_DISABLE_TELEMETRY := 1
+export RAY_USAGE_STATS_ENABLED := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test test-all test-browser format check docs bench lock clean
+
+help: ## what can be made here
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+setup: $(STAMP) ## a virtual environment in .venv with locked, hashed dependencies
+
+$(STAMP): requirements/dev.lock pyproject.toml .ci/find_python
+	@python=$$(.ci/find_python)
+	@echo "setting up $(VENV) with $$($$python --version); this takes some minutes, once"
+	@rm -f $(STAMP)
+	@$$python -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q src || true
+	@touch $(STAMP)
+
+demo: $(STAMP) ## a model's whole life in minutes: a shop's suggestions, released, watched, retrained
+	@$(BIN)/penstock demo $(ARGS)
+
+test: $(STAMP) ## all tests but those in a browser
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not browser" $(ARGS)
+
+test-browser: $(STAMP) ## the pages in a real Chromium
+	@$(BIN)/python -m pytest -m browser $(ARGS)
+
+test-all: $(STAMP) ## every test
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+format: $(STAMP) ## bring the code into its form
+	@$(BIN)/ruff check --fix $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+check: $(STAMP) ## form, types, the ladder of imports, locks, and what must not stand in a public repository
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python .ci/check_locks.py
+	@$(BIN)/python .ci/check_tracked_files.py
+
+docs: $(STAMP) ## that the pages under docs/ are whole: links, snippets, names
+	@$(BIN)/python -m pytest tests/docs $(ARGS)
+
+bench: $(STAMP) ## the figures behind the claims of speed
+	@for script in bench/*.py; do $(BIN)/python $$script $(ARGS); done
+
+lock: ## resolve the dependencies anew (needs uv and a package index)
+	@compile() { $(UV) pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml "$$@"; }
+	@compile --output-file requirements/base.lock
+	@compile --extra dev --constraint requirements/base.lock --output-file requirements/dev.lock
+
+clean: ## remove what was built here; projects and their .penstock folders stay
+	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find src tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
