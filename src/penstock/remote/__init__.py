@@ -1,1 +1,1 @@
-"""TODO."""
+"""The same services over HTTP."""

@@ -1,0 +1,109 @@
+"""The entry point: finds the command's file, and turns every refusal into one clear message."""
+
+import importlib
+import os
+import signal
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from penstock.core import codec
+from penstock.core.errors import InvalidInputError, PenstockError
+
+# name: (section, file, one line of help); a command's file is imported only when it is called
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "init": ("Start", "init", "Write a project that runs, from a table of your own."),
+    "demo": ("Start", "demo", "Watch a product-suggestion model live through the whole loop."),
+    "up": ("Start", "up", "Start this project: server, web page, gateway, controller, worker."),
+    "stop": ("Start", "stop", "Stop what 'penstock up' started here."),
+    "status": ("Start", "status", "Which of the seven stages hold, and the evidence."),
+    "run": ("Train and release", "run", "Data, pipeline, evaluation, gates, registry, rollout."),
+    "runs": ("Train and release", "runs", "List, show and compare runs."),
+    "models": ("Train and release", "models", "List and show models and their versions."),
+    "promote": ("Train and release", "promote", "Point an alias at a model version."),
+    "deploy": ("Train and release", "deploy", "Release a model version, directly or as a canary."),
+    "rollback": ("Train and release", "rollback", "Send all traffic back to the revision before."),
+    "data": ("Data", "data", "Add, check, list and compare dataset versions."),
+    "predict": ("Serve and watch", "predict", "Ask the deployed model."),
+    "outcomes": ("Serve and watch", "outcomes", "Tell what really happened after predictions."),
+    "monitor": ("Serve and watch", "monitor", "Windows of drift and performance, and alerts."),
+    "episodes": ("Serve and watch", "episodes", "What set the loop off, and all that was done about it."),
+    "audit": ("Trust", "audit", "List audit events, or verify their chain."),
+    "lineage": ("Trust", "lineage", "What something came from, or what came from it."),
+    "verify": ("Trust", "verify", "Read every stored object again and check it."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Knows every command by name and imports one when it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of the help page."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, or None when there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"penstock.cli.{COMMANDS[cmd_name][1]}")
+        command = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first argument names; a wrong one is answered with the nearest."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise InvalidInputError(f"there is no command {args[0]!r}", hint=codec.nearest_hint(args[0], COMMANDS))
+        return super().resolve_command(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help page, from the table alone."""
+        lines = ["Usage: penstock COMMAND [OPTIONS]", "", "The whole life of a model as one loop.", ""]
+        section = ""
+        for name, (group, _, text) in COMMANDS.items():
+            if group != section:
+                lines += [*([""] if section else []), f"{group}:"]
+                section = group
+            lines.append(f"  {name:<10} {text}")
+        lines += ["", "'penstock COMMAND --help' explains one. Every command takes --json. Start with 'penstock demo'."]
+        formatter.write("\n".join(lines) + "\n")
+
+
+app = typer.Typer(cls=LazyGroup, add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def penstock(version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version.")) -> None:
+    """The whole life of a model as one loop."""
+    if version:
+        from importlib.metadata import version as installed_version  # takes longer than most commands
+
+        typer.echo(f"penstock {installed_version('penstock')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; every refusal is one message on standard error and exit code 1."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `penstock ... | head` ends quietly
+    try:
+        app()
+    except PenstockError as error:
+        sys.exit(report(error, as_json="--json" in sys.argv))
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted\n")
+        sys.exit(130)
+
+
+def report(error: PenstockError, *, as_json: bool) -> int:
+    """Print an error for people, or for programs; returns the exit code."""
+    if as_json:
+        body = {"error_code": error.code, "message": error.message, "hint": error.hint}
+        sys.stderr.write(codec.encode_text(body) + "\n")
+        return 1
+    bold, plain = ("\033[1;31m", "\033[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
+    sys.stderr.write(f"{bold}error:{plain} {error.message}\n")
+    if error.hint:
+        sys.stderr.write(f"  {error.hint}\n")
+    return 1

@@ -1,0 +1,79 @@
+"""What server, gateway and worker share as processes: they die with their supervisor, and log in one form."""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+PR_SET_PDEATHSIG = 1
+
+
+def follow_parent() -> None:
+    """Be told to stop when the supervisor dies, however it dies; without one nothing happens."""
+    parent = os.environ.get("PENSTOCK_PARENT", "")
+    if not parent:
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):  # it died before we asked
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def stop_on_signals(stop: Callable[[], None]) -> None:
+    """Call `stop` at the first SIGTERM or SIGINT."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop())
+
+
+def log_to_stderr() -> None:
+    """One line an event: time, level, logger, message and the fields given as `extra`."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=os.environ.get("PENSTOCK_LOG_LEVEL", "INFO"), handlers=[handler], force=True)
+    for noisy in ("httpx", "httpcore", "alembic", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+_STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        fields = [f"{name}={value}" for name, value in record.__dict__.items() if name not in _STANDARD]
+        head, newline, trace = line.partition("\n")
+        return " ".join([head, *fields]) + newline + trace
+
+
+class Ticker:
+    """Calls a function again and again on a thread of its own: at once while it did something, else after a pause."""
+
+    def __init__(self, name: str, tick: Callable[[], bool], pause_s: float) -> None:
+        self._tick = tick
+        self._pause_s = pause_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the present call."""
+        self._stop.set()
+        self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        log = logging.getLogger(__name__)
+        while not self._stop.is_set():
+            try:
+                busy = self._tick()
+            except Exception:  # the outermost loop: the next tick starts from what is stored
+                log.exception("a tick of %s failed and is repeated", self._thread.name)
+                busy = False
+                self._stop.wait(1.0)
+            if not busy:
+                self._stop.wait(self._pause_s)
