@@ -1,0 +1,149 @@
+"""What a project file must hold beyond names and types: rules between keys, by section."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from penstock.core.codec import nearest_hint
+from penstock.core.project.metrics import metric_problem
+from penstock.core.project.positions import KeyPath
+from penstock.core.project.reading import Reader
+from penstock.core.project.types import (
+    CHECK_RULES,
+    TRIGGERS,
+    ChampionGate,
+    CharterSection,
+    CheckSection,
+    DataSection,
+    DeploySection,
+    MetricGate,
+    PerformanceSection,
+    PipelineSection,
+    Project,
+    RetrainSection,
+    RobustnessGate,
+    Task,
+)
+
+_ENTRY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_CRON_FIELD = re.compile(r"(\*|\d{1,2}(-\d{1,2})?)(/\d{1,2})?(,(\*|\d{1,2}(-\d{1,2})?)(/\d{1,2})?)*")
+_MASKS = ("redact", "hash", "tokenise", "truncate", "generalise", "shift_dates")
+_MASKS_WITH_NUMBER = ("truncate", "generalise", "shift_dates")
+
+
+def check_rules(reader: Reader) -> None:
+    """Report every rule that the records read so far break."""
+    task = _task(reader)
+    for record, path in reader.records:
+        rule = _RULES.get(type(record))
+        if rule is not None:
+            rule(record, path, reader, task)
+
+
+def _task(reader: Reader) -> Task | None:
+    if not reader.is_sound(("project", "task")):
+        return None
+    return next((record.task for record, _ in reader.records if isinstance(record, Project)), None)
+
+
+def _metric(name: str | None, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    problem = metric_problem(name, task) if name and task else None
+    if problem:
+        reader.report((*path, "metric"), *problem)
+
+
+def _charter(record: CharterSection, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    _metric(record.metric, path, reader, task)
+    if record.target is not None and record.metric is None:
+        reader.report((*path, "target"), "a target needs to know its metric", "add charter.metric")
+
+
+def _project(record: Project, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    for name in record.data:
+        if not name.isidentifier():
+            hint = "its name is an argument of the pipeline: use letters, digits and '_'"
+            reader.report(("data", name), f"{name!r} cannot name a table of data", hint)
+
+
+def _data(record: DataSection, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    for column, mask in record.mask.items():
+        kind, _, number = mask.partition(":")
+        where = (*path, "mask", column)
+        if kind not in _MASKS:
+            reader.report(where, f"{mask!r} is not one of {', '.join(_MASKS)}", nearest_hint(kind, _MASKS))
+        elif (kind in _MASKS_WITH_NUMBER) != number.isdigit():
+            how = f"{kind}:3" if kind in _MASKS_WITH_NUMBER else kind
+            reader.report(where, f"{mask!r} is not how this mask is written", f"write {how!r}")
+
+
+def _check(record: CheckSection, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    rules = [name for name in CHECK_RULES if getattr(record, name) is not None]
+    if not rules:
+        reader.report(path, "the check has no rule", f"add one of {', '.join(CHECK_RULES)}")
+    if record.column is None and rules != ["volume"]:
+        reader.report((*path, "column"), "the check has to name its column")
+    if record.between is not None and not _is_rising(record.between):
+        reader.report((*path, "between"), "the lower end comes first, and both are of one type")
+    if record.pattern is not None:
+        try:
+            re.compile(record.pattern)
+        except re.error as error:
+            reader.report((*path, "pattern"), f"{record.pattern!r} is no regular expression: {error}")
+
+
+def _is_rising(pair: tuple[Any, Any]) -> bool:
+    try:
+        return bool(pair[0] <= pair[1])
+    except TypeError:
+        return False
+
+
+def _pipeline(record: PipelineSection, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    if not _ENTRY.fullmatch(record.entry):
+        reader.report(
+            (*path, "entry"), f"{record.entry!r} names no function", "write module:function, as in pipeline:train"
+        )
+
+
+def _bar(record: MetricGate | PerformanceSection, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    _metric(record.metric, path, reader, task)
+    if isinstance(record, MetricGate) and record.at_least is None and record.at_most is None:
+        sound = reader.is_sound((*path, "at_least")) and reader.is_sound((*path, "at_most"))
+        if sound:
+            reader.report(path, "the gate has no bar", "add at_least or at_most")
+
+
+def _gate_metric(record: ChampionGate | RobustnessGate, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    _metric(record.metric, path, reader, task)
+
+
+def _deploy(record: DeploySection, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    steps = record.steps
+    rising = all(low < high for low, high in zip((0.0, *steps), steps, strict=False))
+    if not steps or not rising or steps[-1] != 1:
+        reader.report((*path, "steps"), "shares of traffic have to rise from above 0 and end with 1.0")
+
+
+def _retrain(record: RetrainSection, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    for index, trigger in enumerate(record.when):
+        fields = trigger.split()
+        is_cron = len(fields) == 5 and all(_CRON_FIELD.fullmatch(each) for each in fields)
+        if trigger not in TRIGGERS and not is_cron:
+            hint = nearest_hint(trigger, TRIGGERS)
+            problem = f"{trigger!r} is neither one of {', '.join(TRIGGERS)} nor a time such as '0 3 * * 1'"
+            reader.report((*path, "when", index), problem, hint if hint.startswith("did") else "")
+
+
+_RULES: dict[type, Callable[[Any, KeyPath, Reader, Task | None], None]] = {
+    Project: _project,
+    CharterSection: _charter,
+    DataSection: _data,
+    CheckSection: _check,
+    PipelineSection: _pipeline,
+    MetricGate: _bar,
+    PerformanceSection: _bar,
+    ChampionGate: _gate_metric,
+    RobustnessGate: _gate_metric,
+    DeploySection: _deploy,
+    RetrainSection: _retrain,
+}
