@@ -1,1 +1,1 @@
-"""TODO."""
+"""Metrics, intervals, sequential tests and drift distances: pure functions on arrays."""
