@@ -1,0 +1,26 @@
+// Open pages stay current: when the server says that something changed, the page's <main> is fetched and morphed,
+// so that focus, selection, scroll and opened details stay as they are.
+(() => {
+  const pulse = document.getElementById("pulse");
+  const label = document.getElementById("pulse-label");
+  const show = (on) => {
+    pulse?.classList.toggle("on", on);
+    if (label) label.textContent = on ? "live" : "waiting for the server";
+  };
+  let busy = false;
+  let again = false;
+  const refresh = async () => {
+    if (busy) { again = true; return; }
+    busy = true;
+    try {
+      await htmx.ajax("GET", location.href, { target: "main", select: "main", swap: "outerMorph" });
+    } finally {
+      busy = false;
+      if (again) { again = false; setTimeout(refresh, 500); }
+    }
+  };
+  const source = new EventSource("/live");
+  source.onopen = () => show(true);
+  source.onerror = () => show(false);
+  source.addEventListener("change", refresh);
+})();
