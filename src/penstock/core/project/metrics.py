@@ -1,20 +1,21 @@
-"""The names of the metrics that a project file may use, by task; `evaluation` computes them."""
+"""The names of the metrics that a project file may use, by task; `stats` computes them, and a test compares the two."""
 
 import re
 
 from penstock.core.codec import nearest_hint
 from penstock.core.project.types import Task
 
-_BINARY = ("roc_auc", "average_precision", "log_loss", "brier", "accuracy", "balanced_accuracy", "f1", "precision")
-_REGRESSION = ("mae", "rmse", "r2", "median_absolute_error", "mape")
+_CLASSES = ("log_loss", "brier", "accuracy", "f1_macro", "balanced_accuracy")
+_NUMBERS = ("mae", "mse", "rmse", "mape", "r2")
+_RANKING = ("recall", "ndcg", "mrr", "precision", "hit_rate", "map", "coverage")
 METRICS: dict[Task, tuple[str, ...]] = {
-    "binary": (*_BINARY, "recall"),
-    "multiclass": ("accuracy", "balanced_accuracy", "macro_f1", "log_loss"),
-    "regression": _REGRESSION,
-    "forecast": _REGRESSION,
-    "ranking": ("recall_at_20", "ndcg_at_20", "mrr_at_20", "precision_at_10", "coverage_at_20"),
+    "binary": ("roc_auc", "average_precision", *_CLASSES, "f1", "precision", "recall"),
+    "multiclass": _CLASSES,
+    "regression": _NUMBERS,
+    "forecast": _NUMBERS,
+    "ranking": tuple(f"{name}_at_20" for name in _RANKING),
 }
-_AT_K = re.compile(r"(recall|ndcg|mrr|precision|coverage)_at_[1-9]\d{0,3}")
+_AT_K = re.compile(rf"({'|'.join(_RANKING)})_at_[1-9]\d{{0,3}}")
 
 
 def metric_problem(name: str, task: Task) -> tuple[str, str] | None:
