@@ -1,0 +1,65 @@
+"""What keys, values and artifact paths may look like; nothing is cut or re-encoded, only refused."""
+
+import re
+
+from penstock.core.errors import InvalidInputError
+
+KEY_LIMIT = 250  # characters; MLflow's limit as well
+VALUE_LIMIT = 8_000  # characters
+PATH_LIMIT = 1_000  # characters
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # PostgreSQL has no NUL in text, UTF-8 no lone surrogates
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def check_key(key: str, field: str) -> str:
+    """The key itself, when a metric, parameter, tag, run or experiment may have it.
+
+    Raises:
+        InvalidInputError: it is empty, too long or holds control characters.
+    """
+    if not key or len(key) > KEY_LIMIT or _UNPRINTABLE.search(key):
+        raise InvalidInputError(
+            f"{field}: {_short(key)} cannot be used as a name",
+            hint=f"use 1 to {KEY_LIMIT} characters, without line breaks and control characters",
+            field=field,
+        )
+    return key
+
+
+def check_value(value: str, field: str) -> str:
+    """The text itself, when it may be the value of a parameter or tag.
+
+    Raises:
+        InvalidInputError: it is too long, or no database could keep it.
+    """
+    if len(value) > VALUE_LIMIT:
+        raise InvalidInputError(
+            f"{field}: the value has {len(value)} characters and {VALUE_LIMIT} are allowed",
+            hint="log long texts as an artifact",
+            field=field,
+        )
+    if _UNSTORABLE.search(value):
+        raise InvalidInputError(f"{field}: the value holds a NUL character or half a surrogate pair", field=field)
+    return value
+
+
+def check_path(path: str) -> str:
+    """The path itself, when an artifact may have it: relative, with `/` between its parts and no way upwards.
+
+    Raises:
+        InvalidInputError: it is anything else.
+    """
+    parts = path.split("/")
+    is_safe = all(part not in ("", ".", "..") for part in parts) and not _DRIVE.match(path) and "\\" not in path
+    if not is_safe or len(path) > PATH_LIMIT or _UNPRINTABLE.search(path):
+        raise InvalidInputError(
+            f"{_short(path)} is no path for an artifact",
+            hint="write a relative path such as 'plots/roc.png', without '..', '\\' or a leading '/'",
+            field="path",
+        )
+    return path
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")

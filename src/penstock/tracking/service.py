@@ -1,0 +1,390 @@
+"""The verbs of tracking: experiments, runs and what is logged to them."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from blake3 import blake3
+from msgspec import structs
+
+from penstock.core import codec
+from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
+from penstock.core.ids import Digest, ExperimentId, Ref, RunId, new_id
+from penstock.storage.database import Database
+from penstock.storage.references import keep_objects
+from penstock.storage.transaction import Transaction
+from penstock.storage.verbs import logs, reads, writes
+from penstock.tracking.batch import check_texts, to_rows
+from penstock.tracking.comparison import compare
+from penstock.tracking.names import check_key, check_path
+from penstock.tracking.store import TrackingStore
+from penstock.tracking.types import (
+    Artifact,
+    Comparison,
+    Experiment,
+    Metric,
+    MetricPage,
+    Run,
+    RunSource,
+    RunStatus,
+)
+
+PAGE_LIMIT = 1_000
+POINTS_LIMIT = 25_000
+_STATUS_LIFE_S = 1.0  # how long `append_metrics` trusts what it read: another process may end the run meanwhile
+
+
+class TrackingService:
+    """Experiments and runs. Metric points are facts, added without an audit entry; the end of a run seals them.
+
+    Verbs that may find nothing to do are declared with `logs` and write their audit entry only when they did something.
+    """
+
+    noun = "tracking"
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self._store = TrackingStore(db)
+        self._open_runs: dict[RunId, float] = {}  # until when, in monotonic seconds, a run counts as open
+
+    @writes
+    def create_experiment(self, tx: Transaction, name: str) -> Experiment:
+        """Start a named collection of runs.
+
+        Raises:
+            ConflictError: the name is taken.
+        """
+        if self._store.find_experiment(tx, check_key(name, "name")) is not None:
+            raise ConflictError(f"there is an experiment {name!r} already", hint="log to it, or choose another name")
+        return self._add_experiment(tx, name)
+
+    @reads
+    def get_experiment(self, tx: Transaction, name: str) -> Experiment:
+        """An experiment by its name."""
+        found = self._store.find_experiment(tx, name)
+        if found is None:
+            raise NotFoundError(f"there is no experiment {name!r}", hint="'penstock runs list' names those there are")
+        return found
+
+    @reads
+    def list_experiments(self, tx: Transaction, limit: int = 100, after: str = "") -> list[Experiment]:
+        """Experiments by name; to go on, give the last name as `after`."""
+        return self._store.list_experiments(tx, _check_limit(limit, PAGE_LIMIT), after)
+
+    @logs
+    def create_run(
+        self,
+        tx: Transaction,
+        experiment: str,
+        name: str = "",
+        tags: dict[str, str] = {},  # noqa: B006  # read only
+        source: RunSource | None = None,
+        parent: RunId | None = None,
+        is_scheduled: bool = False,
+        run_id: RunId | None = None,
+    ) -> Run:
+        """Begin a run; its experiment is made when there is none of that name.
+
+        Args:
+            experiment: the experiment's name.
+            name: what people call the run; made from its id when empty.
+            tags: see `log_batch`.
+            source: what the run is started from; see `tracking.capture`.
+            parent: the run that this one is a part of.
+            is_scheduled: whether it still waits for its start; `start_run` starts it.
+            run_id: chosen by a caller that may repeat itself: the same id and experiment give the same run.
+
+        Raises:
+            ConflictError: the id belongs to a run of another experiment.
+        """
+        home = self._store.find_experiment(tx, check_key(experiment, "experiment"))
+        home = home or self._add_experiment(tx, experiment)
+        identity = RunId(check_key(run_id, "run_id")) if run_id else RunId(new_id())
+        if run_id and (known := self._store.find_run(tx, identity)) is not None:
+            return self._fill(tx, [_same_run(known, experiment)])[0]
+        if parent is not None:
+            self._get(tx, parent)
+        run = Run(
+            id=identity,
+            experiment=experiment,
+            name=check_key(name or f"run-{identity[-6:]}", "name"),
+            status=RunStatus.SCHEDULED if is_scheduled else RunStatus.RUNNING,
+            started_at=tx.now,
+            created_by=tx.actor.name,
+            parent=parent,
+            source=source or RunSource(),
+            tags=check_texts(tags, "tags"),
+        )
+        self._store.add_run(tx, run, home.id)
+        self._store.set_tags(tx, run.id, run.tags)
+        keep_objects(tx, run.ref, filter(None, (run.source.git_dirty_diff, run.source.environment_lock)))
+        tx.record("tracking.create_run", run.ref, experiment=experiment, name=run.name, source=run.source)
+        return run
+
+    @logs
+    def start_run(self, tx: Transaction, run_id: RunId) -> Run:
+        """Let a scheduled run begin; one that runs already is left alone."""
+        run = self._get(tx, run_id)
+        if run.status.is_terminal:
+            raise ConflictError(f"run {run_id} has ended ({run.status})", hint="create a new run, or resume this one")
+        if run.status is RunStatus.SCHEDULED:
+            self._store.set_status(tx, run_id, RunStatus.RUNNING, started_at=tx.now)
+            tx.record("tracking.start_run", run.ref)
+        return self._fill(tx, [self._get(tx, run_id)])[0]
+
+    @logs
+    def end_run(self, tx: Transaction, run_id: RunId, status: RunStatus = RunStatus.FINISHED) -> Run:
+        """End a run; the audit entry seals its metrics with their digest. Ending it twice alike changes nothing.
+
+        Raises:
+            ConflictError: it has ended otherwise.
+        """
+        if not status.is_terminal:
+            raise InvalidInputError(
+                f"a run cannot end as {status.value!r}", hint="say finished, failed or killed", field="status"
+            )
+        run = self._get(tx, run_id)
+        if run.status.is_terminal and run.status is not status:
+            raise ConflictError(f"run {run_id} has ended as {run.status.value!r}, not {status.value!r}")
+        if not run.status.is_terminal:
+            self._store.set_status(tx, run_id, status, ended_at=tx.now)
+            digest, points = self._digest_metrics(tx, run_id)
+            tx.record("tracking.end_run", run.ref, status=status, metrics=digest, points=points)
+        self._open_runs.pop(run_id, None)
+        return self._fill(tx, [self._get(tx, run_id)])[0]
+
+    @logs
+    def resume_run(self, tx: Transaction, run_id: RunId) -> Run:
+        """Open an ended run again, so that more can be logged; its next end seals the metrics anew."""
+        run = self._get(tx, run_id)
+        if run.status.is_terminal:
+            self._store.set_status(tx, run_id, RunStatus.RUNNING, ended_at=None)
+            tx.record("tracking.resume_run", run.ref, before=run.status)
+        return self._fill(tx, [self._get(tx, run_id)])[0]
+
+    @reads
+    def get_run(self, tx: Transaction, run_id: RunId) -> Run:
+        """A run with its parameters, latest metrics, tags and inputs."""
+        return self._fill(tx, [self._get(tx, run_id)])[0]
+
+    @reads
+    def list_runs(
+        self,
+        tx: Transaction,
+        experiment: str = "",
+        limit: int = 100,
+        after: RunId | None = None,
+        order_by: str = "-started_at",
+        status: RunStatus | None = None,
+        parent: RunId | None = None,
+    ) -> list[Run]:
+        """A page of runs with parameters, latest metrics and tags; the newest first unless asked otherwise.
+
+        Args:
+            experiment: only its runs; empty for all.
+            limit: how many at most.
+            after: the id of the last run of the page before.
+            order_by: `started_at`, `name` or `metrics.KEY`, with `-` in front for descending. Runs without the metric
+                come last either way, and NaN just before them.
+            status: only runs that stand there.
+            parent: only parts of this run.
+
+        Raises:
+            InvalidInputError: an unknown order.
+        """
+        _check_order(order_by)
+        if experiment:
+            self.get_experiment.join(tx, experiment)
+        if after is not None:
+            self._get(tx, after)
+        found = self._store.list_runs(
+            tx,
+            experiment=experiment,
+            status=status,
+            parent=parent,
+            limit=_check_limit(limit, PAGE_LIMIT),
+            after=after,
+            order_by=order_by,
+        )
+        return self._fill(tx, found)
+
+    @logs
+    def log_batch(
+        self,
+        tx: Transaction,
+        run_id: RunId,
+        metrics: Sequence[Metric] = (),
+        params: dict[str, str] = {},  # noqa: B006  # read only
+        tags: dict[str, str] = {},  # noqa: B006  # read only
+    ) -> None:
+        """Log to a run that has not ended: all of the batch or nothing. The same batch again changes nothing.
+
+        Args:
+            run_id: the run.
+            metrics: points; the same point is stored once.
+            params: never change once they are set.
+            tags: may change.
+
+        Raises:
+            ConflictError: the run has ended, or a parameter has another value.
+            InvalidInputError: a key, value or number that cannot be kept; `field` says which.
+        """
+        rows = to_rows(run_id, metrics, tx.now)
+        check_texts(params, "params")
+        check_texts(tags, "tags")
+        self._check_open(run_id, self._store.find_status(tx, run_id))
+        held = self._store.add_params(tx, run_id, params)
+        for key in (key for key in params if held[key] != params[key]):
+            raise ConflictError(
+                f"parameter {key!r} of run {run_id} is {held[key]!r} and cannot become {params[key]!r}",
+                hint="parameters never change; begin a new run, or use a tag",
+            )
+        self._store.add_metrics(tx, rows)
+        self._store.set_tags(tx, run_id, tags)
+
+    def append_metrics(self, run_id: RunId, metrics: Sequence[Metric]) -> "Future[int]":
+        """Queue points for the next group of writes: the cheap way for many small calls, from any thread.
+
+        The points of one call are kept together or not at all; the future is resolved after the commit. A point on its
+        way while another process ends the run may still arrive within a second.
+
+        Raises:
+            NotFoundError: no such run.
+            ConflictError: the run has ended.
+            InvalidInputError: as for `log_batch`.
+        """
+        rows = to_rows(run_id, metrics, self.db.clock.now())
+        moment = self.db.clock.monotonic()
+        if self._open_runs.get(run_id, -1.0) < moment:
+            with self.db.snapshot() as tx:
+                self._check_open(run_id, self._store.find_status(tx, run_id))
+            self._open_runs[run_id] = moment + _STATUS_LIFE_S
+        return self.db.append_all([(self._store.add_points, rows), (self._store.keep_latest, rows)])
+
+    @reads
+    def metric_history(
+        self, tx: Transaction, run_id: RunId, key: str, limit: int = 10_000, after: str = ""
+    ) -> MetricPage:
+        """Every point of a metric by step, then time; to go on, give the page's `next` as `after`."""
+        self._get(tx, run_id)
+        limit = _check_limit(limit, POINTS_LIMIT)
+        last = codec.decode(after, Metric) if after else None
+        found = self._store.list_points(tx, run_id, key, limit + 1, last)
+        points = tuple(found[:limit])
+        return MetricPage(points, codec.encode_text(points[-1]) if len(found) > limit else "")
+
+    @logs
+    def log_artifact(self, tx: Transaction, run_id: RunId, path: str, digest: Digest, size_bytes: int) -> Artifact:
+        """Note a file that the object store holds under a path of the run; a later file of that path replaces it."""
+        self._check_open(run_id, self._store.find_status(tx, run_id))
+        artifact = Artifact(path=check_path(path), digest=digest, size_bytes=size_bytes, created_at=tx.now)
+        self._store.set_artifact(tx, run_id, artifact)
+        keep_objects(tx, Ref("run", run_id), [digest])
+        return artifact
+
+    @reads
+    def get_artifact(self, tx: Transaction, run_id: RunId, path: str) -> Artifact:
+        """A file of a run by its path."""
+        self._get(tx, run_id)
+        found = self._store.find_artifact(tx, run_id, path)
+        if found is None:
+            raise NotFoundError(f"run {run_id} has no artifact {path!r}")
+        return found
+
+    @reads
+    def list_artifacts(self, tx: Transaction, run_id: RunId, limit: int = 1000, after: str = "") -> list[Artifact]:
+        """A run's files by path; to go on, give the last path as `after`."""
+        self._get(tx, run_id)
+        return self._store.list_artifacts(tx, run_id, _check_limit(limit, PAGE_LIMIT), after)
+
+    @logs
+    def log_input(self, tx: Transaction, run_id: RunId, source: Ref, relation: str = "read") -> None:
+        """Note what a run read, such as a dataset version: a step of the lineage from source to run."""
+        run = self._get(tx, run_id)
+        if source in (known for _, known in self._store.inputs_of(tx, [run_id])):
+            return
+        self._store.add_input(tx, run_id, source, check_key(relation, "relation"))
+        tx.link(source, run.ref, relation)
+        tx.record("tracking.log_input", run.ref, source=str(source), relation=relation)
+
+    @reads
+    def compare_runs(self, tx: Transaction, run_ids: list[RunId]) -> Comparison:
+        """Parameters and latest metrics of up to 100 runs side by side."""
+        if not 1 <= len(run_ids) <= 100:
+            raise InvalidInputError(f"{len(run_ids)} runs cannot be compared", hint="name 1 to 100", field="run_ids")
+        return compare(self._fill(tx, [self._get(tx, run_id) for run_id in run_ids]))
+
+    @reads
+    def count_runs(self, tx: Transaction) -> dict[str, int]:
+        """How many runs each experiment holds."""
+        return self._store.count_runs(tx)
+
+    def _add_experiment(self, tx: Transaction, name: str) -> Experiment:
+        made = Experiment(id=ExperimentId(new_id()), name=name, created_at=tx.now, created_by=tx.actor.name)
+        self._store.add_experiment(tx, made)
+        tx.record("tracking.create_experiment", Ref("experiment", made.id), name=name)
+        return made
+
+    def _get(self, tx: Transaction, run_id: RunId) -> Run:
+        run = self._store.find_run(tx, run_id)
+        if run is None:
+            raise _no_run(run_id)
+        return run
+
+    def _check_open(self, run_id: RunId, status: RunStatus | None) -> None:
+        if status is None:
+            raise _no_run(run_id)
+        if status.is_terminal:
+            raise ConflictError(
+                f"run {run_id} has ended ({status.value}) and its metrics are sealed",
+                hint="log to a new run, or resume this one first",
+            )
+
+    def _fill(self, tx: Transaction, found: list[Run]) -> list[Run]:
+        """The same runs with their parameters, latest metrics, tags and inputs."""
+        ids = [run.id for run in found]
+        parts: dict[str, dict[str, Any]] = {run.id: {"params": {}, "metrics": {}, "tags": {}} for run in found}
+        sources: dict[str, list[Ref]] = {run.id: [] for run in found}
+        for run_id, key, value in self._store.params_of(tx, ids):
+            parts[run_id]["params"][key] = value
+        for run_id, key, value in self._store.tags_of(tx, ids):
+            parts[run_id]["tags"][key] = value
+        for run_id, metric in self._store.metrics_of(tx, ids):
+            parts[run_id]["metrics"][metric.key] = metric
+        for run_id, source in self._store.inputs_of(tx, ids):
+            sources[run_id].append(source)
+        return [structs.replace(run, **parts[run.id], inputs=tuple(sources[run.id])) for run in found]
+
+    def _digest_metrics(self, tx: Transaction, run_id: RunId) -> tuple[Digest, int]:
+        """The digest of all points in their order, and how many they are."""
+        hasher, count = blake3(), 0
+        for point in self._store.each_point(tx, run_id):
+            hasher.update(codec.encode(point))
+            count += 1
+        return Digest(hasher.hexdigest()), count
+
+
+def _check_limit(limit: int, most: int) -> int:
+    if not 1 <= limit <= most:
+        raise InvalidInputError(f"limit {limit} is not between 1 and {most}", field="limit")
+    return limit
+
+
+def _check_order(order_by: str) -> None:
+    name = order_by.removeprefix("-")
+    if name not in ("started_at", "name") and not (name.startswith("metrics.") and len(name) > len("metrics.")):
+        raise InvalidInputError(
+            f"runs cannot be ordered by {order_by!r}",
+            hint="use started_at, name or metrics.KEY, with '-' in front for descending",
+            field="order_by",
+        )
+
+
+def _same_run(known: Run, experiment: str) -> Run:
+    if known.experiment != experiment:
+        raise ConflictError(f"run {known.id} belongs to experiment {known.experiment!r}, not {experiment!r}")
+    return known
+
+
+def _no_run(run_id: RunId) -> NotFoundError:
+    return NotFoundError(f"there is no run {run_id!r}", hint="'penstock runs list' names those there are")
