@@ -1,0 +1,177 @@
+"""Blobs in a local folder: one file each, written under a temporary name, synced, then linked into place."""
+
+import contextlib
+import errno
+import os
+import re
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from penstock.core import failpoints
+from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError, StorageFullError, UnavailableError
+from penstock.core.ids import new_id
+from penstock.storage.objects.blob_store import Data
+
+_KEY = re.compile(r"[a-z0-9-][a-z0-9.-]*(?:/[a-z0-9-][a-z0-9.-]*)*")
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_TEMPORARY = ".tmp-"  # a key never begins with a dot, so what is half written can never be read
+_READ_ONLY = 0o444  # stored bytes never change; this keeps an editor from trying
+
+
+class LocalBlobStore:
+    """A folder as a blob store; see `BlobStore` for what it promises.
+
+    Args:
+        folder: created when it is first written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put_if_absent(self, key: str, data: Data) -> bool:
+        """Keep a blob; False when the key is taken."""
+        path = self._path(key)
+        if path.exists():
+            return False
+        temporary = path.parent / f"{_TEMPORARY}{new_id()}"
+        with explained(path):
+            self._make_folder(path.parent)
+            try:
+                _write_synced(temporary, data)
+                return _publish(temporary, path)
+            finally:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+
+    def get(self, key: str) -> bytes:
+        """The whole blob."""
+        path = self._path(key)
+        with explained(path):
+            return path.read_bytes()
+
+    def get_range(self, key: str, offset: int, length: int) -> bytes:
+        """A part of a blob."""
+        path = self._path(key)
+        with explained(path):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return os.pread(descriptor, length, offset)
+            finally:
+                os.close(descriptor)
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """The keys below a prefix, in order of the alphabet."""
+        start = self.folder / prefix.rpartition("/")[0]
+        for key in self._walk(start):
+            if key.startswith(prefix):
+                yield key
+
+    def delete(self, key: str) -> None:
+        """Remove a blob."""
+        path = self._path(key)
+        with explained(path):
+            path.unlink(missing_ok=True)
+
+    def size(self, key: str) -> int:
+        """A blob's length in bytes."""
+        path = self._path(key)
+        with explained(path):
+            return path.stat().st_size
+
+    def sweep(self, older_than: timedelta = timedelta(days=1)) -> int:
+        """Remove what killed writers left half written; returns how many files. Younger ones may still be in use."""
+        limit = time.time() - older_than.total_seconds()
+        swept = 0
+        for path in self.folder.rglob(f"{_TEMPORARY}*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < limit:
+                    path.unlink()
+                    swept += 1
+        return swept
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise InvalidInputError(f"{key!r} is no key of an object store", field="key")
+        return self.folder / key
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+        _sync_folder(folder.parent)
+
+    def _walk(self, folder: Path) -> Iterator[str]:
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name + "/" * entry.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in entries:
+            if entry.name.startswith(_TEMPORARY):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(Path(entry.path))
+            else:
+                yield os.path.relpath(entry.path, self.folder)
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Give the operating system's errors about a path in the words of this project."""
+    try:
+        yield
+    except OSError as error:
+        raise explain(error, path) from error
+
+
+def explain(error: OSError, path: Path) -> PenstockError:
+    """What an error of the operating system about a path means to a caller."""
+    if isinstance(error, FileNotFoundError):
+        return NotFoundError(f"there is no {path}")
+    reason = error.strerror or str(error)
+    if error.errno in _NO_ROOM:
+        return StorageFullError(f"there is no room left to write {path}", hint="free some space and try again")
+    if isinstance(error, (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)):
+        return InvalidInputError(f"{path} cannot be used: {reason.lower()}")
+    return UnavailableError(f"{path} cannot be read or written just now: {reason.lower()}")
+
+
+def _write_synced(path: Path, data: Data) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _READ_ONLY)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        failpoints.hit("objects.fsync")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _publish(temporary: Path, path: Path) -> bool:
+    failpoints.hit("objects.rename")
+    try:
+        os.link(temporary, path)  # unlike a rename it never replaces, so exactly one of two writers is told True
+        created = True
+    except FileExistsError:
+        created = False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.rename(temporary, path)  # a file system without links; the same bytes under the same name do no harm
+        created = True
+    failpoints.hit("objects.renamed")
+    _sync_folder(path.parent)
+    return created
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,315 @@
+"""The object store: bytes, files and folders by the digest of their content, over any blob store."""
+
+import io
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from penstock.core.errors import CorruptDataError, InvalidInputError, NotFoundError
+from penstock.core.ids import Digest
+from penstock.storage.objects.adding import add_file, add_plan, check_file, plan_files, plan_folder
+from penstock.storage.objects.blob_store import BlobStore, Data
+from penstock.storage.objects.checkout import check_target, write_file, write_folder
+from penstock.storage.objects.chunker import Chunker, FixedChunker
+from penstock.storage.objects.format import (
+    BYTES,
+    FILE,
+    HEADER_SIZE,
+    TREE,
+    EntryKind,
+    Tree,
+    TreeEntry,
+    decode_parts,
+    decode_tree,
+    digest_of,
+    encode_parts,
+    parse_digest,
+    to_digest,
+)
+from penstock.storage.objects.pack import PACK_SIZE, PackCatalog, PackReader, PackWriter, Place, pack_key
+from penstock.storage.objects.reader import open_stream
+from penstock.storage.objects.verify import Verifier, VerifyReport
+
+LOOSE_FOLDER = "loose/"
+
+
+def loose_key(digest: bytes) -> str:
+    """The key of an object that stands alone."""
+    name = digest.hex()
+    return f"{LOOSE_FOLDER}{name[:2]}/{name}"
+
+
+class ObjectStore:
+    """Keeps bytes, files and folders; the same content is kept once.
+
+    What a `put_` method has returned survives a power cut. What is read is checked against its digest. Safe to use
+    from several threads; several processes may use one store.
+
+    Args:
+        blobs: where the bytes go.
+        chunker: where large files are cut.
+        pack_size: bytes of a pack, the unit in which bulk adds are written.
+    """
+
+    def __init__(self, blobs: BlobStore, *, chunker: Chunker | None = None, pack_size: int = PACK_SIZE) -> None:
+        self.blobs = blobs
+        self._chunker = chunker or FixedChunker()
+        self._pack_size = pack_size
+        self._catalog = PackCatalog(blobs)
+
+    def put_bytes(self, data: Data) -> Digest:
+        """Keep some bytes as a file."""
+        if len(data) <= self._chunker.largest:
+            return self._put_loose(data)
+        pack = self._open_pack()
+        parts, rest = [], memoryview(data).cast("B")
+        while rest:
+            length = self._chunker.cut(rest[: self._chunker.largest])
+            parts.append((pack.add(BYTES, rest[:length]), length))
+            rest = rest[length:]
+        digest = parts[0][0] if len(parts) == 1 else pack.add(FILE, encode_parts(parts))
+        pack.flush()
+        return to_digest(digest)
+
+    def put_file(self, path: Path) -> Digest:
+        """Keep one file.
+
+        Raises:
+            NotFoundError: there is no such file.
+            ConflictError: somebody changed it meanwhile.
+        """
+        check_file(path)
+        if path.stat().st_size <= self._chunker.largest:
+            return self.put_bytes(path.read_bytes())
+        pack = self._open_pack()
+        entry = add_file(pack, self._chunker, path.name, path)
+        pack.flush()
+        return entry.digest
+
+    def put_tree(self, folder: Path) -> Digest:
+        """Keep a folder with all that is in it; links to files are followed, links to folders refused.
+
+        Raises:
+            NotFoundError: there is no such folder.
+            InvalidInputError: something in it is no file, or has a name that cannot be stored.
+            ConflictError: somebody changed a file meanwhile.
+        """
+        pack = self._open_pack()
+        digest, _ = add_plan(pack, self._chunker, plan_folder(folder))
+        pack.flush()
+        return digest
+
+    def put_files(self, files: Mapping[str, Path]) -> Digest:
+        """Keep files as a tree in which each has the path named here, such as `2024/jan.csv`."""
+        pack = self._open_pack()
+        digest, _ = add_plan(pack, self._chunker, plan_files(dict(files)))
+        pack.flush()
+        return digest
+
+    def has(self, digest: Digest) -> bool:
+        """Whether an object is there; it is not read."""
+        raw = parse_digest(digest)
+        if self._catalog.find(raw) or self._has_loose(raw):
+            return True
+        self._catalog.refresh()
+        return self._catalog.find(raw) is not None
+
+    def size(self, digest: Digest) -> int:
+        """The bytes of a stored file, or of all files of a tree."""
+        header, payload = self._read(parse_digest(digest))
+        if header == TREE:
+            return decode_tree(payload).size
+        return sum(length for _, length in decode_parts(payload)) if header == FILE else len(payload)
+
+    def get_bytes(self, digest: Digest) -> bytes:
+        """A whole file.
+
+        Raises:
+            NotFoundError: there is no such object.
+            CorruptDataError: its bytes are not what was written.
+            InvalidInputError: it is a tree.
+        """
+        header, payload = self._read_file(digest)
+        if header == BYTES:
+            return bytes(payload)
+        return b"".join(self._read(chunk)[1] for chunk, _ in decode_parts(payload))
+
+    def read_range(self, digest: Digest, offset: int, length: int) -> bytes:
+        """A part of a file, shorter only where the file ends; errors as `get_bytes`."""
+        if offset < 0 or length < 0:
+            raise InvalidInputError(f"there is no range of {length} bytes from {offset}")
+        with self.open(digest) as stream:
+            stream.seek(offset)
+            return stream.read(length)
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """A file as a seekable stream, read piece by piece; errors as `get_bytes`."""
+        header, payload = self._read_file(digest)
+        if header == BYTES:
+            return io.BytesIO(payload)
+        return open_stream(decode_parts(payload), lambda chunk: self._read(chunk)[1])
+
+    def get_tree(self, digest: Digest) -> Tree:
+        """What a folder holds, one level deep.
+
+        Raises:
+            NotFoundError: there is no such object.
+            InvalidInputError: it is a file.
+        """
+        header, payload = self._read(parse_digest(digest))
+        if header != TREE:
+            raise InvalidInputError(f"object {digest} is a file, not a folder")
+        return decode_tree(payload)
+
+    def list_files(self, tree: Digest) -> Iterator[tuple[str, TreeEntry]]:
+        """Every file below a tree with its path, folder by folder in order of their names."""
+        return ((path, entry) for path, entry in self._walk(tree) if entry.kind is not EntryKind.FOLDER)
+
+    def find_file(self, tree: Digest, path: str) -> TreeEntry | None:
+        """The entry at a path such as `2024/jan.csv`, file or folder; None when there is none."""
+        entry = None
+        for number, name in enumerate(path.split("/")):
+            if number and (entry is None or entry.kind is not EntryKind.FOLDER):
+                return None
+            here = self.get_tree(entry.digest if entry else tree)
+            entry = next((entry for entry in here.entries if entry.name == name), None)
+            if entry is None:
+                return None
+        return entry
+
+    def checkout(self, tree: Digest, target: Path) -> None:
+        """Write a tree to a folder, whole or not at all; after a power cut it may have to be written again.
+
+        Raises:
+            ConflictError: the target is there and not empty.
+            NotFoundError, CorruptDataError: something of the tree is not there or not as it was written.
+            StorageFullError: there is no room; nothing is left behind.
+        """
+        check_target(target)
+        entries = list(self._walk(tree))
+        folders = [path for path, entry in entries if entry.kind is EntryKind.FOLDER]
+        files = [(path, entry) for path, entry in entries if entry.kind is not EntryKind.FOLDER]
+        files.sort(key=lambda item: self._position(item[1].digest))  # packs are read from front to back
+        write_folder(target, folders, files, self._write_from(PackReader(self.blobs)))
+
+    def save_file(self, digest: Digest, path: Path) -> None:
+        """Write one file to a path that is not taken."""
+        entry = TreeEntry("file", EntryKind.FILE, self.size(digest), digest)
+        if path.exists():
+            raise InvalidInputError(f"{path} is there already")
+        write_file(path, entry, self._write_from(PackReader(self.blobs)))
+
+    def verify(self, roots: Iterable[Digest] = ()) -> VerifyReport:
+        """Read every byte again and name each object that is damaged, missing, or known to nothing.
+
+        Args:
+            roots: objects that have to be there, as the database refers to them.
+        """
+        return Verifier(self.blobs, LOOSE_FOLDER).run(roots)
+
+    def _put_loose(self, data: Data) -> Digest:
+        stored = b"".join((BYTES, data))
+        digest = digest_of(stored)
+        if self._catalog.find(digest) is None:
+            self.blobs.put_if_absent(loose_key(digest), stored)
+        return to_digest(digest)
+
+    def _open_pack(self) -> PackWriter:
+        loose = _Lazily(lambda: {key.rpartition("/")[2] for key in self.blobs.list_keys(LOOSE_FOLDER)})
+        return PackWriter(
+            self.blobs,
+            knows=lambda digest: self._catalog.find(digest) is not None or digest.hex() in loose.get(),
+            written=self._catalog.add,
+            pack_size=self._pack_size,
+        )
+
+    def _has_loose(self, digest: bytes) -> bool:
+        try:
+            self.blobs.size(loose_key(digest))
+        except NotFoundError:
+            return False
+        return True
+
+    def _read(self, digest: bytes, reader: PackReader | None = None) -> tuple[bytes, memoryview]:
+        """An object's header and content, checked."""
+        stored = self._find_stored(digest, reader)
+        if digest_of(stored) != digest:
+            raise CorruptDataError(f"object {digest.hex()} is damaged", hint="run 'penstock verify'")
+        view = memoryview(stored)
+        header = bytes(view[:HEADER_SIZE])
+        if header not in (BYTES, FILE, TREE):
+            raise CorruptDataError(f"object {digest.hex()} was written by a newer penstock")
+        return header, view[HEADER_SIZE:]
+
+    def _find_stored(self, digest: bytes, reader: PackReader | None) -> Data:
+        place = self._catalog.find(digest)
+        if place is None:
+            try:
+                return self.blobs.get(loose_key(digest))
+            except NotFoundError:
+                self._catalog.refresh()  # another process may have packed it since
+                place = self._catalog.find(digest)
+        if place is None:
+            raise self._explain_absence(digest)
+        return self._read_place(digest, place, reader)
+
+    def _read_place(self, digest: bytes, place: Place, reader: PackReader | None) -> Data:
+        try:
+            if reader is not None:
+                return reader.read(place)
+            return self.blobs.get_range(pack_key(place.pack), place.offset, place.length)
+        except NotFoundError as error:
+            problem = f"object {digest.hex()} cannot be read, as pack {place.pack} is missing"
+            raise CorruptDataError(problem, hint="run 'penstock verify'") from error
+
+    def _explain_absence(self, digest: bytes) -> NotFoundError | CorruptDataError:
+        if self._catalog.damaged:
+            packs = ", ".join(sorted(self._catalog.damaged))
+            problem = f"object {digest.hex()} is not found, and the index of pack {packs} is damaged"
+            return CorruptDataError(problem, hint="run 'penstock verify'")
+        return NotFoundError(f"there is no object {digest.hex()}")
+
+    def _read_file(self, digest: Digest) -> tuple[bytes, memoryview]:
+        header, payload = self._read(parse_digest(digest))
+        if header == TREE:
+            raise InvalidInputError(f"object {digest} is a folder, not a file")
+        return header, payload
+
+    def _walk(self, tree: Digest, prefix: str = "") -> Iterator[tuple[str, TreeEntry]]:
+        for entry in self.get_tree(tree).entries:
+            yield f"{prefix}{entry.name}", entry
+            if entry.kind is EntryKind.FOLDER:
+                yield from self._walk(entry.digest, f"{prefix}{entry.name}/")
+
+    def _position(self, digest: Digest) -> tuple[str, int]:
+        place = self._catalog.find(parse_digest(digest))
+        return (place.pack, place.offset) if place else ("", 0)
+
+    def _write_from(self, reader: PackReader) -> Callable[[TreeEntry, Callable[[Data], object]], None]:
+        def write(entry: TreeEntry, sink: Callable[[Data], object]) -> None:
+            header, payload = self._read(parse_digest(entry.digest), reader)
+            if header == BYTES:
+                sink(payload)
+            elif header == FILE:
+                for chunk, _ in decode_parts(payload):
+                    sink(self._read(chunk, reader)[1])
+            else:
+                raise CorruptDataError(f"object {entry.digest} is a folder where its tree says file")
+
+        return write
+
+
+class _Lazily:
+    """A set that is fetched when it is first asked for."""
+
+    def __init__(self, fetch: Callable[[], set[str]]) -> None:
+        self._fetch = fetch
+        self._lock = threading.Lock()
+        self._held: set[str] | None = None
+
+    def get(self) -> set[str]:
+        with self._lock:
+            if self._held is None:
+                self._held = self._fetch()
+            return self._held
