@@ -1,1 +1,1 @@
-"""TODO."""
+"""Windows, drift, performance, alerts: what the live model sees and how well it does."""

@@ -1,0 +1,105 @@
+"""When to open an episode by itself: a pure function of the policy and of what is known now.
+
+All times are event times: the policy means the same on live traffic and on a replayed history.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from penstock.core.clock import format_duration
+from penstock.core.ids import AlertId
+from penstock.core.project.types import RetrainSection
+from penstock.loop.types import Episode, Trigger
+from penstock.monitoring.types import Alert
+
+QUIET = "new traffic, outcomes or data"
+
+
+class NewData(Struct, frozen=True):
+    """How much data there is now, against what the champion was trained on."""
+
+    dataset: str  # name/version of the newest
+    rows: int
+    rows_seen: int  # by the champion
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What the policy looks at."""
+
+    now: datetime  # event time
+    has_champion: bool
+    alerts: list[Alert] = []  # open ones
+    new_data: list[NewData] = []  # the tables that are ahead of the champion
+    episodes: list[Episode] = []  # of this project, newest first
+
+
+class Firing(Struct, frozen=True, kw_only=True):
+    """An episode is to be opened."""
+
+    trigger: Trigger
+    reason: str
+    alert_id: AlertId | None = None
+    evidence: dict[str, Any] = {}
+
+
+class Waiting(Struct, frozen=True):
+    """Nothing is to be done, and for what."""
+
+    reason: str
+
+
+def choose_trigger(policy: RetrainSection, facts: Facts) -> Firing | Waiting:
+    """Open an episode, or wait: the first of performance, drift and new data that the policy names and that holds.
+
+    A refused or failed episode counts for cooldown and budget like any other, so a source that always alarms, or data
+    that are always bad, cannot make the loop run away.
+    """
+    if not facts.has_champion:
+        return Waiting("the first release: `penstock run` trains and releases it")
+    firing = _find_reason(policy, facts)
+    if firing is None:
+        return Waiting(QUIET)
+    held = _find_brake(policy, facts)
+    return firing if held is None else Waiting(f"{held} (then: {firing.reason})")
+
+
+def _find_reason(policy: RetrainSection, facts: Facts) -> Firing | None:
+    for kind in ("performance", "drift"):
+        for alert in facts.alerts:
+            if kind in policy.when and alert.kind == kind:
+                evidence = {"alert": alert.id, "window_start": alert.window_start, **alert.evidence}
+                return Firing(trigger=alert.kind, reason=alert.summary, alert_id=alert.id, evidence=evidence)
+    if "new_data" not in policy.when:
+        return None
+    for data in facts.new_data:
+        added = data.rows - data.rows_seen
+        if data.rows_seen > 0 and added >= policy.new_rows * data.rows_seen:
+            reason = (
+                f"{data.dataset} has {data.rows:,} rows, {added / data.rows_seen:.0%} more than the champion was "
+                f"trained on (the policy asks for {policy.new_rows:.0%})"
+            )
+            evidence = {"dataset": data.dataset, "rows": data.rows, "rows_seen": data.rows_seen}
+            return Firing(trigger="new_data", reason=reason, evidence=evidence)
+    return None
+
+
+def _find_brake(policy: RetrainSection, facts: Facts) -> str | None:
+    ended = [episode.ended_as_of for episode in facts.episodes if episode.ended_as_of is not None]
+    if ended and facts.now < max(ended) + policy.cooldown:
+        until = max(ended) + policy.cooldown
+        return f"the cooldown of {format_duration(policy.cooldown)} to pass at {until:%Y-%m-%d %H:%M}"
+    budget = policy.budget
+    spent = [episode for episode in facts.episodes if _counts(episode) and episode.as_of > facts.now - budget.per]
+    if len(spent) >= budget.count:
+        oldest = min((episode.as_of for episode in spent), default=facts.now)
+        return (
+            f"the retraining budget ({budget.count:g} per {format_duration(budget.per)}) is spent until "
+            f"{oldest + budget.per:%Y-%m-%d %H:%M}"
+        )
+    return None
+
+
+def _counts(episode: Episode) -> bool:
+    return episode.trigger != "manual"

@@ -1,0 +1,130 @@
+"""The verbs of monitoring: record windows, open and resolve alerts."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from penstock.core import failpoints
+from penstock.core.ids import AlertId, Ref
+from penstock.monitoring.store import MonitoringStore
+from penstock.monitoring.types import Alert, AlertKind, Window
+from penstock.storage.database import Database
+from penstock.storage.references import drop_objects, keep_objects
+from penstock.storage.transaction import Transaction
+from penstock.storage.verbs import logs, reads, writes
+
+_ACTIONS = {"drift": "monitoring.drift_found", "performance": "monitoring.performance_dropped"}
+MAXIMUM_PAGE = 10_000
+
+
+class MonitoringService:
+    """Keeps what the monitor found; finding it is the monitor's own work, outside any transaction."""
+
+    noun = "monitoring"
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self._store = MonitoringStore(db)
+
+    @logs
+    def record_window(self, tx: Transaction, window: Window) -> Window:
+        """Keep a window; one that was computed from the same rows and outcomes before stays as it is."""
+        known = self._store.find_window(tx, window.deployment, window.start)
+        if known is not None and _content(known) == _content(window):
+            return known
+        edition = 1 if known is None else known.edition + 1
+        window = msgspec.structs.replace(window, edition=edition, computed_at=tx.now)
+        failpoints.hit("monitoring.record_window")
+        self._store.put_window(tx, window)
+        drop_objects(tx, window.ref)
+        keep_objects(tx, window.ref, [window.loss.losses] if window.loss else [])
+        if window.version is not None:
+            tx.link(Ref("model-version", f"{window.deployment}/{window.version}"), window.ref, "watched")
+        return window
+
+    @reads
+    def list_windows(
+        self, tx: Transaction, deployment: str = "", after: datetime | None = None, limit: int = 500
+    ) -> list[Window]:
+        """The newest windows of a deployment, oldest first.
+
+        Args:
+            deployment: empty for all.
+            after: only windows that start later than this.
+            limit: at most so many, 1 to 10,000.
+        """
+        return self._store.list_windows(tx, deployment, after, min(max(limit, 1), MAXIMUM_PAGE))
+
+    @writes
+    def open_alert(
+        self, tx: Transaction, window: Window, kind: AlertKind, summary: str, evidence: dict[str, Any]
+    ) -> Alert:
+        """Open an alert about a window, or give the open one of this kind; one of a kind is open at a time.
+
+        A window that was open to action already - it raised this kind before, or ends before the last one was
+        resolved - gives the last alert as it is.
+        """
+        last = self._store.find_newest_alert(tx, window.deployment, kind)
+        if last is not None and _covers(last, window):
+            return last
+        alert = Alert(
+            id=AlertId(f"{window.deployment}-{kind}-{window.start:%Y%m%dT%H%M}"),
+            deployment=window.deployment,
+            kind=kind,
+            window_start=window.start,
+            as_of=window.end,
+            opened_at=tx.now,
+            summary=summary,
+            evidence=evidence,
+        )
+        self._store.insert_alert(tx, alert)
+        tx.record(_ACTIONS[kind], alert.ref, summary=summary, window=str(window.ref), **evidence)
+        tx.link(window.ref, alert.ref, "raised")
+        return alert
+
+    @writes
+    def resolve_alert(self, tx: Transaction, alert_id: str, reason: str, as_of: datetime | None = None) -> Alert:
+        """Close an alert; closing it twice changes nothing.
+
+        Args:
+            alert_id: which.
+            reason: what became of it, in plain words.
+            as_of: event time of the decision; windows that end by then do not raise it again.
+        """
+        alert = self._store.get_alert(tx, alert_id)
+        if alert.status == "resolved":
+            return alert
+        as_of = max(as_of or alert.as_of, alert.as_of)
+        alert = msgspec.structs.replace(
+            alert, status="resolved", resolved_at=tx.now, resolved_as_of=as_of, resolution=reason
+        )
+        self._store.update_alert(tx, alert)
+        tx.record("monitoring.resolve_alert", alert.ref, reason=reason)
+        return alert
+
+    @reads
+    def get_alert(self, tx: Transaction, alert_id: str) -> Alert:
+        """One alert.
+
+        Raises:
+            NotFoundError: there is none with this id.
+        """
+        return self._store.get_alert(tx, alert_id)
+
+    @reads
+    def list_alerts(
+        self, tx: Transaction, deployment: str = "", status: Literal["", "open", "resolved"] = "", limit: int = 100
+    ) -> list[Alert]:
+        """Alerts, newest first; empty texts mean all."""
+        return self._store.list_alerts(tx, deployment, status, min(max(limit, 1), MAXIMUM_PAGE))
+
+
+def _content(window: Window) -> Window:
+    return msgspec.structs.replace(window, edition=0, computed_at=None)
+
+
+def _covers(last: Alert, window: Window) -> bool:
+    if last.status == "open" or last.window_start >= window.start:
+        return True
+    return last.resolved_as_of is not None and window.end <= last.resolved_as_of

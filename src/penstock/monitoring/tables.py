@@ -1,0 +1,45 @@
+"""The tables of monitoring."""
+
+from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table, Text
+
+from penstock.storage.columns import Json, UtcTime, metadata
+
+windows = Table(
+    "monitoring_windows",
+    metadata,
+    Column("deployment", String(128), primary_key=True),
+    Column("start", UtcTime, primary_key=True),
+    Column("end", UtcTime, nullable=False),
+    Column("edition", Integer, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("outcomes", Integer, nullable=False),
+    Column("version", Integer),
+    Column("number", Integer, nullable=False),
+    Column("level", Float),
+    Column("drift", Json, nullable=False),
+    Column("drift_note", Text, nullable=False),
+    Column("performance", Json),
+    Column("below_floor", Boolean, nullable=False),
+    Column("loss", Json),
+    Column("revisions", Json, nullable=False),
+    Column("seen", String(64), nullable=False),
+    Column("computed_at", UtcTime),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("deployment", String(128), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("window_start", UtcTime, nullable=False),
+    Column("as_of", UtcTime, nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("evidence", Json, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("resolved_at", UtcTime),
+    Column("resolved_as_of", UtcTime),
+    Column("resolution", Text, nullable=False),
+    Index("ix_alerts_deployment_status", "deployment", "status"),
+)

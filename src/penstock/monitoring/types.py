@@ -1,0 +1,123 @@
+"""The records of monitoring: windows with their drift and performance, and alerts."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from penstock.core.ids import AlertId, Digest, Ref
+
+DriftTest = Literal["ks", "chi2", "none"]
+AlertKind = Literal["drift", "performance"]
+AlertStatus = Literal["open", "resolved"]
+
+
+class ColumnDrift(Struct, frozen=True, kw_only=True):
+    """One input column of a window against the reference of the live version."""
+
+    column: str
+    test: DriftTest  # none: the column could not be tested, and `note` says why
+    statistic: float | None = None  # of the test: Kolmogorov-Smirnov distance, or chi-square
+    distance: float | None = None  # how far, 0 to 1: the KS distance, or half the sum of differences in share
+    p_value: float | None = None
+    level: float | None = None  # what Holm's procedure holds the p-value against
+    drifted: bool = False
+    new_share: float = 0.0  # rows with a value the reference never had; 0 for numbers
+    rows: int = 0
+    note: str = ""  # what a reader should know: why it was skipped, what is new
+
+
+class Performance(Struct, frozen=True, kw_only=True):
+    """A metric over the predictions whose outcome is known, with a 95 % interval clustered by key."""
+
+    metric: str
+    value: float | None  # None: too few outcomes, or only one class
+    low: float | None = None
+    high: float | None = None
+    rows: int = 0  # predictions with an outcome
+
+
+class RevisionFigures(Struct, frozen=True, kw_only=True):
+    """What one revision did in a window."""
+
+    revision: int
+    rows: int
+    errors: int = 0
+    fallbacks: int = 0
+    latency_p99_ms: float | None = None
+    performance: Performance | None = None
+
+
+class LossEvidence(Struct, frozen=True, kw_only=True):
+    """What a window says for "the live model loses more than it did in its first windows"."""
+
+    mean_loss: float  # 0 is best, 1 worst
+    groups: int  # independent observations: keys, or rows without a key
+    losses: Digest  # one loss a group, 32-bit floats, in the order of event time
+    is_reference: bool = False  # the window is one of those the bar comes from
+    bar: float | None = None  # the loss that is tolerated; None in a reference window
+    log_e_value: float | None = None  # of this window alone
+    log_detector: float | None = None  # the e-detector after this window
+    log_threshold: float | None = None  # where it alarms
+
+
+class Window(Struct, frozen=True, kw_only=True):
+    """A stretch of event time of one deployment: what came in, how far it moved, how well it was answered."""
+
+    deployment: str
+    start: datetime  # event time, included
+    end: datetime  # excluded
+    edition: int = 1  # grows each time that late rows or outcomes change the window
+    rows: int  # predictions
+    outcomes: int  # predictions whose outcome is known
+    version: int | None = None  # of the model that answered most; the window is judged as its work
+    number: int = 0  # the how-manieth comparison with this version's reference; 0: not compared
+    level: float | None = None  # of the drift test over all columns, from the false-alarm budget
+    drift: list[ColumnDrift] = []
+    drift_note: str = ""  # why there was no comparison
+    performance: Performance | None = None
+    below_floor: bool = False  # the project's own bar is missed beyond doubt
+    loss: LossEvidence | None = None
+    revisions: list[RevisionFigures] = []
+    seen: str = ""  # digest of what the figures were computed from
+    computed_at: datetime | None = None
+
+    @property
+    def ref(self) -> Ref:
+        """How lineage points at this window."""
+        return Ref("window", f"{self.deployment}/{self.start:%Y-%m-%dT%H:%M}")
+
+    @property
+    def drifted(self) -> list[str]:
+        """The columns that moved."""
+        return [column.column for column in self.drift if column.drifted]
+
+    @property
+    def lost(self) -> bool:
+        """Whether the loss detector stands at its threshold."""
+        loss = self.loss
+        if loss is None or loss.log_detector is None or loss.log_threshold is None:
+            return False
+        return loss.log_detector >= loss.log_threshold
+
+
+class Alert(Struct, frozen=True, kw_only=True):
+    """Something a person or the loop should act on; one of a kind is open at a time."""
+
+    id: AlertId
+    deployment: str
+    kind: AlertKind
+    window_start: datetime  # of the window that raised it
+    as_of: datetime  # event time: the end of that window
+    opened_at: datetime  # on the clock
+    summary: str  # in plain words
+    evidence: dict[str, Any] = {}
+    status: AlertStatus = "open"
+    resolved_at: datetime | None = None
+    resolved_as_of: datetime | None = None  # windows that end by then raise no alert of this kind again
+    resolution: str = ""
+
+    @property
+    def ref(self) -> Ref:
+        """How lineage and audit point at this alert."""
+        return Ref("alert", self.id)
