@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from penstock.core.errors import InvalidInputError
 from penstock.storage.objects.local import LocalBlobStore
-from penstock.storage.objects.store import ObjectStore
+from penstock.storage.objects.object_store import ObjectStore
 
 
 def open_object_store(where: str | Path) -> ObjectStore:
