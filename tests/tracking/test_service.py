@@ -313,7 +313,7 @@ def test_an_input_becomes_a_lineage_edge(tracking: TrackingService, edges: list[
     source = Ref("dataset-version", "events/2")
     tracking.log_input(run.id, source)
     tracking.log_input(run.id, source)
-    assert Edge(source, run.ref, "read") in edges
+    assert edges == [Edge(source, run.ref, "read")]
     assert tracking.get_run(run.id).inputs == (source,)
 
 

@@ -213,9 +213,8 @@ class TrackingStore:
 
     def count_runs(self, tx: Transaction) -> dict[str, int]:
         """How many runs each experiment holds."""
-        query = (
-            select(experiments.c.name, func.count(runs.c.id).label("held")).join(experiments).select_from(runs)
-        ).group_by(experiments.c.name)
+        held = func.count(runs.c.id).label("held")
+        query = select(experiments.c.name, held).select_from(runs).join(experiments).group_by(experiments.c.name)
         return {row.name: row.held for row in tx.execute(query)}
 
 
