@@ -1,0 +1,66 @@
+"""Predictions as frames: read segments back from the object store, and put outcomes beside them."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import polars as pl
+
+from penstock.core import codec
+from penstock.core.ids import PredictionId
+from penstock.predictions.segment_file import SCHEMA, decode_rows
+from penstock.predictions.types import Outcome, RecordedOutcome, Segment
+from penstock.storage.objects.object_store import ObjectStore
+
+PREDICTION_SCHEMA = pl.Schema(
+    {"id": pl.String(), "deployment": pl.String()} | {name: kind for name, kind in SCHEMA.items() if name != "row"}
+)
+
+
+def read_predictions(objects: ObjectStore, segments: Iterable[Segment]) -> pl.DataFrame:
+    """The predictions of some segments, in order.
+
+    Returns:
+        Columns `id`, `deployment`, `revision`, `at` (event time, UTC), `key`, `inputs` and `output` (JSON text),
+        `latency_ms`, `status` ("ok", "fallback" or "error").
+    """
+    frames = [
+        decode_rows(objects.get_bytes(segment.digest)).select(
+            pl.format("{}-{}", pl.lit(segment.id), "row").alias("id"),
+            pl.lit(segment.deployment).alias("deployment"),
+            pl.exclude("row"),
+        )
+        for segment in segments
+    ]
+    return pl.concat(frames) if frames else PREDICTION_SCHEMA.to_frame()
+
+
+def join_outcomes(frame: pl.DataFrame, outcomes: Sequence[Outcome | RecordedOutcome]) -> pl.DataFrame:
+    """The same predictions with `outcome` (JSON text) and `outcome_at`; both null where none has come yet."""
+    newest: dict[PredictionId, Outcome | RecordedOutcome] = {}
+    for item in outcomes:
+        before = newest.get(item.prediction_id)
+        if before is None or item.at >= before.at:
+            newest[item.prediction_id] = item
+    held = pl.DataFrame(
+        {
+            "id": list(newest),
+            "outcome": [codec.encode_text(item.value) for item in newest.values()],
+            "outcome_at": [item.at for item in newest.values()],
+        },
+        schema={"id": pl.String, "outcome": pl.String, "outcome_at": pl.Datetime("us", "UTC")},
+    )
+    return frame.join(held, on="id", how="left", maintain_order="left")
+
+
+def unpack_json(frame: pl.DataFrame, column: str, schema: dict[str, pl.DataType] | None = None) -> pl.DataFrame:
+    """The JSON objects of `inputs` or `output` as a frame with a column per key and as many rows.
+
+    Args:
+        frame: what `read_predictions` gave.
+        column: `inputs` or `output`.
+        schema: the columns wanted, with their types; inferred from all rows when None.
+    """
+    rows = [msgspec.json.decode(text) for text in frame[column]]
+    if schema is None:
+        return pl.DataFrame(rows, infer_schema_length=None)
+    return pl.DataFrame(rows, schema=schema, strict=False)

@@ -1,0 +1,263 @@
+"""The verbs of predictions: take in segments and outcomes, list them, count them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from penstock.core.errors import ConflictError, InvalidInputError
+from penstock.core.ids import PredictionId, Ref, SegmentId
+from penstock.predictions.latency import add_latencies, latency_quantile
+from penstock.predictions.store import PredictionStore
+from penstock.predictions.tables import outcomes as outcome_table
+from penstock.predictions.types import (
+    Outcome,
+    OutcomesAdded,
+    RecordedOutcome,
+    RevisionCounts,
+    Segment,
+    Traffic,
+)
+from penstock.storage.database import Database
+from penstock.storage.references import keep_objects
+from penstock.storage.transaction import Transaction
+from penstock.storage.verbs import logs, reads
+
+MAXIMUM_PAGE = 10_000
+MAXIMUM_ID = 80
+
+
+class PredictionService:
+    """Knows which predictions were made, and what turned out to be true of them."""
+
+    noun = "predictions"
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self._store = PredictionStore()
+        self._upsert = db.upsert(
+            outcome_table,
+            keys=["prediction_id"],
+            update=["number", "segment", "deployment", "value", "at", "received_at"],
+        )
+
+    @logs
+    def add_segment(self, tx: Transaction, segment: Segment) -> Segment:
+        """Take in a segment whose object lies in the store; sending it again changes nothing.
+
+        Raises:
+            InvalidInputError: it has no rows or no digest.
+            ConflictError: another segment of this id is known.
+        """
+        _check_segment(segment)
+        known = self._store.find_segment(tx, segment.id)
+        if known is not None:
+            # The digest may differ: a gateway that was killed while shipping packs the same rows once more.
+            if (known.deployment, known.rows) != (segment.deployment, segment.rows):
+                raise ConflictError(f"segment {segment.id} is known with {known.rows} rows of {known.deployment!r}")
+            return known
+        number = self._store.next_segment_number(tx)
+        added = msgspec.structs.replace(segment, number=number, received_at=tx.now)
+        self._store.insert_segment(tx, added)
+        self._match_waiting(tx, added)
+        ref = Ref("segment", added.id)
+        keep_objects(tx, ref, [added.digest])
+        tx.record("predictions.add_segment", ref, deployment=added.deployment, rows=added.rows, digest=added.digest)
+        for counts in added.revisions:
+            tx.link(Ref("revision", f"{added.deployment}/{counts.revision}"), ref, "answered")
+        return added
+
+    @logs
+    def add_outcomes(self, tx: Transaction, outcomes: list[Outcome]) -> OutcomesAdded:
+        """Take in what turned out to be true, in any order and as often as one likes.
+
+        Of two outcomes of one prediction the one that happened later counts. One whose prediction is not known (yet)
+        is kept, and joined as soon as its segment arrives.
+        """
+        newest = _newest_by_prediction(outcomes)
+        known = self._store.find_outcome_times(tx, newest)
+        fresh = [item for key, item in newest.items() if key not in known or item.at > known[key]]
+        placed = self._place(tx, fresh)
+        if placed:
+            self._store.upsert_outcomes(tx, self._upsert, placed)
+        unmatched = sum(item.deployment is None for item in placed)
+        return OutcomesAdded(accepted=len(placed), repeated=len(outcomes) - len(placed), unmatched=unmatched)
+
+    @reads
+    def list_segments(
+        self,
+        tx: Transaction,
+        deployment: str,
+        after: int = 0,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 1000,
+    ) -> list[Segment]:
+        """A deployment's segments in order of arrival.
+
+        Args:
+            deployment: its name.
+            after: segments up to this number are left out; a reader's cursor.
+            start: only segments with an event at or after this moment.
+            end: only segments with an event before this moment.
+            limit: at most this many, 1 to 10,000.
+        """
+        return self._store.list_segments(tx, deployment, after=after, start=start, end=end, limit=_page(limit))
+
+    @reads
+    def list_outcomes(
+        self,
+        tx: Transaction,
+        deployment: str,
+        after: int = 0,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 10_000,
+    ) -> list[RecordedOutcome]:
+        """A deployment's outcomes in order of arrival; a value that was replaced comes again, with a new number.
+
+        Args:
+            deployment: its name.
+            after: outcomes up to this number are left out; a reader's cursor.
+            start: only outcomes of segments with an event at or after this moment.
+            end: only outcomes of segments with an event before this moment.
+            limit: at most this many, 1 to 10,000.
+        """
+        return self._store.list_outcomes(tx, deployment, after=after, start=start, end=end, limit=_page(limit))
+
+    @reads
+    def list_unmatched(self, tx: Transaction, after: int = 0, limit: int = 1000) -> list[RecordedOutcome]:
+        """Outcomes whose prediction is not known, in order of arrival."""
+        return self._store.list_outcomes(tx, None, after=after, limit=_page(limit))
+
+    @reads
+    def count_unmatched(self, tx: Transaction) -> int:
+        """How many outcomes have no known prediction."""
+        return self._store.count_outcomes(tx, None)
+
+    @reads
+    def list_deployments(self, tx: Transaction) -> list[str]:
+        """The names of the deployments that made predictions."""
+        return self._store.list_deployments(tx)
+
+    @reads
+    def watermark(self, tx: Transaction, deployment: str) -> datetime | None:
+        """The newest event time among a deployment's predictions; None before the first. It never goes back."""
+        return self._store.watermark(tx, deployment)
+
+    @reads
+    def get_traffic(
+        self,
+        tx: Transaction,
+        deployment: str,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        received_since: datetime | None = None,
+    ) -> Traffic:
+        """What a deployment answered, added up from whole segments.
+
+        Args:
+            deployment: its name.
+            start: only segments with an event at or after this moment.
+            end: only segments with an event before this moment.
+            received_since: only segments that arrived (wall clock) at or after this moment, such as a rollout's step.
+        """
+        held = self._store.list_segments(tx, deployment, start=start, end=end, received_since=received_since)
+        revisions = add_counts([counts for segment in held for counts in segment.revisions])
+        latency = add_latencies(counts.latency for counts in revisions)
+        return Traffic(
+            deployment=deployment,
+            segments=len(held),
+            rows=sum(segment.rows for segment in held),
+            errors=sum(segment.errors for segment in held),
+            fallbacks=sum(segment.fallbacks for segment in held),
+            latency_p50_ms=latency_quantile(latency, 0.5),
+            latency_p99_ms=latency_quantile(latency, 0.99),
+            outcomes=self._store.count_outcomes(tx, deployment),
+            watermark=self._store.watermark(tx, deployment),
+            revisions=revisions,
+        )
+
+    def _match_waiting(self, tx: Transaction, segment: Segment) -> None:
+        """Outcomes that came before their segment now find their predictions."""
+        number = self._store.next_outcome_number(tx)
+        for prediction_id in self._store.list_unmatched(tx, segment.id):
+            if _row_of(prediction_id) < segment.rows:
+                self._store.match_outcome(tx, prediction_id, segment.deployment, number)
+                number += 1
+
+    def _place(self, tx: Transaction, fresh: list[Outcome]) -> list[RecordedOutcome]:
+        homes = self._store.find_segments(tx, {_segment_of(item.prediction_id) for item in fresh})
+        first = self._store.next_outcome_number(tx)
+        placed = []
+        for number, item in enumerate(fresh, start=first):
+            segment = _segment_of(item.prediction_id)
+            deployment, rows = homes.get(segment, (None, 0))
+            placed.append(
+                RecordedOutcome(
+                    prediction_id=item.prediction_id,
+                    value=item.value,
+                    at=item.at,
+                    number=number,
+                    segment=segment,
+                    deployment=deployment if _row_of(item.prediction_id) < rows else None,
+                )
+            )
+        return placed
+
+
+def add_counts(parts: Sequence[RevisionCounts]) -> list[RevisionCounts]:
+    """The counts of each revision over several parts."""
+    return [
+        RevisionCounts(
+            revision=revision,
+            rows=sum(part.rows for part in own),
+            errors=sum(part.errors for part in own),
+            fallbacks=sum(part.fallbacks for part in own),
+            latency=add_latencies(part.latency for part in own),
+        )
+        for revision in sorted({part.revision for part in parts})
+        if (own := [part for part in parts if part.revision == revision])
+    ]
+
+
+def _check_segment(segment: Segment) -> None:
+    if segment.rows < 1:
+        raise InvalidInputError(f"segment {segment.id} has no rows", field="segment.rows")
+    if not segment.digest:
+        raise InvalidInputError(
+            f"segment {segment.id} has no digest", hint="put its object into the store first", field="segment.digest"
+        )
+
+
+def _newest_by_prediction(outcomes: list[Outcome]) -> dict[PredictionId, Outcome]:
+    newest: dict[PredictionId, Outcome] = {}
+    for index, item in enumerate(outcomes):
+        if not 0 < len(item.prediction_id) <= MAXIMUM_ID:
+            raise InvalidInputError(
+                f"{item.prediction_id!r} is no prediction id",
+                hint="use the id that came with the answer",
+                field=f"outcomes[{index}].prediction_id",
+            )
+        if item.at.tzinfo is None:
+            raise InvalidInputError(
+                f"{item.at.isoformat()} has no time zone", hint="end it with Z", field=f"outcomes[{index}].at"
+            )
+        before = newest.get(item.prediction_id)
+        if before is None or item.at > before.at:
+            newest[item.prediction_id] = item
+    return newest
+
+
+def _segment_of(prediction_id: str) -> SegmentId:
+    return SegmentId(prediction_id.rpartition("-")[0][:40])
+
+
+def _row_of(prediction_id: str) -> int:
+    """The row in the segment; one beyond any segment for an id that penstock did not give."""
+    row = prediction_id.rpartition("-")[2]
+    return int(row) if row.isascii() and row.isdigit() else 2**62
+
+
+def _page(limit: int) -> int:
+    return min(max(limit, 1), MAXIMUM_PAGE)

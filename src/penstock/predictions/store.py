@@ -1,0 +1,136 @@
+"""The SQL of predictions; a query per method."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, insert, select, update
+
+from penstock.core.ids import PredictionId, SegmentId
+from penstock.predictions.tables import outcomes, segments
+from penstock.predictions.types import RecordedOutcome, Segment
+from penstock.storage.rows import from_row, to_row
+from penstock.storage.transaction import Transaction
+
+KEYS_PER_QUERY = 500
+
+
+class PredictionStore:
+    """Reads and writes segments and outcomes."""
+
+    def find_segment(self, tx: Transaction, segment_id: SegmentId) -> Segment | None:
+        """The segment, or None."""
+        row = tx.execute(select(segments).where(segments.c.id == segment_id)).one_or_none()
+        return None if row is None else from_row(Segment, row)
+
+    def insert_segment(self, tx: Transaction, segment: Segment) -> None:
+        """Add a segment."""
+        tx.execute(insert(segments).values(to_row(segment)))
+
+    def next_segment_number(self, tx: Transaction) -> int:
+        """One more than the highest so far."""
+        return int(tx.execute(select(func.max(segments.c.number))).scalar() or 0) + 1
+
+    def list_segments(
+        self,
+        tx: Transaction,
+        deployment: str,
+        *,
+        after: int = 0,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        received_since: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[Segment]:
+        """A deployment's segments in order of arrival: those that hold event times from `start` up to before `end`."""
+        query = select(segments).where(segments.c.deployment == deployment, segments.c.number > after)
+        query = _in_time(query, start, end)
+        if received_since is not None:
+            query = query.where(segments.c.received_at >= received_since)
+        return [from_row(Segment, row) for row in tx.execute(query.order_by(segments.c.number).limit(limit))]
+
+    def list_deployments(self, tx: Transaction) -> list[str]:
+        """The names of the deployments that have segments."""
+        return list(tx.execute(select(segments.c.deployment).distinct().order_by(segments.c.deployment)).scalars())
+
+    def watermark(self, tx: Transaction, deployment: str) -> datetime | None:
+        """The newest event time among the segments."""
+        query = select(func.max(segments.c.last_at)).where(segments.c.deployment == deployment)
+        newest: datetime | None = tx.execute(query).scalar()
+        return newest
+
+    def find_segments(self, tx: Transaction, ids: Iterable[SegmentId]) -> dict[SegmentId, tuple[str, int]]:
+        """Those of the segments that are known: id -> deployment and number of rows."""
+        found: dict[SegmentId, tuple[str, int]] = {}
+        for keys in _slices(sorted(set(ids))):
+            query = select(segments.c.id, segments.c.deployment, segments.c.rows).where(segments.c.id.in_(keys))
+            found.update({row.id: (row.deployment, row.rows) for row in tx.execute(query)})
+        return found
+
+    def next_outcome_number(self, tx: Transaction) -> int:
+        """One more than the highest so far."""
+        return int(tx.execute(select(func.max(outcomes.c.number))).scalar() or 0) + 1
+
+    def find_outcome_times(self, tx: Transaction, ids: Iterable[PredictionId]) -> dict[PredictionId, datetime]:
+        """Those of the outcomes that are known: prediction id -> when it happened."""
+        found: dict[PredictionId, datetime] = {}
+        for keys in _slices(sorted(set(ids))):
+            query = select(outcomes.c.prediction_id, outcomes.c.at).where(outcomes.c.prediction_id.in_(keys))
+            found.update({row.prediction_id: row.at for row in tx.execute(query)})
+        return found
+
+    def upsert_outcomes(self, tx: Transaction, statement: Any, rows: Sequence[RecordedOutcome]) -> None:
+        """Add or replace outcomes with a statement that `Database.upsert` made."""
+        tx.execute(statement, [{**to_row(row), "received_at": tx.now} for row in rows])
+
+    def list_unmatched(self, tx: Transaction, segment: SegmentId) -> list[PredictionId]:
+        """The ids of outcomes that wait for this segment, in order of arrival."""
+        waiting = (outcomes.c.segment == segment) & outcomes.c.deployment.is_(None)
+        return list(tx.execute(select(outcomes.c.prediction_id).where(waiting).order_by(outcomes.c.number)).scalars())
+
+    def match_outcome(self, tx: Transaction, prediction_id: PredictionId, deployment: str, number: int) -> None:
+        """Give an outcome its deployment, and a new place in the order of arrival."""
+        this = outcomes.c.prediction_id == prediction_id
+        tx.execute(update(outcomes).where(this).values(deployment=deployment, number=number))
+
+    def list_outcomes(
+        self,
+        tx: Transaction,
+        deployment: str | None,
+        *,
+        after: int,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int,
+    ) -> list[RecordedOutcome]:
+        """Outcomes in order of arrival, by the time of their segments; unmatched ones for the deployment None."""
+        query = _of_deployment(select(outcomes), deployment).where(outcomes.c.number > after)
+        if start is not None or end is not None:
+            held = _in_time(select(segments.c.id).where(segments.c.deployment == deployment), start, end)
+            query = query.where(outcomes.c.segment.in_(held))
+        rows = tx.execute(query.order_by(outcomes.c.number).limit(limit))
+        return [from_row(RecordedOutcome, row) for row in rows]
+
+    def count_outcomes(self, tx: Transaction, deployment: str | None) -> int:
+        """How many outcomes a deployment has; those without a known prediction for None."""
+        query = _of_deployment(select(func.count()).select_from(outcomes), deployment)
+        return int(tx.execute(query).scalar_one())
+
+
+def _of_deployment(query: Select[Any], deployment: str | None) -> Select[Any]:
+    if deployment is None:
+        return query.where(outcomes.c.deployment.is_(None))
+    return query.where(outcomes.c.deployment == deployment)
+
+
+def _in_time(query: Select[Any], start: datetime | None, end: datetime | None) -> Select[Any]:
+    if start is not None:
+        query = query.where(segments.c.last_at >= start)
+    if end is not None:
+        query = query.where(segments.c.first_at < end)
+    return query
+
+
+def _slices(keys: list[Any]) -> Iterable[list[Any]]:
+    for first in range(0, len(keys), KEYS_PER_QUERY):
+        yield keys[first : first + KEYS_PER_QUERY]

@@ -1,0 +1,37 @@
+"""The tables of predictions. The predictions themselves lie in the object store, a segment at a time."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table
+
+from penstock.storage.columns import Json, UtcTime, metadata
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("deployment", String(128), nullable=False),
+    Column("first_at", UtcTime, nullable=False),
+    Column("last_at", UtcTime, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("errors", Integer, nullable=False),
+    Column("fallbacks", Integer, nullable=False),
+    Column("revisions", Json, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Index(None, "deployment", "number"),
+    Index(None, "deployment", "last_at"),
+    Index(None, "deployment", "received_at"),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("prediction_id", String(80), primary_key=True),
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("segment", String(40), nullable=False, index=True),
+    Column("deployment", String(128), nullable=True),  # null: no such prediction is known yet
+    Column("value", Json, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Index(None, "deployment", "number"),
+)

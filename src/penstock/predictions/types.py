@@ -1,0 +1,103 @@
+"""The records of predictions: rows of the log, segments that hold them, outcomes, and counts over them."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from penstock.core.ids import Digest, PredictionId, SegmentId
+from penstock.predictions.latency import LatencyCounts, latency_quantile
+
+Status = Literal["ok", "fallback", "error"]
+
+
+class PredictionRow(Struct, frozen=True, array_like=True):
+    """One prediction as the gateway logs it; kept as an array, because there are many."""
+
+    at_us: int  # event time, microseconds since 1970, UTC
+    revision: int
+    key: str  # what keeps a customer on one revision; empty when the request had none
+    inputs: str  # JSON object: column -> value
+    output: str  # JSON object: output column -> value; an error holds `error`
+    latency_us: int
+    status: Status = "ok"
+
+
+class RevisionCounts(Struct, frozen=True, kw_only=True):
+    """How much one revision answered, and how well."""
+
+    revision: int
+    rows: int = 0
+    errors: int = 0  # answered with an error
+    fallbacks: int = 0  # the revision failed, and something simpler answered in its place
+    latency: LatencyCounts = field(default_factory=list)
+
+    @property
+    def failures(self) -> int:
+        """Rows that the revision itself could not answer."""
+        return self.errors + self.fallbacks
+
+    def latency_ms(self, quantile: float) -> float | None:
+        """A quantile of the latency, up to 12 % too high; None without rows."""
+        return latency_quantile(self.latency, quantile)
+
+
+class Segment(Struct, frozen=True, kw_only=True):
+    """Some seconds of one deployment's predictions: an object in the store, and what it adds up to.
+
+    The object is a Parquet file; see `penstock.predictions.segment_file`.
+    """
+
+    id: SegmentId
+    deployment: str
+    first_at: datetime  # event time of the oldest row, UTC
+    last_at: datetime  # of the newest
+    rows: int
+    errors: int = 0
+    fallbacks: int = 0
+    revisions: list[RevisionCounts] = field(default_factory=list)
+    digest: Digest = Digest("")  # of the object; empty until it lies in the store
+    number: int = 0  # order of arrival, from 1; a cursor. The service gives it
+    received_at: datetime | None = None  # the service gives it
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What turned out to be true of one prediction."""
+
+    prediction_id: PredictionId
+    value: Any  # in the form of the label: a class, a number, or for ranking the list of relevant items
+    at: datetime  # when it happened, UTC
+
+
+class RecordedOutcome(Struct, frozen=True, kw_only=True):
+    """An outcome as it is kept. `deployment` is None as long as no known prediction has this id."""
+
+    prediction_id: PredictionId
+    value: Any
+    at: datetime
+    number: int  # order of arrival; a newer value, or finding its prediction, gives a new number
+    segment: SegmentId
+    deployment: str | None = None
+
+
+class OutcomesAdded(Struct, frozen=True):
+    """What became of some outcomes that were sent."""
+
+    accepted: int  # new, or newer than what was known
+    repeated: int  # known already; nothing changed
+    unmatched: int  # of those accepted, how many belong to no prediction known so far
+
+
+class Traffic(Struct, frozen=True, kw_only=True):
+    """What a deployment answered in some time, all revisions together and each by itself."""
+
+    deployment: str
+    segments: int
+    rows: int
+    errors: int
+    fallbacks: int
+    latency_p50_ms: float | None
+    latency_p99_ms: float | None
+    outcomes: int
+    watermark: datetime | None  # the newest event time seen
+    revisions: list[RevisionCounts]
