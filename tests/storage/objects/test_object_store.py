@@ -16,8 +16,8 @@ from penstock.storage.objects.blob_store import Data
 from penstock.storage.objects.chunker import FixedChunker
 from penstock.storage.objects.format import EntryKind
 from penstock.storage.objects.local import LocalBlobStore
-from penstock.storage.objects.open import open_object_store
 from penstock.storage.objects.object_store import ObjectStore, loose_key
+from penstock.storage.objects.open import open_object_store
 
 CHUNK = 64  # small, so that small data makes large files
 

@@ -85,7 +85,7 @@ class Verifier:
 
     Args:
         blobs: the store.
-        loose_folder: the prefix of loose objects; their keys are made by `loose_key`.
+        loose_folder: the prefix of loose objects.
     """
 
     def __init__(self, blobs: BlobStore, loose_folder: str) -> None:
@@ -117,12 +117,12 @@ class Verifier:
         self._problems.append(Problem(kind, name, key, reason))
 
     def _check_loose(self, key: str) -> None:
-        folder, _, name = key.removeprefix(self._loose_folder).partition("/")
+        name = key.rpartition("/")[2]
         try:
             digest = parse_digest(name)
         except InvalidInputError:
-            folder = ""
-        if folder != name[:2]:
+            digest = b""
+        if key != f"{self._loose_folder}{name[:2]}/{name}" or not digest:
             self._note(ProblemKind.EXTRA, key, key, "this is no name of an object")
             return
         with contextlib.suppress(NotFoundError):  # deleted since the listing
