@@ -1,1 +1,45 @@
-"""penstock."""
+"""penstock: the whole life of a model as one loop - data, training, checks, release, watching, retraining.
+
+Write a project with `step`, `pipeline`, `Data` and `Candidate`; track a run with `start_run`; reach everything else
+through `connect`. Names are imported when they are first used, so that `import penstock` is quick.
+"""
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "Candidate": "penstock.pipelines.types",
+    "ConflictError": "penstock.core.errors",
+    "CorruptDataError": "penstock.core.errors",
+    "Data": "penstock.pipelines.types",
+    "InvalidInputError": "penstock.core.errors",
+    "NotFoundError": "penstock.core.errors",
+    "PenstockError": "penstock.core.errors",
+    "PermissionDeniedError": "penstock.core.errors",
+    "RankingModel": "penstock.registry.format.ranking",
+    "Services": "penstock.catalogue.services",
+    "StorageFullError": "penstock.core.errors",
+    "UnavailableError": "penstock.core.errors",
+    "connect": "penstock.sdk.connect",
+    "load_dataset": "penstock.sdk.load",
+    "load_model": "penstock.sdk.load",
+    "pipeline": "penstock.pipelines.pipeline",
+    "start_run": "penstock.sdk.run",
+    "step": "penstock.pipelines.step",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'penstock' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return list(__all__)

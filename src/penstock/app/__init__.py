@@ -1,1 +1,1 @@
-"""TODO."""
+"""Builds every service from a configuration."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The one list of services and their routes: `app` builds, `remote` proxies and `server` publishes them."""

@@ -20,7 +20,7 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """A table without lines; `empty` says what to do when there are no rows. Columns named with `>` are right-aligned."""
+    """A table without lines; `empty` says what to do when it has no rows; `>` before a column name aligns it right."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in columns:
         table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")

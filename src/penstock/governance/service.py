@@ -50,6 +50,11 @@ class GovernanceService:
         return self._store.list_events(tx, after, min(max(limit, 1), 1000), actions, ref, newest_first)
 
     @reads
+    def head(self, tx: Transaction) -> int:
+        """The number of the newest event; it grows with every change of state."""
+        return self._store.head(tx)
+
+    @reads
     def verify_audit(self, tx: Transaction) -> AuditReport:
         """Recompute the whole chain and hold it against the signed checkpoints."""
         problems: list[str] = []

@@ -30,6 +30,7 @@ class ChildSpec(Struct, frozen=True):
     name: str
     argv: list[str]
     sockets: list[socket.socket]
+    environment: dict[str, str]  # added to the supervisor's own
 
 
 class Child:
@@ -59,7 +60,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=[sock.fileno() for sock in self.spec.sockets],
-                env=environment | {"PENSTOCK_PARENT": str(os.getpid())},
+                env=environment | self.spec.environment | {"PENSTOCK_PARENT": str(os.getpid())},
                 start_new_session=True,  # Ctrl-C in the terminal reaches the supervisor alone
             )
         self._started_at = time.monotonic()

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What users write: connect, step, pipeline, log."""

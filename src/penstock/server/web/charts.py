@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 from msgspec import Struct
@@ -105,7 +105,7 @@ def _value_axis(scale: _Scale) -> str:
 def _nice_step(span: float) -> float:
     raw = span / 4 or 1.0
     power = 10 ** math.floor(math.log10(raw))
-    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
+    return next(float(factor * power) for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
 
 
 def _time_axis(scale: _Scale) -> str:
@@ -115,9 +115,7 @@ def _time_axis(scale: _Scale) -> str:
     form = "%H:%M" if days < 2 else "%d %b" if days < 300 else "%b %Y"
     shown: set[str] = set()
     for number in range(MOST_LABELS):
-        moment = datetime.fromtimestamp(
-            scale.start + (scale.end - scale.start) * number / (MOST_LABELS - 1)
-        ).astimezone()
+        moment = datetime.fromtimestamp(scale.start + (scale.end - scale.start) * number / (MOST_LABELS - 1), UTC)
         text = moment.strftime(form)
         if text not in shown:
             shown.add(text)

@@ -1,0 +1,49 @@
+"""The one place that builds the services."""
+
+from penstock.catalogue.services import Services
+from penstock.core.clock import Clock
+from penstock.core.config import Config
+from penstock.core.identity import Actor
+from penstock.datasets.service import DatasetService
+from penstock.evaluation.service import EvaluationService
+from penstock.governance.checkpoints import CheckpointLog
+from penstock.governance.ledger import Ledger
+from penstock.governance.service import GovernanceService
+from penstock.loop.service import LoopService
+from penstock.monitoring.service import MonitoringService
+from penstock.pipelines.service import PipelineService
+from penstock.predictions.service import PredictionService
+from penstock.registry.service import RegistryService
+from penstock.serving.service import ServingService
+from penstock.storage.database import Database
+from penstock.storage.objects.open import open_object_store
+from penstock.tracking.service import TrackingService
+
+
+def open_app(config: Config, *, clock: Clock | None = None, actor: Actor | None = None) -> Services:
+    """Open the database and the object store of a configuration, and build every service on them.
+
+    Raises:
+        ConflictError: the database was written by a newer penstock.
+        InvalidInputError: the configuration names no database or object store that can be opened.
+    """
+    config.home.mkdir(parents=True, exist_ok=True)
+    db = Database(config.database_url, clock=clock, actor=actor)
+    db.migrate()
+    checkpoints = CheckpointLog(config.home / "audit")
+    Ledger(db, checkpoints)
+    tracking = TrackingService(db)
+    return Services(
+        governance=GovernanceService(db, checkpoints),
+        tracking=tracking,
+        datasets=DatasetService(db),
+        registry=RegistryService(db),
+        predictions=PredictionService(db),
+        evaluation=EvaluationService(db),
+        pipelines=PipelineService(db, tracking),
+        serving=ServingService(db),
+        monitoring=MonitoringService(db),
+        loop=LoopService(db),
+        objects=open_object_store(config.objects_url),
+        close=db.close,
+    )

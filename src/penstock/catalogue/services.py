@@ -1,0 +1,63 @@
+"""Every noun's service under its name, and the routes that lead to its verbs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from penstock.core.routes import Route
+from penstock.datasets import api as datasets_api
+from penstock.datasets.service import DatasetService
+from penstock.evaluation import api as evaluation_api
+from penstock.evaluation.service import EvaluationService
+from penstock.governance import api as governance_api
+from penstock.governance.service import GovernanceService
+from penstock.loop import api as loop_api
+from penstock.loop.service import LoopService
+from penstock.monitoring import api as monitoring_api
+from penstock.monitoring.service import MonitoringService
+from penstock.pipelines import api as pipelines_api
+from penstock.pipelines.service import PipelineService
+from penstock.predictions import api as predictions_api
+from penstock.predictions.service import PredictionService
+from penstock.registry import api as registry_api
+from penstock.registry.service import RegistryService
+from penstock.serving import api as serving_api
+from penstock.serving.service import ServingService
+from penstock.storage.objects.object_store import ObjectStore
+from penstock.tracking import api as tracking_api
+from penstock.tracking.service import TrackingService
+
+ROUTES: dict[str, list[Route]] = {
+    "governance": governance_api.ROUTES,
+    "tracking": tracking_api.ROUTES,
+    "datasets": datasets_api.ROUTES,
+    "registry": registry_api.ROUTES,
+    "predictions": predictions_api.ROUTES,
+    "evaluation": evaluation_api.ROUTES,
+    "pipelines": pipelines_api.ROUTES,
+    "serving": serving_api.ROUTES,
+    "monitoring": monitoring_api.ROUTES,
+    "loop": loop_api.ROUTES,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """A whole penstock: in this process, or at the other end of an HTTP connection; the calls are the same.
+
+    Attributes:
+        objects: the object store; files, models and frames go in and out here, the services know their digests.
+        close: ends connections and finishes queued writes.
+    """
+
+    governance: GovernanceService
+    tracking: TrackingService
+    datasets: DatasetService
+    registry: RegistryService
+    predictions: PredictionService
+    evaluation: EvaluationService
+    pipelines: PipelineService
+    serving: ServingService
+    monitoring: MonitoringService
+    loop: LoopService
+    objects: ObjectStore
+    close: Callable[[], None]

@@ -1,0 +1,83 @@
+"""`penstock runs`: what was run, with which params, and what came out."""
+
+import typer
+
+from penstock.cli.output import JsonOption, ago, cell, console, print_json, print_table
+from penstock.cli.session import UrlOption, open_services
+from penstock.core.ids import RunId
+from penstock.tracking.types import Run
+
+app = typer.Typer(no_args_is_help=True, help="List, show and compare runs.")
+
+
+@app.command("list")
+def list_runs(
+    experiment: str = typer.Option("", help="Only runs of this experiment."),
+    limit: int = typer.Option(20, help="How many, the newest ones."),
+    json: bool = JsonOption,
+    url: str = UrlOption,
+) -> None:
+    """The newest runs."""
+    with open_services(url) as services:
+        runs = services.tracking.list_runs(experiment, limit=limit)
+    if json:
+        print_json(runs)
+        return
+    rows = [(r.id, r.experiment, r.name, r.status.value, ago(r.started_at), _metrics(r)) for r in runs]
+    print_table(
+        ["run", "experiment", "name", "status", "started", "metrics"],
+        rows,
+        empty="No runs yet. Start one with 'penstock run' or penstock.start_run().",
+    )
+
+
+@app.command()
+def show(run: str, json: bool = JsonOption, url: str = UrlOption) -> None:
+    """One run: params, metrics, tags, source and artifacts."""
+    with open_services(url) as services:
+        found = services.tracking.get_run(RunId(run))
+        artifacts = services.tracking.list_artifacts(found.id)
+    if json:
+        print_json({"run": found, "artifacts": artifacts})
+        return
+    console.print(f"[bold]{found.id}[/bold] {found.name} ({found.experiment}): {found.status.value}")
+    source = found.source
+    facts = [
+        ("started", found.started_at),
+        ("ended", found.ended_at),
+        ("by", found.created_by),
+        ("git commit", source.git_commit),
+        ("uncommitted changes", source.git_dirty_diff),
+        ("environment", source.environment_lock),
+        ("seed", source.seed),
+        ("command", source.command),
+        ("read", ", ".join(map(str, found.inputs)) or None),
+    ]
+    print_table(["", ""], facts, empty="")
+    print_table(["param", "value"], sorted(found.params.items()), empty="no params")
+    metrics = [(m.key, m.number, m.step) for m in sorted(found.metrics.values(), key=lambda m: m.key)]
+    print_table(["metric", ">latest", ">step"], metrics, empty="no metrics")
+    files = [(a.path, a.size_bytes, a.digest[:12]) for a in artifacts]
+    print_table(["artifact", ">bytes", "digest"], files, empty="no artifacts")
+
+
+@app.command()
+def compare(runs: list[str], json: bool = JsonOption, url: str = UrlOption) -> None:
+    """Several runs side by side; what differs is marked."""
+    with open_services(url) as services:
+        comparison = services.tracking.compare_runs([RunId(run) for run in runs])
+    if json:
+        print_json(comparison)
+        return
+    columns = ["", *(f"{run.name or 'run'} {run.id[-6:]}" for run in comparison.runs)]
+    params = [(_mark(p.key, p.differs), *p.values) for p in comparison.params]
+    print_table(columns, params, empty="no params")
+    print_table(columns, [(_mark(m.key, m.differs), *m.values) for m in comparison.metrics], empty="no metrics")
+
+
+def _mark(key: str, differs: bool) -> str:
+    return f"[bold]{key}[/bold] *" if differs else key
+
+
+def _metrics(run: Run) -> str:
+    return "  ".join(f"{m.key}={cell(m.number)}" for m in sorted(run.metrics.values(), key=lambda m: m.key)[:4])

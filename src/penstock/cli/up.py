@@ -1,0 +1,47 @@
+"""`penstock up`: start this project."""
+
+import signal
+import threading
+from pathlib import Path
+
+import typer
+
+from penstock.cli.output import JsonOption, console, print_json
+from penstock.core.project.parse import load_project
+from penstock.processes.up import start_up
+from penstock.sdk.connect import PROJECT_FILE, find_project_folder, project_config
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def up(
+    host: str = typer.Option(None, help="Address to listen on; other than loopback needs PENSTOCK_TOKEN."),
+    port: int = typer.Option(None, help="Port of the server and its pages. [default: 5151]"),
+    gateway_port: int = typer.Option(None, help="Port where predictions are answered. [default: 5152]"),
+    json: bool = JsonOption,
+) -> None:
+    """Start this project: server, web page, gateway, controller and worker, until Ctrl-C or 'penstock stop'."""
+    folder = find_project_folder(Path.cwd())
+    project = load_project(folder / PROJECT_FILE)
+    config = project_config(folder, host=host, port=port, gateway_port=gateway_port)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with start_up(folder, config, _tell) as running:
+        running.wait_ready()
+        if json:
+            print_json({"url": running.url, "gateway_url": running.gateway_url, "pids": running.supervisor.pids})
+        else:
+            console.print(f"[bold green]{project.name} is up[/bold green]")
+            console.print(f"  pages and API   {running.url}")
+            console.print(f"  predictions     {running.gateway_url}/v2/models/{project.name}/infer")
+            console.print(f"  state and logs  {config.home}")
+            console.print("[dim]Train and release with 'penstock run' in another terminal; stop with Ctrl-C.[/dim]")
+        stop.wait()
+        if not json:
+            console.print("stopping ...")
+
+
+def _tell(line: str) -> None:
+    console.print(f"[yellow]{line}[/yellow]")

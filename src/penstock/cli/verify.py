@@ -1,0 +1,32 @@
+"""`penstock verify`: read every stored object again."""
+
+import typer
+
+from penstock.cli.output import JsonOption, console, print_json
+from penstock.cli.session import open_services
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def verify(json: bool = JsonOption) -> None:
+    """Read every stored object again and check it against its digest; exit code 1 when one is damaged or missing."""
+    with open_services() as services:
+        report = services.objects.verify()
+        audit = services.governance.verify_audit()
+    if json:
+        print_json({"objects": report, "audit": audit})
+    else:
+        found = [str(problem) for problem in (*report.damaged, *report.missing)]
+        _print(found, f"{report.objects} objects", "objects are damaged or missing")
+        _print(audit.problems, f"{audit.events} audit events", "the audit log was tampered with")
+    raise typer.Exit(0 if audit.is_whole and report.passed else 1)
+
+
+def _print(problems: list[str], whole: str, broken: str) -> None:
+    if not problems:
+        console.print(f"[green]whole[/green]: {whole}")
+        return
+    console.print(f"[red]{broken}[/red]")
+    for problem in problems:
+        console.print(f"  - {problem}")

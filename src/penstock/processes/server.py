@@ -1,0 +1,121 @@
+"""The server process: HTTP API, pages, and the controller; the only process that opens the database while it lives."""
+
+import argparse
+import logging
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+
+from penstock.app.app import open_app
+from penstock.catalogue.services import Services
+from penstock.core.config import LOOPBACK, Config
+from penstock.core.errors import PermissionDeniedError
+from penstock.core.identity import local_actor
+from penstock.core.project.parse import load_project
+from penstock.core.project.types import Project
+from penstock.loop.controller import Controller
+from penstock.monitoring.monitor import Monitor
+from penstock.processes.child import Ticker, follow_parent, log_to_stderr
+from penstock.remote.discovery import LOCK_NAME, HomeLock, ServerInfo, write_server_file
+from penstock.sdk.connect import PROJECT_FILE, project_config
+from penstock.server.app import build_server
+
+log = logging.getLogger(__name__)
+
+LOCK_WAIT_S = 20.0  # the server before us may still be finishing its writes
+CONTROLLER_PAUSE_S = 0.25
+
+
+def serve(config: Config, project: Project | None, listener: socket.socket) -> None:
+    """Run the server until it is told to stop.
+
+    Raises:
+        PermissionDeniedError: it would listen beyond this machine without asking for a token.
+        ConflictError: another server holds this home folder.
+    """
+    check_exposure(config)
+    lock = HomeLock(config.home / LOCK_NAME)
+    lock.acquire(wait_s=LOCK_WAIT_S)
+    services = open_app(config)
+    tickers = [_controller(services, project, config)] if project else []
+    try:
+        app = build_server(services, config=config, owner=local_actor(), project=project)
+        for ticker in tickers:
+            ticker.start()
+        _announce(config, listener)
+        run_uvicorn(app, listener)
+    finally:
+        for ticker in tickers:
+            ticker.stop()
+        services.close()
+        lock.release()
+
+
+def check_exposure(config: Config) -> None:
+    """Refuse to be open to the network without a token.
+
+    Raises:
+        PermissionDeniedError: the host is not loopback, and no token is set.
+    """
+    if config.host not in LOOPBACK and not config.token:
+        raise PermissionDeniedError(
+            f"listening on {config.host} would let anyone on the network in",
+            hint="set PENSTOCK_TOKEN to a secret of your own, or listen on 127.0.0.1",
+        )
+
+
+def run_uvicorn(app: object, listener: socket.socket) -> None:
+    """Serve an ASGI application on a socket until SIGTERM or SIGINT."""
+    settings = uvicorn.Config(
+        app,  # type: ignore[arg-type]  # any ASGI callable will do
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        lifespan="off",
+        server_header=False,
+    )
+    uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _controller(services: Services, project: Project, config: Config) -> Ticker:
+    monitor = Monitor(services, project, cache=config.cache)
+    controller = Controller(services, project, holder=f"server-{os.getpid()}", cache=config.cache)
+
+    def tick() -> bool:
+        watched = monitor.tick()
+        return controller.tick() or watched
+
+    return Ticker("controller", tick, CONTROLLER_PAUSE_S)
+
+
+def _announce(config: Config, listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    info = ServerInfo(
+        url=f"http://{config.host}:{port}",
+        gateway_url=f"http://{config.host}:{config.gateway_port}",
+        pid=os.getpid(),
+        started_at=datetime.now(UTC),
+    )
+    write_server_file(config.home, info)
+    log.info("server answers", extra={"url": info.url})
+
+
+def main() -> None:
+    """The entry point: `python -m penstock.processes.server --folder DIR --fd N`."""
+    follow_parent()
+    log_to_stderr()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--fd", type=int, required=True)
+    arguments = parser.parse_args()
+    project = load_project(arguments.folder / PROJECT_FILE)
+    serve(project_config(arguments.folder), project, socket.socket(fileno=arguments.fd))
+
+
+if __name__ == "__main__":
+    main()

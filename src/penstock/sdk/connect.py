@@ -1,0 +1,84 @@
+"""`penstock.connect()`: the same object in this process or over HTTP."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from penstock.app.app import open_app
+from penstock.catalogue.services import Services
+from penstock.core.config import Config, load_config
+from penstock.core.errors import NotFoundError
+from penstock.core.project.parse import load_project
+from penstock.remote.discovery import find_server
+from penstock.remote.remote import open_remote
+from penstock.storage.objects.open import open_object_store
+
+PROJECT_FILE = "penstock.toml"
+
+
+def connect(target: str | Path | None = None, *, token: str = "", actor: str = "") -> Services:
+    """Every service of a penstock, under one object.
+
+    Args:
+        target: a server's URL, or a project folder; None: `PENSTOCK_URL` where that is set, else the project around
+            the working directory. While a server lives for a folder, its server is used.
+        token: for a server that asks for one; empty: `PENSTOCK_TOKEN`.
+        actor: the name in the audit log; empty: the user of this machine.
+
+    Raises:
+        NotFoundError: there is no project here.
+        UnavailableError: no server answers at the URL.
+    """
+    token = token or os.environ.get("PENSTOCK_TOKEN", "")
+    target = target or os.environ.get("PENSTOCK_URL") or find_project_folder(Path.cwd())
+    if isinstance(target, str) and target.startswith(("http://", "https://")):
+        return open_remote(target, token=token, actor=actor)
+    return connect_home(project_config(Path(target)), actor=actor)
+
+
+def connect_home(config: Config, *, actor: str = "") -> Services:
+    """The services of a home folder: through its server while one lives, else in this process."""
+    server = find_server(config.home)
+    if server is None:
+        return open_app(config)
+    objects = open_object_store(config.objects_url)  # same machine: files need not travel through the server
+    return open_remote(server.url, token=config.token, actor=actor, objects=objects)
+
+
+def find_project_folder(start: Path) -> Path:
+    """The nearest folder, from `start` upwards, that holds a project file.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    for folder in (start, *start.parents):
+        if (folder / PROJECT_FILE).is_file():
+            return folder
+    raise NotFoundError(
+        f"there is no {PROJECT_FILE} in {start} or above it",
+        hint="change into a project folder, or make one with 'penstock init'",
+    )
+
+
+def project_config(folder: Path, **given: object) -> Config:
+    """The configuration of a project: its `[storage]` section, then the environment, then what is given.
+
+    Raises:
+        NotFoundError: the folder holds no project.
+        ProjectFileError: its project file has mistakes.
+    """
+    project = load_project(folder / PROJECT_FILE)
+    config = load_config(**({"home": folder / ".penstock"} | given))
+    storage = project.storage
+    return msgspec.structs.replace(
+        config,
+        database=config.database or _beside(folder, storage.database),
+        objects=config.objects or _beside(folder, storage.objects),
+    )
+
+
+def _beside(folder: Path, place: str | None) -> str:
+    if not place or "://" in place:
+        return place or ""
+    return str(folder / place)
