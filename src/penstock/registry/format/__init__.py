@@ -1,0 +1,1 @@
+"""The model directory: MLflow layout, safe formats only, golden predictions."""
