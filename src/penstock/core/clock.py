@@ -55,17 +55,17 @@ def parse_duration(text: str) -> timedelta:
     """`30s`, `15m`, `6h`, `1d` or `2w` as a length of time.
 
     Raises:
-        ValueError: the text is no such length, or not above zero.
+        ValueError: the text is no such length, not above zero, or above a century.
     """
     units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
     unit = units.get(text[-1:])
     try:
-        amount = float(text[:-1])
-    except ValueError:
-        unit = None
-    if unit is None or not 0 < amount < 1e9:
+        length = timedelta(**{unit or "": float(text[:-1])})
+    except (ValueError, TypeError, OverflowError):
+        length = timedelta(0)
+    if not timedelta(0) < length <= timedelta(days=36_525):  # a century, so that adding one to a moment stays a moment
         raise ValueError(f"{text!r} is no length of time such as '30s', '15m', '6h', '1d' or '2w'")
-    return timedelta(**{unit: amount})
+    return length
 
 
 def format_duration(length: timedelta) -> str:

@@ -7,6 +7,7 @@ of the first point, and raises "no space left" at every pass of the second. Acti
 
 import errno
 import os
+import re
 import signal
 import threading
 import time
@@ -15,25 +16,25 @@ from msgspec import Struct
 
 VARIABLE = "PENSTOCK_FAILPOINTS"
 _OS_ERRORS = {"enospc": errno.ENOSPC, "eio": errno.EIO}
+_FORM = re.compile(r"([\w.-]+)=(kill|enospc|eio|sleep:\d+(?:\.\d+)?)(?:@(\d+)(\+?))?")
 
 
 class _Failpoint(Struct):
     action: str
-    first: int = 1
-    last: float = float("inf")
+    first: int
+    last: float
     passes: int = 0
 
 
 def _parse(text: str) -> dict[str, _Failpoint]:
     points = {}
     for item in filter(None, text.split(",")):
-        name, _, rest = item.strip().partition("=")
-        action, _, when = rest.partition("@")
-        point = _Failpoint(action)
-        if when:
-            point.first = int(when.rstrip("+"))
-            point.last = float("inf") if when.endswith("+") else point.first
-        points[name] = point
+        form = _FORM.fullmatch(item.strip())
+        if form is None:
+            raise ValueError(f"{item!r} is no fail-point; write NAME=kill, enospc, eio or sleep:SECONDS, then maybe @N")
+        name, action, pass_number, onwards = form.groups()
+        first = int(pass_number or 1)
+        points[name] = _Failpoint(action, first, float("inf") if onwards or not pass_number else first)
     return points
 
 

@@ -22,10 +22,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _PRAGMAS = (
+    "PRAGMA busy_timeout = 30000",  # another process's write is waited for, not reported
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # a commit that was answered survives a power cut
     "PRAGMA foreign_keys = ON",
-    "PRAGMA busy_timeout = 30000",  # another process's write is waited for, not reported
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
 )

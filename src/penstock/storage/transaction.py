@@ -32,7 +32,7 @@ class Transaction:
         """Run one statement, or one for each item of a list of parameters."""
         return self.connection.execute(statement, parameters)
 
-    def record(self, action: str, subject: Ref, **detail: Any) -> None:
+    def record(self, action: str, subject: Ref, /, **detail: Any) -> None:
         """Write down a change of state: `action` is noun.verb; the detail holds before, after and evidence digests."""
         self.entries.append(Entry(action, subject, detail))
 

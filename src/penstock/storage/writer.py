@@ -35,6 +35,9 @@ class Job(Struct):
     batches: Sequence[Batch] = ()
 
 
+Done = tuple[Job, Any, Exception | None]  # a job with its result, or with the error of its own making
+
+
 class _GroupLostError(Exception):
     """The database ended the whole transaction by itself; nobody of this group was answered yet."""
 
@@ -79,11 +82,10 @@ class Writer:
 
     def _run(self) -> None:
         while (group := self._next_group()) is not None:
-            try:
+            # A caller who gave up is passed over; from here on nobody can, so that every other one is answered.
+            group = [job for job in group if job.future.set_running_or_notify_cancel()]
+            if group:
                 self._write(group)
-            except Exception as error:  # the outermost loop: no caller may wait for ever
-                log.exception("a group of writes failed")
-                _refuse(group, _explain(error))
 
     def _next_group(self) -> list[Job] | None:
         first = self._jobs.get()
@@ -103,28 +105,32 @@ class Writer:
 
     def _write(self, group: list[Job]) -> None:
         try:
-            done = self._commit(group)
-        except (SQLAlchemyError, OSError, _GroupLostError) as error:
+            done, after_commit = self._commit(group)
+        except Exception as error:  # the outermost loop: no caller may wait for ever
             if len(group) == 1:
-                raise
+                log.warning("a write failed", exc_info=error)
+                _refuse(group[0], error)
+                return
             # One poisoned job must not fail its neighbours: nothing was committed, so each may run again alone.
             log.info("a group of writes is repeated one by one", extra={"jobs": len(group), "reason": str(error)})
             for job in group:
-                try:
-                    self._answer(self._commit([job]))
-                except (SQLAlchemyError, OSError, _GroupLostError) as own_error:
-                    _refuse([job], _explain(own_error))
+                self._write([job])
             return
-        self._answer(done)
+        _run_after_commit(after_commit)
+        for job, result, own_error in done:
+            if own_error is None:
+                job.future.set_result(result)
+            else:
+                _refuse(job, own_error)
 
-    def _commit(self, group: list[Job]) -> list[tuple[Job, Any, Exception | None]]:
-        """Apply a group and commit it; returns each job with its result or its own error."""
-        now = self._now()
+    def _commit(self, group: list[Job]) -> tuple[list[Done], AfterCommit | None]:
+        """Apply a group and commit it; returns each job with its result or its own error, and what is left to do."""
         connection = self._open_connection()
         try:
             with connection.begin():
+                now = self._now()  # after the wait for another process's lock, so that moments follow the commits
                 self._apply_rows(connection, group)
-                done: list[tuple[Job, Any, Exception | None]] = []
+                done: list[Done] = []
                 transactions = []
                 for job in group:
                     if job.work is None:
@@ -137,12 +143,9 @@ class Writer:
                         transactions.append(transaction)
                 after_commit = self._finish(connection, now, transactions)
                 failpoints.hit("storage.writer.before_commit")
-            failpoints.hit("storage.writer.after_commit")
-            if after_commit is not None:
-                after_commit()
-            return done
+            return done, after_commit
         except _OnlyJobError as only:
-            return [(group[0], None, only.error)]
+            return [(group[0], None, only.error)], None
         finally:
             connection.close()
 
@@ -170,13 +173,6 @@ class Writer:
         savepoint.commit()
         return result, None
 
-    def _answer(self, done: list[tuple[Job, Any, Exception | None]]) -> None:
-        for job, result, error in done:
-            if error is None:
-                job.future.set_result(result)
-            else:
-                _refuse([job], _explain(error))
-
 
 class _OnlyJobError(Exception):
     """The only job of a group failed, so that the whole transaction rolls back."""
@@ -193,10 +189,18 @@ def _roll_back(savepoint: Any, error: Exception) -> None:
         raise _GroupLostError(str(error)) from error
 
 
-def _refuse(group: Sequence[Job], error: Exception) -> None:
-    for job in group:
-        if not job.future.done():
-            job.future.set_exception(error)
+def _run_after_commit(after_commit: AfterCommit | None) -> None:
+    """What is committed stays so: a failure from here on is told, and never makes a write run again."""
+    try:
+        failpoints.hit("storage.writer.after_commit")
+        if after_commit is not None:
+            after_commit()
+    except Exception:
+        log.exception("the writes were committed, and what should follow them failed")
+
+
+def _refuse(job: Job, error: Exception) -> None:
+    job.future.set_exception(_explain(error))
 
 
 def _explain(error: Exception) -> Exception:
