@@ -1,1 +1,1 @@
-"""TODO."""
+"""Steps, pipelines, their graph, and the worker that runs them."""
