@@ -1,0 +1,46 @@
+"""What every page is made from, and the wrapper that turns a page function into a route."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from penstock.catalogue.services import Services
+from penstock.core.errors import PenstockError
+from penstock.core.identity import Role
+from penstock.core.project.types import Project
+from penstock.server.dispatch import Identify
+from penstock.server.web.render import Renderer
+
+
+@dataclass(frozen=True)
+class PageContext:
+    """The services a page reads, how it renders, and the project it is about (None for a server without one)."""
+
+    services: Services
+    renderer: Renderer
+    identify: Identify
+    project: Project | None
+
+
+PageFunction = Callable[[PageContext, Request], Response]
+
+
+def page(context: PageContext, path: str, function: PageFunction) -> Route:
+    """A route that shows a page; an error becomes a page of its own that says what to do."""
+
+    async def show(request: Request) -> Response:
+        try:
+            actor = context.identify(request)
+            if actor.role < Role.READER:
+                raise PenstockError("pages need the role reader")
+            return await run_in_threadpool(function, context, request)
+        except PenstockError as error:
+            return context.renderer.page(
+                request, "error.html", status=error.http_status, title="Not to be shown", error=error
+            )
+
+    return Route(path, show, methods=["GET"])

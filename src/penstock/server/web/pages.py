@@ -1,0 +1,33 @@
+"""Every page and its address."""
+
+from starlette.routing import Route
+
+from penstock.catalogue.services import Services
+from penstock.core.project.types import Project
+from penstock.server.dispatch import Identify
+from penstock.server.web import audit, data, deployments, episodes, loop, models, runs
+from penstock.server.web.context import PageContext, PageFunction, page
+from penstock.server.web.render import Renderer
+
+PAGES: dict[str, PageFunction] = {
+    "/": loop.show_loop,
+    "/runs": runs.list_runs,
+    "/runs/compare": runs.compare_runs,
+    "/runs/{run}": runs.show_run,
+    "/models": models.list_models,
+    "/models/{model}/{version:int}": models.show_version,
+    "/data": data.list_datasets,
+    "/data/{dataset}/{version:int}": data.show_version,
+    "/deployments": deployments.list_deployments,
+    "/deployments/{deployment}": deployments.show_deployment,
+    "/episodes": episodes.list_episodes,
+    "/episodes/{episode}": episodes.show_episode,
+    "/audit": audit.show_audit,
+    "/lineage/{ref:path}": audit.show_lineage,
+}
+
+
+def page_routes(services: Services, renderer: Renderer, identify: Identify, project: Project | None) -> list[Route]:
+    """The routes of all pages."""
+    context = PageContext(services, renderer, identify, project)
+    return [page(context, path, function) for path, function in PAGES.items()]
