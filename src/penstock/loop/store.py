@@ -61,7 +61,8 @@ class LoopStore:
     def count_decisions(self, tx: Transaction, episode_id: str) -> int:
         """How many decisions an episode has."""
         query = select(func.count()).where(decisions.c.episode == episode_id)
-        return tx.execute(query).scalar_one()
+        count: int = tx.execute(query).scalar_one()
+        return count
 
     def list_decisions(self, tx: Transaction, episode_id: str) -> list[Decision]:
         """The decisions of an episode, oldest first."""

@@ -8,11 +8,11 @@ import msgspec
 from penstock.core import failpoints
 from penstock.core.ids import AlertId, Ref
 from penstock.monitoring.store import MonitoringStore
-from penstock.monitoring.types import Alert, AlertKind, Window
+from penstock.monitoring.types import Alert, AlertKind, Cursor, Window
 from penstock.storage.database import Database
 from penstock.storage.references import drop_objects, keep_objects
 from penstock.storage.transaction import Transaction
-from penstock.storage.verbs import logs, reads, writes
+from penstock.storage.verbs import logs, reads
 
 _ACTIONS = {"drift": "monitoring.drift_found", "performance": "monitoring.performance_dropped"}
 MAXIMUM_PAGE = 10_000
@@ -43,6 +43,16 @@ class MonitoringService:
             tx.link(Ref("model-version", f"{window.deployment}/{window.version}"), window.ref, "watched")
         return window
 
+    @logs
+    def move_cursor(self, tx: Transaction, cursor: Cursor) -> None:
+        """Write down how far the monitor has worked through what came in."""
+        self._store.put_cursor(tx, cursor)
+
+    @reads
+    def get_cursor(self, tx: Transaction, deployment: str) -> Cursor:
+        """How far the monitor has worked through what came in."""
+        return self._store.find_cursor(tx, deployment) or Cursor(deployment=deployment)
+
     @reads
     def list_windows(
         self, tx: Transaction, deployment: str = "", after: datetime | None = None, limit: int = 500
@@ -56,7 +66,7 @@ class MonitoringService:
         """
         return self._store.list_windows(tx, deployment, after, min(max(limit, 1), MAXIMUM_PAGE))
 
-    @writes
+    @logs  # an alert that is open already leaves no entry
     def open_alert(
         self, tx: Transaction, window: Window, kind: AlertKind, summary: str, evidence: dict[str, Any]
     ) -> Alert:
@@ -83,7 +93,7 @@ class MonitoringService:
         tx.link(window.ref, alert.ref, "raised")
         return alert
 
-    @writes
+    @logs
     def resolve_alert(self, tx: Transaction, alert_id: str, reason: str, as_of: datetime | None = None) -> Alert:
         """Close an alert; closing it twice changes nothing.
 

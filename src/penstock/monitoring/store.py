@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import Insert, and_, insert, select, update
 
 from penstock.core.errors import NotFoundError
-from penstock.monitoring.tables import alerts, windows
-from penstock.monitoring.types import Alert, Window
+from penstock.monitoring.tables import alerts, cursors, windows
+from penstock.monitoring.types import Alert, Cursor, Window
 from penstock.storage.database import Database
 from penstock.storage.rows import from_row, to_row
 from penstock.storage.transaction import Transaction
@@ -21,6 +21,18 @@ class MonitoringStore:
             keys=("deployment", "start"),
             update=tuple(name for name in Window.__struct_fields__ if name not in ("deployment", "start")),
         )
+        self._put_cursor: Insert = db.upsert(
+            cursors, keys=("deployment",), update=("segments", "outcomes", "closed_until")
+        )
+
+    def find_cursor(self, tx: Transaction, deployment: str) -> Cursor | None:
+        """How far the monitor has come; None before it began."""
+        row = tx.execute(select(cursors).where(cursors.c.deployment == deployment)).one_or_none()
+        return None if row is None else from_row(Cursor, row)
+
+    def put_cursor(self, tx: Transaction, cursor: Cursor) -> None:
+        """Write how far the monitor has come."""
+        tx.execute(self._put_cursor, to_row(cursor))
 
     def put_window(self, tx: Transaction, window: Window) -> None:
         """Write a window, in place of an earlier edition."""

@@ -1,6 +1,6 @@
 """The tables of monitoring."""
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text
 
 from penstock.storage.columns import Json, UtcTime, metadata
 
@@ -19,11 +19,19 @@ windows = Table(
     Column("drift", Json, nullable=False),
     Column("drift_note", Text, nullable=False),
     Column("performance", Json),
-    Column("below_floor", Boolean, nullable=False),
+    Column("below_bar", Boolean, nullable=False),
     Column("loss", Json),
     Column("revisions", Json, nullable=False),
-    Column("seen", String(64), nullable=False),
     Column("computed_at", UtcTime),
+)
+
+cursors = Table(
+    "monitoring_cursors",
+    metadata,
+    Column("deployment", String(128), primary_key=True),
+    Column("segments", BigInteger, nullable=False),
+    Column("outcomes", BigInteger, nullable=False),
+    Column("closed_until", UtcTime),
 )
 
 alerts = Table(

@@ -37,6 +37,15 @@ class Performance(Struct, frozen=True, kw_only=True):
     rows: int = 0  # predictions with an outcome
 
 
+class Cursor(Struct, frozen=True, kw_only=True):
+    """How far the monitor has worked through what came in for a deployment."""
+
+    deployment: str
+    segments: int = 0  # number of the newest segment
+    outcomes: int = 0  # number of the newest outcome
+    closed_until: datetime | None = None  # event time: all windows that end by then are recorded
+
+
 class RevisionFigures(Struct, frozen=True, kw_only=True):
     """What one revision did in a window."""
 
@@ -51,14 +60,13 @@ class RevisionFigures(Struct, frozen=True, kw_only=True):
 class LossEvidence(Struct, frozen=True, kw_only=True):
     """What a window says for "the live model loses more than it did in its first windows"."""
 
-    mean_loss: float  # 0 is best, 1 worst
+    mean_loss: float  # 0 is best; 1 worst, but for numbers, where it is in units of the label
     groups: int  # independent observations: keys, or rows without a key
     losses: Digest  # one loss a group, 32-bit floats, in the order of event time
     is_reference: bool = False  # the window is one of those the bar comes from
-    bar: float | None = None  # the loss that is tolerated; None in a reference window
-    log_e_value: float | None = None  # of this window alone
-    log_detector: float | None = None  # the e-detector after this window
-    log_threshold: float | None = None  # where it alarms
+    tolerated: float | None = None  # the bar: the mean loss that is put up with; None in a reference window
+    evidence: float | None = None  # of the detector at the end of the window, as a share of what makes an alarm
+    lost: bool = False  # the detector alarms
 
 
 class Window(Struct, frozen=True, kw_only=True):
@@ -76,10 +84,9 @@ class Window(Struct, frozen=True, kw_only=True):
     drift: list[ColumnDrift] = []
     drift_note: str = ""  # why there was no comparison
     performance: Performance | None = None
-    below_floor: bool = False  # the project's own bar is missed beyond doubt
+    below_bar: bool = False  # the project's own bar is missed beyond doubt
     loss: LossEvidence | None = None
     revisions: list[RevisionFigures] = []
-    seen: str = ""  # digest of what the figures were computed from
     computed_at: datetime | None = None
 
     @property
@@ -94,11 +101,8 @@ class Window(Struct, frozen=True, kw_only=True):
 
     @property
     def lost(self) -> bool:
-        """Whether the loss detector stands at its threshold."""
-        loss = self.loss
-        if loss is None or loss.log_detector is None or loss.log_threshold is None:
-            return False
-        return loss.log_detector >= loss.log_threshold
+        """Whether performance has dropped beyond doubt, by either measure."""
+        return self.below_bar or (self.loss is not None and self.loss.lost)
 
 
 class Alert(Struct, frozen=True, kw_only=True):

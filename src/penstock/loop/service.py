@@ -1,0 +1,234 @@
+"""The verbs of the loop: open, read and cancel episodes; take their steps; say what the loop waits for."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from penstock.core import failpoints
+from penstock.core.codec import nearest_hint
+from penstock.core.errors import ConflictError, InvalidInputError
+from penstock.core.ids import EpisodeId, Ref, new_id
+from penstock.governance.service import GovernanceService
+from penstock.loop.store import LoopStore
+from penstock.loop.triggers import Firing
+from penstock.loop.types import (
+    ENDED,
+    Decision,
+    Episode,
+    EpisodeState,
+    EpisodeStory,
+    Look,
+    LoopState,
+    Seen,
+)
+from penstock.predictions.service import PredictionService
+from penstock.predictions.store import PredictionStore
+from penstock.storage.database import Database
+from penstock.storage.leases import Lease, acquire_lease, check_fence, release_lease
+from penstock.storage.transaction import Transaction
+from penstock.storage.verbs import logs, reads, writes
+
+STATES: tuple[EpisodeState, ...] = ("opened", "training", "judging", "releasing", *ENDED)
+MAXIMUM_PAGE = 1_000
+PERSON = 0  # the fence of a decision that a person took
+
+
+class LoopService:
+    """Keeps episodes and their decisions; a controller decides, and only the holder of the lease may."""
+
+    noun = "loop"
+
+    def __init__(self, db: Database, predictions: PredictionService, governance: GovernanceService) -> None:
+        self.db = db
+        self._predictions = predictions
+        self._governance = governance
+        self._store = LoopStore(db)
+        self._traffic = PredictionStore()
+
+    @writes
+    def open_episode(
+        self,
+        tx: Transaction,
+        project: str,
+        reason: str = "",
+        params: dict[str, Any] = {},  # noqa: B006  # never changed
+    ) -> Episode:
+        """Train, judge and release now, because a person says so. One episode of a project is open at a time.
+
+        Args:
+            project: its name, which is also its model's and its deployment's.
+            reason: why, in plain words.
+            params: of the pipeline, on top of the project's own.
+
+        Raises:
+            ConflictError: an episode is open already.
+        """
+        firing = Firing(trigger="manual", reason=reason or f"{tx.actor.name} asked for it")
+        return self._open(tx, project, firing, self._event_time(tx, project), PERSON, params)
+
+    @writes
+    def respond(self, tx: Transaction, project: str, firing: Firing, as_of: datetime, fence: int) -> Episode:
+        """Open an episode because the policy says so.
+
+        Raises:
+            ConflictError: an episode is open already, or the lease is no longer held.
+        """
+        check_fence(tx, lease_name(project), fence)
+        return self._open(tx, project, firing, as_of, fence, {})
+
+    @reads
+    def list_episodes(self, tx: Transaction, project: str = "", state: str = "", limit: int = 100) -> list[Episode]:
+        """Episodes, newest first; empty texts mean all.
+
+        Args:
+            project: of this project only.
+            state: in this state only.
+            limit: at most so many, 1 to 1000.
+        """
+        if state and state not in STATES:
+            raise InvalidInputError(f"{state!r} is no state", hint=nearest_hint(state, STATES), field="state")
+        return self._store.list_episodes(tx, project, [state] if state else [], min(max(limit, 1), MAXIMUM_PAGE))
+
+    @reads
+    def get_episode(self, tx: Transaction, episode_id: str) -> EpisodeStory:
+        """An episode with its decisions.
+
+        Raises:
+            NotFoundError: there is none with this id.
+        """
+        episode = self._store.get_episode(tx, episode_id)
+        return EpisodeStory(episode=episode, decisions=self._store.list_decisions(tx, episode_id))
+
+    @reads
+    def find_open_episode(self, tx: Transaction, project: str) -> Episode | None:
+        """The episode of a project that has not ended."""
+        return self._store.find_open_episode(tx, project)
+
+    @logs
+    def take_step(
+        self,
+        tx: Transaction,
+        before: Episode,
+        after: Episode,
+        action: str,
+        reason: str,
+        evidence: dict[str, Any],
+        fence: int = PERSON,
+    ) -> Episode:
+        """Write one decision and what it makes of the episode; its effect joins the transaction: both happen or none.
+
+        Raises:
+            ConflictError: the episode is not as it was read, or the lease is no longer held.
+        """
+        self._check_fence(tx, before.project, fence)
+        if self._store.get_episode(tx, before.id) != before:
+            raise ConflictError(f"episode {before.number} of {before.project!r} has moved on since it was read")
+        failpoints.hit("loop.before_decision")
+        if not after.is_open:
+            as_of = after.ended_as_of or self._event_time(tx, after.project)
+            after = msgspec.structs.replace(after, ended_at=tx.now, ended_as_of=as_of, summary=reason)
+        if after != before:
+            self._store.update_episode(tx, after)
+        self._decide(tx, after, action, reason, evidence, fence)
+        return after
+
+    @logs
+    def record_look(
+        self, tx: Transaction, project: str, seen: Seen, settled: bool, waiting_for: str, fence: int
+    ) -> None:
+        """Write down that a controller found nothing to do, and how far it had read by then."""
+        check_fence(tx, lease_name(project), fence)
+        look = Look(project=project, seen=seen, settled=settled, waiting_for=waiting_for, at=tx.now)
+        self._store.put_look(tx, look)
+
+    @reads
+    def read_seen(self, tx: Transaction) -> Seen:
+        """How much there is to read: audit events, segments and outcomes."""
+        return self._seen(tx)
+
+    @reads
+    def get_state(self, tx: Transaction, project: str) -> LoopState:
+        """Whether the loop of a project has anything left to do, and what it waits for.
+
+        Settled means: a controller has looked at everything there is, and only new traffic, outcomes or data, or a
+        person, will make it act again.
+        """
+        episode = self._store.find_open_episode(tx, project)
+        look = self._store.find_look(tx, project)
+        if look is None:
+            settled, waiting_for = False, "a controller: `penstock up` starts one"
+        elif look.seen != self._seen(tx):
+            settled, waiting_for = False, "the controller to look at what is new"
+        else:
+            settled, waiting_for = look.settled, look.waiting_for
+        return LoopState(
+            project=project, settled=settled, waiting_for=waiting_for, episode=episode.id if episode else None
+        )
+
+    @logs
+    def hold_lease(self, tx: Transaction, project: str, holder: str, ttl_s: float) -> Lease | None:
+        """Take or extend the right to decide for a project; None while another controller has it."""
+        return acquire_lease(tx, lease_name(project), holder, timedelta(seconds=ttl_s))
+
+    @logs
+    def give_back_lease(self, tx: Transaction, lease: Lease) -> None:
+        """Let another controller take over at once."""
+        release_lease(tx, lease)
+
+    def _seen(self, tx: Transaction) -> Seen:
+        return Seen(
+            events=self._governance.head.join(tx),
+            segments=self._traffic.next_segment_number(tx) - 1,
+            outcomes=self._traffic.next_outcome_number(tx) - 1,
+        )
+
+    def _event_time(self, tx: Transaction, project: str) -> datetime:
+        return self._predictions.watermark.join(tx, project) or tx.now
+
+    def _open(
+        self, tx: Transaction, project: str, firing: Firing, as_of: datetime, fence: int, params: dict[str, Any]
+    ) -> Episode:
+        known = self._store.find_open_episode(tx, project)
+        if known is not None:
+            raise ConflictError(
+                f"episode {known.number} of {project!r} is still {known.state} (opened by {known.trigger})",
+                hint=f"wait for it, or cancel it with `penstock episodes cancel {known.id}`",
+            )
+        episode = Episode(
+            id=EpisodeId(new_id(int(tx.now.timestamp() * 1000))),
+            project=project,
+            number=self._store.last_number(tx, project) + 1,
+            trigger=firing.trigger,
+            reason=firing.reason,
+            alert_id=firing.alert_id,
+            params=params,
+            as_of=as_of,
+            started_at=tx.now,
+        )
+        failpoints.hit("loop.before_decision")
+        self._store.insert_episode(tx, episode)
+        if firing.alert_id is not None:
+            tx.link(Ref("alert", firing.alert_id), episode.ref, "answered")
+        self._decide(tx, episode, "open", firing.reason, {"trigger": firing.trigger, **firing.evidence}, fence)
+        return episode
+
+    def _check_fence(self, tx: Transaction, project: str, fence: int) -> None:
+        if fence != PERSON:
+            check_fence(tx, lease_name(project), fence)
+
+    def _decide(
+        self, tx: Transaction, episode: Episode, action: str, reason: str, evidence: dict[str, Any], fence: int
+    ) -> None:
+        number = self._store.count_decisions(tx, episode.id) + 1
+        decision = Decision(
+            episode=episode.id, number=number, action=action, reason=reason, evidence=evidence, at=tx.now, fence=fence
+        )
+        self._store.insert_decision(tx, decision)
+        detail = {"decision": number, "reason": reason, "state": episode.state, "evidence": evidence}
+        tx.record(f"loop.{action}", episode.ref, **detail)
+
+
+def lease_name(project: str) -> str:
+    """The lease that the one deciding controller of a project holds."""
+    return f"loop/{project}"
