@@ -1,0 +1,53 @@
+"""`penstock monitor`: windows of drift and performance, and the alerts they raised."""
+
+import typer
+
+from penstock.cli.output import JsonOption, console, print_json, print_table
+from penstock.cli.session import UrlOption, open_project, open_services
+from penstock.monitoring.types import Performance, Window
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def monitor(
+    deployment: str = typer.Argument("", help="The deployment. [default: the project's own]"),
+    limit: int = typer.Option(20, help="How many windows, the newest ones."),
+    json: bool = JsonOption,
+    url: str = UrlOption,
+) -> None:
+    """How the live model is doing: inputs that moved, measured performance, alerts."""
+    name = deployment or open_project().name
+    with open_services(url) as services:
+        windows = services.monitoring.list_windows(name, limit=limit)
+        alerts = services.monitoring.list_alerts(name, limit=10)
+        state = services.loop.get_state(name)
+    if json:
+        print_json({"windows": windows, "alerts": alerts, "loop": state})
+        return
+    rows = [(w.start, w.rows, w.outcomes, w.version, _performance(w.performance), _drift(w)) for w in windows]
+    print_table(
+        ["window from", ">predictions", ">outcomes", ">version", "performance", "inputs that moved"],
+        rows,
+        empty="No window has closed yet; windows follow the time of the predictions.",
+    )
+    console.print()
+    print_table(
+        ["alert", "event time", "what was seen", "status"],
+        [(a.kind, a.as_of, a.summary, a.status) for a in alerts],
+        empty="No alert so far.",
+    )
+    console.print(f"\nthe loop waits for: {state.waiting_for}")
+
+
+def _performance(found: Performance | None) -> str:
+    if found is None or found.value is None:
+        return "-"
+    interval = "" if found.low is None else f" [{found.low:.4g}, {found.high:.4g}]"
+    return f"{found.metric} {found.value:.4g}{interval}"
+
+
+def _drift(window: Window) -> str:
+    if window.drifted:
+        return ", ".join(window.drifted)
+    return window.drift_note or ("none" if window.drift else "-")

@@ -1,0 +1,27 @@
+"""`penstock promote`: point an alias at a model version."""
+
+import typer
+
+from penstock.cli.output import JsonOption, console, print_json
+from penstock.cli.session import UrlOption, open_project, open_services
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def promote(
+    version: int = typer.Argument(help="The model version."),
+    alias: str = typer.Option("champion", help="The alias that moves."),
+    model: str = typer.Option("", help="The model. [default: the project's own]"),
+    reason: str = typer.Option("", help="Why, for the audit log."),
+    json: bool = JsonOption,
+    url: str = UrlOption,
+) -> None:
+    """Point an alias at a version; traffic is moved by 'penstock deploy'."""
+    name = model or open_project().name
+    with open_services(url) as services:
+        moved = services.registry.move_alias(name, alias, version, reason)
+    if json:
+        print_json(moved)
+    else:
+        console.print(f"{alias} of {name} is version {version} now")

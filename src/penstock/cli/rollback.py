@@ -1,0 +1,25 @@
+"""`penstock rollback`: back to the revision before."""
+
+import typer
+
+from penstock.cli.output import JsonOption, console, print_json
+from penstock.cli.session import UrlOption, open_project, open_services
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def rollback(
+    deployment: str = typer.Argument("", help="The deployment. [default: the project's own]"),
+    reason: str = typer.Option("", help="Why, for the audit log."),
+    json: bool = JsonOption,
+    url: str = UrlOption,
+) -> None:
+    """Abort the rollout that runs, or else bring back the revision before the live one; it takes effect at once."""
+    name = deployment or open_project().name
+    with open_services(url) as services:
+        held = services.serving.roll_back(name, reason)
+    if json:
+        print_json(held)
+    elif held.stable is not None:
+        console.print(f"{name} is answered by version {held.stable.version} again (revision {held.stable.number})")
