@@ -10,7 +10,7 @@ from penstock.core.errors import InvalidInputError
 SCALARS = (bool, int, float, str)
 
 
-class Data(Any):  # a type checker lets it pass for a DataFrame
+class Data(Any):  # type: ignore[misc]  # so that a type checker lets it pass for a DataFrame
     """Marks an argument of a pipeline as a table of the project: `[data.NAME]` of the same name.
 
     The steps that it is passed to receive a polars DataFrame.
