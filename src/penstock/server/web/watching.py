@@ -1,5 +1,6 @@
 """What pages draw of monitoring: performance over time, traffic, and a grid of drift by column and window."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -38,7 +39,7 @@ def performance_series(windows: Sequence[Window]) -> list[Series]:
 def performance_marks(rollouts: Sequence[Rollout], windows: Sequence[Window]) -> list[Mark]:
     """Where the model that answers changed, in event time."""
     marks = []
-    for before, after in zip(windows, windows[1:], strict=False):
+    for before, after in itertools.pairwise(windows):
         if before.version is not None and after.version is not None and before.version != after.version:
             marks.append(Mark(after.start, f"version {after.version} took over from version {before.version}"))
     return marks
@@ -53,7 +54,7 @@ def traffic_series(windows: Sequence[Window]) -> list[Series]:
 
 
 def drift_grid(windows: Sequence[Window]) -> list[DriftRow]:
-    """Each watched column over the windows; the deeper the colour, the smaller the p-value; red is beyond the budget."""
+    """Each watched column over the windows; a deeper tone is a smaller p-value, red is beyond the budget."""
     columns = sorted({column.column for window in windows for column in window.drift if column.test != "none"})
     return [DriftRow(column, [_cell(window, column) for window in windows]) for column in columns]
 

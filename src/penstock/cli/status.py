@@ -1,0 +1,26 @@
+"""`penstock status`: which of the seven stages hold, and the evidence."""
+
+import typer
+
+from penstock.catalogue.lifecycle import read_lifecycle
+from penstock.cli.output import JsonOption, console, print_json
+from penstock.cli.session import UrlOption, open_project, open_services
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def status(json: bool = JsonOption, url: str = UrlOption) -> None:
+    """Which of the seven stages hold, and the evidence; going back a stage is normal."""
+    project = open_project()
+    with open_services(url) as services:
+        found = read_lifecycle(services, project)
+    if json:
+        print_json(found)
+        return
+    console.print(f"[bold]{project.name}[/bold]: {found.holding} of 7 stages hold\n")
+    for stage in found.stages:
+        mark = "[green]●[/green]" if stage.holds else "[dim]○[/dim]"
+        console.print(f"  {mark} {stage.number} {stage.name}")
+        console.print(f"      [dim]{stage.evidence}[/dim]", soft_wrap=True)
+    console.print(f"\nthe loop waits for: {found.waiting_for}", soft_wrap=True)
