@@ -9,7 +9,7 @@ from penstock.server.web.context import PageContext
 def list_datasets(context: PageContext, request: Request) -> Response:
     """Every dataset with its newest versions."""
     datasets = context.services.datasets
-    rows = [(found, datasets.list_versions(found.name)[-10:][::-1]) for found in datasets.list_datasets()]
+    rows = [(found, datasets.list_versions(found.name, 10)) for found in datasets.list_datasets()]
     return context.renderer.page(request, "data.html", title="Data", rows=rows)
 
 
@@ -19,12 +19,12 @@ def show_version(context: PageContext, request: Request) -> Response:
     datasets = context.services.datasets
     version = datasets.get_version(name, number)
     reports = [report for report in datasets.list_check_reports(name) if report.version == number]
-    versions = datasets.list_versions(name)
+    versions = datasets.list_versions(name, 12)[::-1]
     return context.renderer.page(
         request,
         "dataset.html",
         title=f"{name} version {number}",
         version=version,
-        report=reports[-1] if reports else None,
+        report=reports[0] if reports else None,
         versions=versions,
     )

@@ -1,0 +1,80 @@
+"""`penstock init`: a project that runs, from a table of one's own."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import msgspec
+import typer
+
+from penstock.cli.output import JsonOption, console, print_json, print_table
+from penstock.core.errors import InvalidInputError
+from penstock.sdk.scaffold import ESTIMATORS, Plan, plan_project, write_project
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def init(
+    data: Path = typer.Option(None, help="The table: CSV, JSON Lines or Parquet."),
+    label: str = typer.Option("", help="The column to predict."),
+    name: str = typer.Option("", help="Name of the project and its model. [default: after the label]"),
+    folder: Path = typer.Option(None, help="Where to write it. [default: a folder of that name]"),
+    task: str = typer.Option("", help="binary, multiclass or regression. [default: guessed]"),
+    time: str = typer.Option("", help="The column that says when. [default: guessed]"),
+    key: str = typer.Option("", help="The column that tells rows apart. [default: guessed]"),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Take every guess without asking."),
+    json: bool = JsonOption,
+) -> None:
+    """Look at a table, and write a project that trains, judges, serves and watches a model of it."""
+    if data is None or not label:
+        raise InvalidInputError(
+            "say which table, and which of its columns to predict",
+            hint="penstock init --data FILE --label COLUMN; to see a whole project at work: penstock demo",
+        )
+    plan = plan_project(
+        data,
+        label,
+        name=name,
+        task=task or None,  # type: ignore[arg-type]  # checked against the tasks that can be planned
+        time=time or None,
+        key=key or None,
+    )
+    if not json:
+        _explain(plan, data)
+    if not yes and not json and sys.stdin.isatty():
+        plan = _ask(plan)
+    written = write_project(plan, data, folder or Path(plan.name))
+    if json:
+        print_json({"folder": str(written), "plan": plan})
+        return
+    console.print(f"\n[bold green]wrote {written}/[/bold green]  penstock.toml, pipeline.py, data/{data.name}\n")
+    console.print(f"  cd {shlex.quote(str(written))}")
+    console.print("  penstock up          # in one terminal")
+    console.print("  penstock run         # in another: train, judge, release")
+    console.print("  penstock predict --sample")
+
+
+def _explain(plan: Plan, data: Path) -> None:
+    found = plan.inspection
+    console.print(f"[bold]{data}[/bold]: {found.rows:,} rows; {found.task_reason}, so the task is {plan.task}\n")
+    rows = [(column.name, column.role, column.reason) for column in found.columns]
+    print_table(["column", "use", "why"], rows, empty="")
+    for warning in found.warnings:
+        console.print(f"[yellow]note:[/yellow] {warning}")
+
+
+def _ask(plan: Plan) -> Plan:
+    console.print()
+    columns = {column.name for column in plan.inspection.columns}
+    task = typer.prompt("task", default=plan.task)
+    if task not in ESTIMATORS:
+        raise InvalidInputError(f"{task!r} is no task", hint=f"use {', '.join(ESTIMATORS)}")
+    time = typer.prompt("time column ('none' for none)", default=plan.time or "none")
+    key = typer.prompt("key column ('none' for none)", default=plan.key or "none")
+    for chosen in (time, key):
+        if chosen != "none" and chosen not in columns:
+            raise InvalidInputError(f"the table has no column {chosen!r}")
+    return msgspec.structs.replace(
+        plan, task=task, time=None if time == "none" else time, key=None if key == "none" else key
+    )

@@ -1,0 +1,134 @@
+"""Writes a project that runs, from a table: what `penstock init --data FILE --label COLUMN` does."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from msgspec import Struct
+
+from penstock.core.errors import ConflictError, InvalidInputError
+from penstock.core.identity import local_actor
+from penstock.core.project.parse import load_project
+from penstock.core.project.types import Task
+from penstock.datasets.inspect import InspectedColumn, Inspection, inspect_file
+
+TEMPLATES = Path(__file__).parent / "templates"
+GITIGNORE = "# penstock's state and logs; everything else belongs into Git\n.penstock/\n__pycache__/\n"
+ESTIMATORS: dict[Task, str] = {
+    "binary": "HistGradientBoostingClassifier",
+    "multiclass": "HistGradientBoostingClassifier",
+    "regression": "HistGradientBoostingRegressor",
+}
+METRICS: dict[Task, str] = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "mae"}
+MARGINS: dict[Task, float] = {"binary": 0.01, "multiclass": 0.01, "regression": 0.0}
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What will be written; made from an inspection, and open to changes before it is."""
+
+    name: str
+    task: Task
+    label: str
+    time: str | None
+    key: str | None
+    inspection: Inspection
+
+
+def plan_project(
+    data: Path,
+    label: str,
+    *,
+    name: str = "",
+    task: Task | None = None,
+    time: str | None = None,
+    key: str | None = None,
+) -> Plan:
+    """Look at a table and plan a project for it; what is given overrides what was guessed.
+
+    Raises:
+        NotFoundError: there is no such file.
+        InvalidInputError: it is no table, has no such column, or holds nothing to learn from.
+    """
+    inspection = inspect_file(data, label)
+    if not inspection.features:
+        raise InvalidInputError(f"no column of {data} is left to learn {label} from")
+    chosen = task or inspection.task
+    if chosen not in ESTIMATORS:
+        raise InvalidInputError(
+            f"a project for the task {chosen!r} cannot be made from a table alone",
+            hint=f"use {', '.join(ESTIMATORS)}; 'penstock demo' shows a ranking project",
+        )
+    return Plan(
+        name=name or _to_name(label, "model"),
+        task=chosen,
+        label=label,
+        time=time or inspection.time,
+        key=key or inspection.key,
+        inspection=inspection,
+    )
+
+
+def write_project(plan: Plan, data: Path, folder: Path) -> Path:
+    """Write the project into a folder that is absent or empty; the data is copied into it.
+
+    Raises:
+        ConflictError: the folder holds something.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ConflictError(f"{folder} is not empty", hint="name another folder with --folder")
+    dataset = _to_name(data.stem, "rows").replace("-", "_").replace(".", "_")
+    values = _template_values(plan, dataset, f"data/{data.name}")
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["toml"] = json.dumps  # a JSON string is a TOML and a Python string
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(data, folder / "data" / data.name)
+    (folder / ".gitignore").write_text(GITIGNORE)
+    for file in ("pipeline.py", "penstock.toml"):
+        text = environment.get_template(f"{file}.j2").render(values)
+        (folder / file).write_text(re.sub(r"\n{4,}", "\n\n\n", text))
+    load_project(folder / "penstock.toml")  # what we write, we can read
+    return folder
+
+
+def _template_values(plan: Plan, dataset: str, source: str) -> dict[str, Any]:
+    named = {plan.time, plan.key, plan.label}
+    features = [c for c in plan.inspection.columns if c.role == "feature" and c.name not in named]
+    left_out = [c for c in plan.inspection.columns if c.role in ("identifier", "constant", "unusable", "key")]
+    metric = METRICS[plan.task]
+    return {
+        "name": plan.name,
+        "task": plan.task,
+        "task_reason": plan.inspection.task_reason,
+        "owner": local_actor().name,
+        "label": plan.label,
+        "time": plan.time,
+        "key": plan.key,
+        "dataset": dataset,
+        "source": source,
+        "metric": metric,
+        "margin": MARGINS[plan.task],
+        "bar": 0.5 if metric == "roc_auc" else None,
+        "bar_key": "at_least",
+        "estimator": ESTIMATORS[plan.task],
+        "numbers": [c.name for c in features if not _is_category(c)],
+        "categories": [c.name for c in features if _is_category(c)],
+        "left_out": left_out,
+        "target_has_gaps": any(f"have no {plan.label}" in warning for warning in plan.inspection.warnings),
+    }
+
+
+def _is_category(column: InspectedColumn) -> bool:
+    return column.kind in ("text", "boolean")
+
+
+def _to_name(text: str, otherwise: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_").lower() or otherwise
