@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from penstock.registry.format.model import LoadedModel, load_model
+from penstock.registry.format.loaded import LoadedModel, load_model
 
 
 class PyFuncModel:

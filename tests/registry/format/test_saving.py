@@ -21,9 +21,10 @@ from sklearn.svm import LinearSVC
 
 from penstock.core.errors import CorruptDataError, InvalidInputError
 from penstock.registry.format.flavors.skops_file import is_trusted, write_estimator
-from penstock.registry.format.model import check_golden, load_model, save_model
+from penstock.registry.format.loaded import check_golden, load_model
 from penstock.registry.format.pyfunc import _load_pyfunc
 from penstock.registry.format.ranking import RankingModel
+from penstock.registry.format.saving import save_model
 
 ROWS = 60
 CHANCE = np.random.default_rng(7)
