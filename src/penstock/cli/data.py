@@ -94,11 +94,13 @@ def diff(
     console.print(f"[bold]{dataset}[/bold] version {before} to {after}: {first.rows:,} to {second.rows:,} rows")
     for change in found.schema:
         console.print(f"  column {change}")
-    if found.rows is not None:
-        rows = found.rows
-        console.print(f"  by key: {rows.added:,} rows added, {rows.removed:,} removed, {rows.changed:,} changed")
-    moved = [(c.column, c.test, c.statistic, c.p_value, c.summary) for c in found.columns]
-    print_table(["column", "test", ">statistic", ">p-value", "what moved"], moved, empty="no common columns")
+    rows = found.rows
+    by = f"by {rows.key}" if rows.key else "whole rows"
+    console.print(f"  {by}: {rows.added:,} added, {rows.removed:,} removed, {rows.changed:,} changed")
+    for sample in rows.samples[:5]:
+        console.print(f"      [dim]{sample.change}: {sample.values}[/dim]")
+    moved = [(c.name, c.distance, c.before.mean, c.after.mean) for c in found.columns if c.distance > 0]
+    print_table(["column", ">distance", ">mean before", ">mean after"], moved, empty="No column's values moved.")
 
 
 def _check(objects: Any, section: DataSection, root: Path, latest: Any) -> CheckReport:
