@@ -1,1 +1,1 @@
-"""TODO."""
+"""Datasets: versions by content, their schema, profile and checks."""

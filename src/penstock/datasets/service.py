@@ -1,0 +1,130 @@
+"""The verbs of datasets: versions, and the reports of the checks that let them in or kept them out."""
+
+from msgspec import structs
+
+from penstock.core.errors import InvalidInputError, NotFoundError
+from penstock.core.ids import Ref, check_name
+from penstock.datasets.store import DatasetStore
+from penstock.datasets.types import CheckReport, Dataset, DatasetDraft, DatasetVersion, VersionSummary
+from penstock.storage.database import Database
+from penstock.storage.references import keep_objects
+from penstock.storage.transaction import Transaction
+from penstock.storage.verbs import logs, reads, writes
+
+PAGE_LIMIT = 1_000
+
+
+class DatasetService:
+    """Datasets and their versions; files are read, checked and stored before, by `ingest`."""
+
+    noun = "datasets"
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self._store = DatasetStore()
+
+    @logs
+    def record_version(self, tx: Transaction, dataset: str, draft: DatasetDraft) -> DatasetVersion:
+        """Make a draft the newest version; a draft of the same files and roles as the newest gives that one.
+
+        Raises:
+            InvalidInputError: a blocking check failed.
+        """
+        check_name(dataset, "dataset")
+        if not draft.report.passed:
+            raise InvalidInputError(f"a blocking check of dataset {dataset!r} failed", hint="record its report instead")
+        newest = self._store.find_version(tx, dataset, None)
+        if newest is not None and (newest.tree, newest.roles) == (draft.tree, draft.roles):
+            return newest
+        version = _to_version(tx, dataset, newest.version + 1 if newest else 1, draft)
+        self._store.add_version(tx, version)
+        self._add_report(tx, dataset, draft.report, version.version)
+        keep_objects(tx, version.ref, [version.tree])
+        tx.record("datasets.record_version", version.ref, tree=version.tree, source=version.source, rows=version.rows)
+        tx.link(Ref("source", version.source), version.ref, "ingested")
+        return version
+
+    @writes
+    def record_check_report(self, tx: Transaction, dataset: str, report: CheckReport) -> CheckReport:
+        """Write down what checks found in data that did not become a version."""
+        check_name(dataset, "dataset")
+        recorded = self._add_report(tx, dataset, report, None)
+        found = [result.message for result in report.failures]
+        tx.record("datasets.refuse_version", Ref("dataset", dataset), tree=report.tree, rows=report.rows, found=found)
+        return recorded
+
+    @reads
+    def get_version(self, tx: Transaction, dataset: str, version: int | None = None) -> DatasetVersion:
+        """A version of a dataset; the newest when none is named.
+
+        Raises:
+            NotFoundError: no such dataset or version.
+        """
+        found = self._store.find_version(tx, dataset, version)
+        if found is not None:
+            return found
+        newest = self._store.find_version(tx, dataset, None)
+        if newest is None:
+            raise NotFoundError(f"there is no dataset {dataset!r}", hint="'penstock data list' names those there are")
+        raise NotFoundError(f"dataset {dataset!r} has no version {version}", hint=f"its newest is {newest.version}")
+
+    @reads
+    def find_latest(self, tx: Transaction, dataset: str) -> DatasetVersion | None:
+        """The newest version of a dataset; None when there is none."""
+        return self._store.find_version(tx, dataset, None)
+
+    @reads
+    def list_versions(
+        self, tx: Transaction, dataset: str, limit: int = 100, before: int | None = None
+    ) -> list[VersionSummary]:
+        """Versions of a dataset, newest first; to go on, give the last number as `before`."""
+        return self._store.list_versions(tx, dataset, _check_limit(limit), before)
+
+    @reads
+    def list_datasets(self, tx: Transaction, limit: int = 100, after: str = "") -> list[Dataset]:
+        """Datasets with their newest version, by name; to go on, give the last name as `after`."""
+        return self._store.list_datasets(tx, _check_limit(limit), after)
+
+    @reads
+    def latest_checks(self, tx: Transaction, dataset: str) -> CheckReport | None:
+        """What the last checks of a dataset found, whether or not they let the data in; None when there were none."""
+        found = self._store.list_reports(tx, dataset, 1, None)
+        return found[0] if found else None
+
+    @reads
+    def list_check_reports(
+        self, tx: Transaction, dataset: str, limit: int = 100, before: int | None = None
+    ) -> list[CheckReport]:
+        """Check reports of a dataset, newest first; to go on, give the last number as `before`."""
+        return self._store.list_reports(tx, dataset, _check_limit(limit), before)
+
+    def _add_report(self, tx: Transaction, dataset: str, report: CheckReport, version: int | None) -> CheckReport:
+        number = self._store.last_report_number(tx, dataset) + 1
+        recorded = structs.replace(report, dataset=dataset, version=version, number=number, created_at=tx.now)
+        self._store.add_report(tx, recorded)
+        return recorded
+
+
+def _to_version(tx: Transaction, dataset: str, number: int, draft: DatasetDraft) -> DatasetVersion:
+    return DatasetVersion(
+        dataset=dataset,
+        version=number,
+        source=draft.source,
+        tree=draft.tree,
+        roles=draft.roles,
+        schema=draft.schema,
+        profile=draft.profile,
+        files=draft.files,
+        rows=draft.profile.rows,
+        size=sum(file.size for file in draft.files),
+        time_start=draft.time_start,
+        time_end=draft.time_end,
+        created_at=tx.now,
+        created_by=tx.actor.name,
+    )
+
+
+def _check_limit(limit: int) -> int:
+    if not 1 <= limit <= PAGE_LIMIT:
+        raise InvalidInputError(f"a page has 1 to {PAGE_LIMIT} rows, not {limit}", field="limit")
+    return limit
