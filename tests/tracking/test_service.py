@@ -164,6 +164,12 @@ def test_a_scheduled_run_starts_when_it_is_told_to(tracking: TrackingService, cl
     assert (started.status, started.started_at) == (RunStatus.RUNNING, clock.now())
 
 
+def test_a_run_learns_its_source_from_whoever_starts_it(tracking: TrackingService) -> None:
+    run = tracking.create_run("churn", is_scheduled=True)
+    tracking.start_run(run.id, RunSource(git_commit="abc", environment_lock=Digest("1" * 64)))
+    assert tracking.get_run(run.id).source.git_commit == "abc"
+
+
 def test_the_audit_entry_of_an_end_seals_every_point(tracking: TrackingService, entries: list[Entry]) -> None:
     digests = []
     for value in (0.5, 0.5, 0.25):

@@ -117,19 +117,26 @@ class TrackingService:
         )
         self._store.add_run(tx, run, home.id)
         self._store.set_tags(tx, run.id, run.tags)
-        keep_objects(tx, run.ref, filter(None, (run.source.git_dirty_diff, run.source.environment_lock)))
+        self._keep_source(tx, run.ref, run.source)
         tx.record("tracking.create_run", run.ref, experiment=experiment, name=run.name, source=run.source)
         return run
 
     @logs
-    def start_run(self, tx: Transaction, run_id: RunId) -> Run:
-        """Let a scheduled run begin; one that runs already is left alone."""
+    def start_run(self, tx: Transaction, run_id: RunId, source: RunSource | None = None) -> Run:
+        """Let a scheduled run begin; one that runs already is left alone.
+
+        Args:
+            run_id: the run.
+            source: what it is started from, where only the process that runs it knows.
+        """
         run = self._get(tx, run_id)
         if run.status.is_terminal:
             raise ConflictError(f"run {run_id} has ended ({run.status})", hint="create a new run, or resume this one")
         if run.status is RunStatus.SCHEDULED:
-            self._store.set_status(tx, run_id, RunStatus.RUNNING, started_at=tx.now)
-            tx.record("tracking.start_run", run.ref)
+            source = source or run.source
+            self._store.set_status(tx, run_id, RunStatus.RUNNING, started_at=tx.now, source=source)
+            self._keep_source(tx, run.ref, source)
+            tx.record("tracking.start_run", run.ref, source=source)
         return self._fill(tx, [self._get(tx, run_id)])[0]
 
     @logs
@@ -324,6 +331,9 @@ class TrackingService:
         self._store.add_experiment(tx, made)
         tx.record("tracking.create_experiment", Ref("experiment", made.id), name=name)
         return made
+
+    def _keep_source(self, tx: Transaction, run: Ref, source: RunSource) -> None:
+        keep_objects(tx, run, filter(None, (source.git_dirty_diff, source.environment_lock)))
 
     def _get(self, tx: Transaction, run_id: RunId) -> Run:
         run = self._store.find_run(tx, run_id)

@@ -123,9 +123,9 @@ class TrackingStore:
             query = query.where(place < border if descending else place > border)
         return query.order_by(*((rank.desc(), runs.c.id.desc()) if descending else (rank, runs.c.id)))
 
-    def set_status(self, tx: Transaction, run_id: RunId, status: RunStatus, **times: Any) -> None:
-        """Change the status, and with `started_at` or `ended_at` a time."""
-        tx.execute(update(runs).where(runs.c.id == run_id).values(status=status, **times))
+    def set_status(self, tx: Transaction, run_id: RunId, status: RunStatus, **more: Any) -> None:
+        """Change the status, and with `started_at`, `ended_at` or `source` what goes with it."""
+        tx.execute(update(runs).where(runs.c.id == run_id).values(status=status, **more))
 
     def add_metrics(self, tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
         """Add points (those known already stay single) and move the latest values on."""
