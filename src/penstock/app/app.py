@@ -32,18 +32,21 @@ def open_app(config: Config, *, clock: Clock | None = None, actor: Actor | None 
     db.migrate()
     checkpoints = CheckpointLog(config.home / "audit")
     Ledger(db, checkpoints)
+    governance = GovernanceService(db, checkpoints)
     tracking = TrackingService(db)
+    registry = RegistryService(db)
+    predictions = PredictionService(db)
     return Services(
-        governance=GovernanceService(db, checkpoints),
+        governance=governance,
         tracking=tracking,
         datasets=DatasetService(db),
-        registry=RegistryService(db),
-        predictions=PredictionService(db),
+        registry=registry,
+        predictions=predictions,
         evaluation=EvaluationService(db),
         pipelines=PipelineService(db, tracking),
-        serving=ServingService(db),
+        serving=ServingService(db, registry),
         monitoring=MonitoringService(db),
-        loop=LoopService(db),
+        loop=LoopService(db, predictions, governance),
         objects=open_object_store(config.objects_url),
         close=db.close,
     )

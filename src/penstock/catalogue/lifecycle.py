@@ -5,6 +5,7 @@ from msgspec import Struct
 from penstock.catalogue.services import Services
 from penstock.core.project.types import Project
 from penstock.evaluation.types import Report, Verdict
+from penstock.registry.types import ModelVersion
 
 
 class Stage(Struct, frozen=True, kw_only=True):
@@ -47,14 +48,14 @@ def read_lifecycle(services: Services, project: Project) -> Lifecycle:
 
 def _newest_judged(services: Services, project: Project) -> tuple[Report | None, Verdict | None]:
     versions = _versions(services, project)
-    if not versions or not versions[-1].report_id:
+    if not versions or not versions[0].report_id:
         return None, None
-    report = services.evaluation.get_report(versions[-1].report_id)
+    report = services.evaluation.get_report(versions[0].report_id)
     verdicts = services.evaluation.list_verdicts(report.id)
     return report, verdicts[-1] if verdicts else None
 
 
-def _versions(services: Services, project: Project) -> list:  # type: ignore[type-arg]
+def _versions(services: Services, project: Project) -> list[ModelVersion]:
     known = {model.name for model in services.registry.list_models()}
     return services.registry.list_versions(project.name) if project.name in known else []
 
@@ -96,8 +97,10 @@ def _training(services: Services, project: Project) -> Stage:
     name = "Select and train"
     if not versions:
         return Stage(number=4, name=name, holds=False, evidence="train with 'penstock run'")
-    newest = versions[-1]
-    told = f"{len(versions)} version{'s' if len(versions) > 1 else ''}, the newest {newest.created_at:%d %b %Y, %H:%M}"
+    newest = versions[0]
+    told = (
+        f"{newest.version} version{'s' if newest.version > 1 else ''}, the newest {newest.created_at:%d %b %Y, %H:%M}"
+    )
     return Stage(number=4, name=name, holds=True, evidence=told, link=f"/models/{project.name}/{newest.version}")
 
 

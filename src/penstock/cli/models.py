@@ -49,4 +49,4 @@ def show(
         metrics = [(m.name, m.value, f"[{cell(m.low)}, {cell(m.high)}]", m.n) for m in report.metrics]
         print_table(["metric", ">value", "95 % interval", ">rows"], metrics, empty="no metrics")
     console.print()
-    print_table(["version", "registered"], [(v.version, ago(v.created_at)) for v in versions[-10:]], empty="")
+    print_table(["version", "registered"], [(v.version, ago(v.created_at)) for v in versions[:10]], empty="")

@@ -10,8 +10,7 @@ def list_models(context: PageContext, request: Request) -> Response:
     """Every model with its versions and aliases."""
     registry = context.services.registry
     rows = [
-        (model, registry.list_versions(model.name)[::-1], _aliases(context, model.name))
-        for model in registry.list_models()
+        (model, registry.list_versions(model.name), _aliases(context, model.name)) for model in registry.list_models()
     ]
     return context.renderer.page(request, "models.html", title="Models", rows=rows)
 

@@ -1,0 +1,76 @@
+"""`penstock predict`: ask the deployed model."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import typer
+
+from penstock.cli.output import JsonOption, console, print_json
+from penstock.cli.session import open_project
+from penstock.core import codec
+from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError, UnavailableError
+from penstock.core.project.types import Project
+from penstock.datasets.frames import read_table
+from penstock.datasets.ingest import find_files
+from penstock.remote.discovery import find_server
+from penstock.sdk.connect import project_config
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def predict(
+    rows: str = typer.Argument("", help="Rows as JSON: {...} or [{...}, ...]; '-' reads standard input."),
+    sample: bool = typer.Option(False, "--sample", help="Ask about the last row of this project's own data."),
+    deployment: str = typer.Option("", help="The deployment. [default: the project's own]"),
+    gateway: str = typer.Option("", help="The gateway's URL. [default: of this project's 'penstock up']"),
+    json: bool = JsonOption,
+) -> None:
+    """Ask the deployed model about some rows; each answer carries the id that its outcome is told by."""
+    project = open_project()
+    if sample == bool(rows):
+        raise InvalidInputError("give rows as JSON, or --sample for a row of this project's data")
+    asked = _sample(project) if sample else _parse(sys.stdin.read() if rows == "-" else rows)
+    url = f"{gateway or _find_gateway(project)}/predict/{deployment or project.name}"
+    try:
+        answer = httpx.post(url, content=codec.encode(asked), timeout=30, trust_env=False)
+    except httpx.TransportError as error:
+        raise UnavailableError(f"no gateway answers at {url}", hint="start the project with 'penstock up'") from error
+    if answer.is_error:
+        raise _refusal(answer)
+    if json:
+        print_json(answer.json())
+        return
+    for row in answer.json()["predictions"]:
+        console.print(codec.encode_text(row), soft_wrap=True)
+
+
+def _parse(text: str) -> list[dict[str, Any]]:
+    given = codec.decode(text, dict[str, Any] | list[dict[str, Any]])  # type: ignore[arg-type]  # a union of types
+    return given if isinstance(given, list) else [given]
+
+
+def _sample(project: Project) -> list[dict[str, Any]]:
+    if not project.data:
+        raise NotFoundError("penstock.toml names no data to take a sample from")
+    section = next(iter(project.data.values()))
+    path = list(find_files(section.source, project.root).values())[-1]
+    row = read_table(path).tail(1).to_dicts()[0]
+    left_out = {section.label, section.time, section.key}
+    return [{name: codec.to_builtins(value) for name, value in row.items() if name not in left_out}]
+
+
+def _find_gateway(project: Project) -> str:
+    server = find_server(project_config(Path(project.root)).home)
+    if server is None:
+        raise UnavailableError("this project is not up", hint="start it with 'penstock up', or name a --gateway")
+    return server.gateway_url
+
+
+def _refusal(answer: httpx.Response) -> PenstockError:
+    body = answer.json() if answer.headers.get("content-type", "").startswith("application/json") else {}
+    message = body.get("message") or body.get("error") or answer.text
+    kind = NotFoundError if answer.status_code == 404 else InvalidInputError
+    return kind(f"the gateway refused: {message}", hint=body.get("hint", ""))

@@ -1,0 +1,61 @@
+"""The gateway process: answers predictions, follows the server's routing, and ships what it logged."""
+
+import argparse
+import os
+import socket
+from pathlib import Path
+
+from penstock.core.config import Config
+from penstock.predictions.segment_log import SegmentLog
+from penstock.processes.child import follow_parent, log_to_stderr
+from penstock.processes.server import run_uvicorn
+from penstock.registry.loading import open_tree
+from penstock.remote.remote import open_remote
+from penstock.sdk.connect import project_config
+from penstock.serving.gateway import Gateway
+from penstock.serving.gateway_loop import GatewayLoop
+from penstock.serving.port import ServicesPort
+from penstock.storage.objects.open import open_object_store
+
+POLL_S = 0.2
+
+
+def serve_gateway(config: Config, listener: socket.socket) -> None:
+    """Answer predictions until told to stop; the server may come and go meanwhile."""
+    objects = open_object_store(config.objects_url)
+    services = open_remote(
+        f"http://{config.host}:{config.port}", token=config.token, actor="gateway", patience_s=2.0, objects=objects
+    )
+    folder = config.home / "gateway"
+    segments = SegmentLog(folder / "segments")
+    gateway = Gateway(segments)
+    loop = GatewayLoop(
+        gateway,
+        ServicesPort(services.serving, services.predictions, objects),
+        segments,
+        lambda tree: open_tree(objects, tree, config.cache),
+        folder,
+        name=f"gateway-{os.getpid()}",
+        poll_s=POLL_S,
+    )
+    loop.start()
+    try:
+        run_uvicorn(gateway, listener)
+    finally:
+        loop.stop()
+        services.close()
+
+
+def main() -> None:
+    """The entry point: `python -m penstock.processes.gateway --folder DIR --fd N`."""
+    follow_parent()
+    log_to_stderr()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--fd", type=int, required=True)
+    arguments = parser.parse_args()
+    serve_gateway(project_config(arguments.folder), socket.socket(fileno=arguments.fd))
+
+
+if __name__ == "__main__":
+    main()
