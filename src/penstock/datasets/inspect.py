@@ -18,7 +18,7 @@ _MOST_CLASSES = 20  # whole numbers with more values than this are taken as amou
 _MOST_CATEGORIES = 0.5  # distinct texts as a share of the rows; above it, a column names rather than describes
 _FEW_ROWS = 50  # below this, a share says nothing
 _TIME_WORDS = ("time", "date", "at", "day", "timestamp", "when", "created", "admitted")
-_KEY_WORDS = ("id", "key", "uuid", "uid", "number", "no", "index")
+_KEY_WORDS = ("id", "key", "uuid", "uid", "number", "nbr", "no", "index")
 _LEAK_VALUES = 50  # columns with more values than this are not looked at for giving the label away
 
 
@@ -155,8 +155,8 @@ def _give_role(
         return "constant", f"every value is {series.drop_nulls().item(0)!r}"
     if kind == "text" and len(series) >= _FEW_ROWS and distinct > _MOST_CATEGORIES * len(series):
         return "identifier", f"{distinct:,} different texts in {len(series):,} rows: they name things"
-    if kind == "integer" and distinct == len(series) and _has_word(series.name, _KEY_WORDS):
-        return "identifier", "every row has another number, and its name says that it is one for naming"
+    if kind == "integer" and distinct > _MOST_CATEGORIES * len(series) and _has_word(series.name, _KEY_WORDS):
+        return "identifier", f"{distinct:,} different numbers in {len(series):,} rows, and a name as keys have it"
     gaps = f", {series.null_count() / len(series):.0%} without a value" if series.null_count() else ""
     return "feature", f"{_describe(kind)} with {distinct:,} different values{gaps}"
 

@@ -35,6 +35,7 @@ class DatasetService:
             raise InvalidInputError(f"a blocking check of dataset {dataset!r} failed", hint="record its report instead")
         newest = self._store.find_version(tx, dataset, None)
         if newest is not None and (newest.tree, newest.roles) == (draft.tree, draft.roles):
+            self._note_checks(tx, newest, draft.report)
             return newest
         version = _to_version(tx, dataset, newest.version + 1 if newest else 1, draft)
         self._store.add_version(tx, version)
@@ -97,6 +98,12 @@ class DatasetService:
     ) -> list[CheckReport]:
         """Check reports of a dataset, newest first; to go on, give the last number as `before`."""
         return self._store.list_reports(tx, dataset, _check_limit(limit), before)
+
+    def _note_checks(self, tx: Transaction, version: DatasetVersion, report: CheckReport) -> None:
+        """Keep what checks found in a version that is there already, when that is news."""
+        known = self._store.list_reports(tx, version.dataset, 1, None)
+        if not known or known[0].results != report.results:
+            self._add_report(tx, version.dataset, report, version.version)
 
     def _add_report(self, tx: Transaction, dataset: str, report: CheckReport, version: int | None) -> CheckReport:
         number = self._store.last_report_number(tx, dataset) + 1
