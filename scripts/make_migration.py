@@ -1,0 +1,37 @@
+"""Write the next schema migration: what the nouns' tables have and the migrated schema lacks.
+
+python scripts/make_migration.py "what changes"
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+import penstock.catalogue.services  # noqa: F401 - every noun's tables join the metadata
+from penstock.storage import migrations
+from penstock.storage.database import Database
+
+
+def main(message: str) -> None:
+    """Compare an empty, migrated database with the tables, and write the difference."""
+    number = f"{len(list((migrations.FOLDER / 'versions').glob('[0-9]*.py'))) + 1:04d}"
+    with tempfile.TemporaryDirectory() as folder:
+        db = Database(f"sqlite:///{Path(folder) / 'empty.db'}")
+        if number != "0001":
+            db.migrate()
+        with db.engine.connect() as connection, connection.begin():
+            config = Config()
+            config.set_main_option("script_location", str(migrations.FOLDER))
+            config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+            config.attributes["connection"] = connection
+            command.revision(config, message, autogenerate=True, rev_id=number)
+        db.close()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(sys.argv[1])
