@@ -42,7 +42,7 @@ class Renderer:
         self._environment.filters |= {
             "number": format_number,
             "moment": format_moment,
-            "length": format_length,
+            "duration": format_length,
             "short": lambda text: str(text)[:10],
             "json": lambda value: codec.encode_text(value),
         }
