@@ -8,7 +8,7 @@ SHELL := /bin/bash
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-CODE   := src tests bench examples .ci
+CODE   := src tests bench docs examples .ci
 ARGS   ?=
 WORKERS ?= 2
 UV     ?= uv
@@ -61,7 +61,8 @@ check: $(STAMP) ## form, types, the ladder of imports, locks, and what must not 
 	@$(BIN)/python .ci/check_locks.py
 	@$(BIN)/python .ci/check_tracked_files.py
 
-docs: $(STAMP) ## that the pages under docs/ are whole: links, snippets, names
+docs: $(STAMP) ## bring the reference up to date, and see that the pages are whole
+	@$(BIN)/python docs/generate.py
 	@$(BIN)/python -m pytest tests/docs $(ARGS)
 
 bench: $(STAMP) ## the figures behind the claims of speed
