@@ -10,6 +10,7 @@ import skops.io
 from skops.io.exceptions import UnsupportedTypeException
 
 from penstock.core.errors import CorruptDataError, InvalidInputError
+from penstock.registry.format.flavors.tree_bounds import check_trees
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can say
 _ADDRESS = re.compile(r'("__id__": |"file": ")(\d+)')
@@ -65,8 +66,10 @@ def read_estimator(content: bytes) -> Any:
     """
     try:
         trusted = _check_types(content, "the model file holds")
-        return skops.io.loads(content, trusted=trusted)
-    except InvalidInputError:
+        estimator = skops.io.loads(content, trusted=trusted)
+        check_trees(estimator)
+        return estimator
+    except (InvalidInputError, CorruptDataError):
         raise
     except Exception as error:  # skops meets damaged files with whatever its parser stumbles over
         raise CorruptDataError(f"the model file cannot be read: {error}") from error
