@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from penstock.core.errors import InvalidInputError
+from penstock.core.project.metrics import METRICS as PROJECT_METRICS
+from penstock.core.project.types import Task
 from penstock.stats.metrics import METRICS, TASKS, default_metrics, find_metric, primary_metric
 
 rng = np.random.default_rng(7)
@@ -130,3 +132,11 @@ def test_rows_that_do_not_match_are_refused() -> None:
     for metric in METRICS.values():
         with pytest.raises(InvalidInputError, match="the rows do not match"):
             metric.fn(np.array([0, 1, 1]), np.array([0.5, 0.5]))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_project_file_knows_the_metrics_that_can_be_computed(task: Task) -> None:
+    named = {name for name in PROJECT_METRICS[task] if task in find_metric(name).tasks}
+    assert named == set(PROJECT_METRICS[task])
+    if task != "ranking":
+        assert named == {metric.name for metric in METRICS.values() if task in metric.tasks}

@@ -18,6 +18,7 @@ from penstock.stats.intervals import (
     percentile_interval,
     resample,
 )
+from penstock.stats.metrics import Metric, scored_rows
 
 _FEW = 10  # units
 
@@ -169,6 +170,54 @@ def compare_resampled(
     p_value = _normal_p(difference, float(np.nanstd(drawn, ddof=1)))
     method = "paired_bootstrap" if clusters is None else "clustered_paired_bootstrap"
     return _decided(difference, interval, p_value, margin, n=len(a), method=method)
+
+
+def compare_terms(
+    metric: Metric,
+    a: FloatArray,
+    b: FloatArray,
+    *,
+    margin: float = 0.0,
+    clusters: Clusters | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Comparison:
+    """Two models by any metric on the same rows, with the test that suits it; rows that cannot be scored are left out.
+
+    Args:
+        metric: what is compared.
+        a: the first model's terms, shape (n, d).
+        b: the second's, on the same rows in the same order.
+        margin: the loss that would be put up with, in units of the metric.
+        clusters: n labels; rows of one cluster may depend on one another.
+        confidence: of the interval.
+        seed: of the drawing, for metrics without a closed form.
+
+    Raises:
+        InvalidInputError: the rows differ in number, or the metric is undefined on them.
+    """
+    check_same_length(a=a, b=b)
+    known = scored_rows(a) & scored_rows(b)
+    first, second = a[known], b[known]
+    units = None if clusters is None else cluster_codes(clusters)[known]
+    if metric.is_mean:
+        gain = metric.higher_is_better
+        return compare_means(
+            first[:, 0], second[:, 0], higher_is_better=gain, margin=margin, clusters=units, confidence=confidence
+        )
+    if metric.name == "roc_auc":
+        labels, left, right = first[:, 0], first[:, 1], second[:, 1]
+        return compare_auc(labels, left, right, margin=margin, clusters=units, confidence=confidence)
+    return compare_resampled(
+        first,
+        second,
+        metric.combine,
+        higher_is_better=metric.higher_is_better,
+        margin=margin,
+        clusters=units,
+        confidence=confidence,
+        seed=seed,
+    )
 
 
 def standing(low: float, high: float, margin: float) -> Standing:
