@@ -12,7 +12,7 @@ app = typer.Typer(add_completion=False)
 def verify(json: bool = JsonOption) -> None:
     """Read every stored object again and check it against its digest; exit code 1 when one is damaged or missing."""
     with open_services() as services:
-        report = services.objects.verify()
+        report = services.objects.verify(services.governance.list_kept_objects())
         audit = services.governance.verify_audit()
     if json:
         print_json({"objects": report, "audit": audit})

@@ -8,5 +8,6 @@ ROUTES = [
     Route("GET", "/audit/events", GovernanceService.list_events, needs=Role.READER),
     Route("GET", "/audit/head", GovernanceService.head, needs=Role.READER),
     Route("GET", "/audit/report", GovernanceService.verify_audit, needs=Role.READER),
+    Route("GET", "/objects/kept", GovernanceService.list_kept_objects, needs=Role.READER),
     Route("GET", "/lineage/{ref:path}", GovernanceService.trace_lineage, needs=Role.READER),
 ]

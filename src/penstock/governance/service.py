@@ -2,12 +2,13 @@
 
 from typing import Literal
 
-from penstock.core.ids import Ref
+from penstock.core.ids import Digest, Ref
 from penstock.governance.checkpoints import CheckpointLog
 from penstock.governance.ledger import FIRST_PREVIOUS, chain_digest
 from penstock.governance.store import GovernanceStore
 from penstock.governance.types import AuditEvent, AuditReport, Lineage, LineageEdge
 from penstock.storage.database import Database
+from penstock.storage.references import list_kept
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import reads
 
@@ -75,6 +76,11 @@ class GovernanceService:
         unsigned = [c.number for c in checkpoints if self._checkpoints and not self._checkpoints.is_signed(c)]
         problems.extend(f"checkpoint {number} has a wrong signature" for number in unsigned[:MAXIMUM_PROBLEMS])
         return AuditReport(count, len(checkpoints), problems[:MAXIMUM_PROBLEMS])
+
+    @reads
+    def list_kept_objects(self, tx: Transaction) -> list[Digest]:
+        """Every object that something refers to, and that therefore has to be in the object store."""
+        return sorted({digest for _, digest in list_kept(tx)})
 
     @reads
     def trace_lineage(self, tx: Transaction, ref: str, direction: Literal["up", "down"] = "up") -> Lineage:
