@@ -1,0 +1,130 @@
+"""Migrations bring any older database up to date, all at once or not at all, and refuse a newer one."""
+
+import importlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, inspect
+
+import penstock
+from factories import TESTER
+from penstock.core.errors import ConflictError
+from penstock.storage import migrations
+from penstock.storage.columns import metadata
+from penstock.storage.database import Database
+
+SOURCE = Path(penstock.__file__).parent
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "penstock.db"
+
+
+def open_at(path: Path) -> Database:
+    return Database(f"sqlite:///{path}", actor=TESTER)
+
+
+@pytest.fixture
+def db(path: Path) -> Iterator[Database]:
+    opened = open_at(path)
+    yield opened
+    opened.close()
+
+
+def own_tables() -> MetaData:
+    """The tables of every noun, without those that other tests have added to the shared metadata."""
+    for file in SOURCE.rglob("*.py"):
+        if "Table(" in file.read_text() and "migrations" not in file.parts:
+            importlib.import_module(".".join(["penstock", *file.relative_to(SOURCE).with_suffix("").parts]))
+    texts = [file.read_text() for file in SOURCE.rglob("*.py")]
+    ours = MetaData(naming_convention=metadata.naming_convention)
+    for table in metadata.sorted_tables:
+        if any(f'"{table.name}"' in text for text in texts):
+            table.to_metadata(ours)
+    return ours
+
+
+def test_the_migrated_schema_is_what_the_nouns_declare(db: Database) -> None:
+    db.migrate()
+    with db.engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), own_tables())
+    assert differences == []
+
+
+def test_migrating_twice_changes_nothing(db: Database) -> None:
+    db.migrate()
+    before = inspect(db.engine).get_table_names()
+    db.migrate()
+    assert inspect(db.engine).get_table_names() == before
+
+
+def test_the_database_says_which_schema_it_has(db: Database) -> None:
+    db.migrate()
+    with db.snapshot() as tx:
+        version = tx.connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+    assert version == migrations.head()
+
+
+def test_a_database_of_a_newer_penstock_is_refused_and_left_alone(db: Database) -> None:
+    db.migrate()
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(ConflictError, match="9999") as refusal:
+        db.migrate()
+    assert "newer" in refusal.value.hint
+    with db.snapshot() as tx:
+        assert tx.connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() == "9999"
+
+
+def test_several_who_migrate_a_new_file_at_once_all_succeed(path: Path) -> None:
+    refusals: list[Exception] = []
+    start = threading.Barrier(4)
+
+    def migrate() -> None:
+        db = open_at(path)
+        start.wait()
+        try:
+            db.migrate()
+        except Exception as error:
+            refusals.append(error)
+        finally:
+            db.close()
+
+    threads = [threading.Thread(target=migrate) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not refusals
+
+
+def test_a_migration_that_is_killed_leaves_nothing_half_done(path: Path) -> None:
+    program = (
+        "import os, signal, sys\n"
+        "from sqlalchemy import event\n"
+        "from penstock.storage.database import Database\n"
+        "db = Database(sys.argv[1])\n"
+        "@event.listens_for(db.engine, 'before_cursor_execute')\n"
+        "def die(conn, cursor, statement, parameters, context, executemany):\n"
+        "    if statement.startswith('INSERT INTO alembic_version'): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "db.migrate()\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    ended = subprocess.run([sys.executable, "-c", program, f"sqlite:///{path}"], env=environment, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone() == (0,)
+    db = open_at(path)
+    db.migrate()
+    db.close()
