@@ -34,3 +34,9 @@ def latency_quantile(counts: LatencyCounts, quantile: float) -> float | None:
         if seen >= rank:
             return float(10 ** (bucket / BUCKETS_PER_DECADE) / 1000)
     return None
+
+
+def count_above(counts: LatencyCounts, bar_ms: float) -> int:
+    """How many rows took surely longer than this: those in buckets that begin at or above it."""
+    bar = BUCKETS_PER_DECADE * math.log10(bar_ms * 1000)
+    return sum(count for bucket, count in counts if bucket - 1 >= bar - 1e-9)

@@ -1,0 +1,381 @@
+"""The verbs of serving: a rollout is a state machine, and every switch of traffic is one transaction."""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from penstock.core import failpoints
+from penstock.core.errors import ConflictError, InvalidInputError
+from penstock.core.ids import RolloutId, check_name, new_id
+from penstock.core.project.types import GuardSection, Strategy
+from penstock.registry.service import RegistryService
+from penstock.registry.types import VersionStatus
+from penstock.serving.store import ServingStore
+from penstock.serving.tables import gateway_reports
+from penstock.serving.types import (
+    Deployment,
+    DeploymentRoute,
+    Fence,
+    GatewayReport,
+    Revision,
+    RevisionRoute,
+    Rollout,
+    RolloutEvent,
+    RolloutState,
+    Routing,
+)
+from penstock.storage.database import Database
+from penstock.storage.leases import check_fence
+from penstock.storage.references import keep_objects
+from penstock.storage.transaction import Transaction
+from penstock.storage.verbs import logs, reads, writes
+
+DEFAULT_STEPS = (0.05, 0.25, 1.0)
+NO_GUARD = GuardSection()
+
+
+class ServingService:
+    """Says which revision of a deployment gets which share of the traffic."""
+
+    noun = "serving"
+
+    def __init__(self, db: Database, registry: RegistryService) -> None:
+        self.db = db
+        self._registry = registry
+        self._store = ServingStore()
+        columns = ["routing", "revisions", "failures", "waiting_segments", "at"]
+        self._upsert_report = db.upsert(gateway_reports, keys=["gateway"], update=columns)
+
+    @writes
+    def deploy(
+        self,
+        tx: Transaction,
+        deployment: str,
+        model: str,
+        version: int,
+        strategy: Strategy = "direct",
+        steps: tuple[float, ...] = DEFAULT_STEPS,
+        guard: GuardSection = NO_GUARD,
+        min_requests: int = 200,
+        key: str | None = None,
+        reason: str = "",
+        fence: Fence | None = None,
+    ) -> Rollout:
+        """Bring a model version into traffic: at once (`direct`), or step by step beside the stable one (`canary`).
+
+        The first revision of a deployment takes all traffic at once, as there is nothing to compare it with.
+
+        Args:
+            deployment: its name; made when there is none yet.
+            model: name of the model.
+            version: of the model.
+            strategy: `direct` or `canary`.
+            steps: shares of traffic of a canary, rising.
+            guard: what the revision must not do while it takes traffic.
+            min_requests: that a step has to see before it may be left.
+            key: the input column that keeps a customer on one revision; None leaves it as it is.
+            reason: for the record.
+            fence: the lease under which a controller acts.
+
+        Raises:
+            NotFoundError: no such model version.
+            ConflictError: a rollout runs already, or the fence is no longer held.
+        """
+        _check_fence(tx, fence)
+        _check_strategy(strategy, steps)
+        target = self._registry.get_version.join(tx, model, version)
+        if target.status is VersionStatus.ARCHIVED:
+            raise ConflictError(
+                f"version {version} of model {model!r} is archived", hint="set its status to ready first"
+            )
+        held = self._find_or_add(tx, deployment)
+        if held.rollout is not None:
+            raise ConflictError(
+                f"deployment {deployment!r} has a rollout that runs: {held.rollout}",
+                hint=f"abort it with 'penstock rollback {deployment}', or wait for its end",
+            )
+        first = held.stable is None
+        direct = strategy == "direct" or first
+        revision = self._add_revision(tx, held, model, version, target.tree)
+        rollout = Rollout(
+            id=RolloutId(new_id()),
+            deployment=deployment,
+            revision=revision.number,
+            baseline=None if held.stable is None else held.stable.number,
+            strategy="direct" if direct else strategy,
+            steps=(1.0,) if direct else steps,
+            state="running",
+            guard=guard,
+            min_requests=min_requests,
+            started_at=tx.now,
+            step_started_at=tx.now,
+        )
+        rollout = _add_event(tx, rollout, "start", reason, {})
+        self._store.insert_rollout(tx, rollout)
+        if key is not None:
+            self._store.update_deployment(tx, deployment, key=key)
+        tx.record(
+            "serving.deploy",
+            rollout.ref,
+            deployment=deployment,
+            revision=revision.number,
+            model=model,
+            version=version,
+            strategy=rollout.strategy,
+            share=rollout.share,
+            reason=reason,
+        )
+        if direct:
+            return self._promote(tx, rollout, reason or "direct release", {})
+        self._switch(tx, deployment, candidate=revision.number, share=steps[0], rollout=rollout.id)
+        return rollout
+
+    @writes
+    def advance(
+        self,
+        tx: Transaction,
+        rollout_id: RolloutId,
+        fence: Fence | None = None,
+        evidence: dict[str, Any] = {},  # noqa: B006 - only read
+        reason: str = "",
+    ) -> Rollout:
+        """Take the next step of a canary; after the last step the revision is promoted.
+
+        Raises:
+            ConflictError: the rollout has ended, or the fence is no longer held.
+        """
+        rollout = self._get_running(tx, rollout_id, fence)
+        if rollout.step + 1 == len(rollout.steps):
+            return self._promote(tx, rollout, reason or "the last step held", evidence)
+        rollout = replace(rollout, step=rollout.step + 1, step_started_at=tx.now)
+        rollout = _add_event(tx, rollout, "advance", reason, evidence)
+        self._store.update_rollout(tx, rollout)
+        tx.record("serving.advance", rollout.ref, **_detail(rollout, reason, evidence))
+        self._switch(tx, rollout.deployment, share=rollout.share)
+        return rollout
+
+    @writes
+    def promote(
+        self,
+        tx: Transaction,
+        rollout_id: RolloutId,
+        fence: Fence | None = None,
+        evidence: dict[str, Any] = {},  # noqa: B006 - only read
+        reason: str = "",
+    ) -> Rollout:
+        """Give the revision of a running rollout all traffic, whatever step it is at.
+
+        Raises:
+            ConflictError: the rollout was aborted, or the fence is no longer held.
+        """
+        return self._promote(tx, self._get_running(tx, rollout_id, fence), reason, evidence)
+
+    @writes
+    def abort(
+        self,
+        tx: Transaction,
+        rollout_id: RolloutId,
+        reason: str = "",
+        fence: Fence | None = None,
+        evidence: dict[str, Any] = {},  # noqa: B006 - only read
+    ) -> Rollout:
+        """End a rollout and give all traffic back to the stable revision; aborting again changes nothing.
+
+        Raises:
+            ConflictError: it was promoted already, or the fence is no longer held.
+        """
+        _check_fence(tx, fence)
+        rollout = self._store.get_rollout(tx, rollout_id)
+        if rollout.state == "aborted":
+            return rollout
+        if rollout.state == "promoted":
+            raise ConflictError(
+                f"rollout {rollout_id} is promoted", hint=f"use 'penstock rollback {rollout.deployment}'"
+            )
+        return self._abort(tx, rollout, reason, evidence)
+
+    @writes
+    def roll_back(self, tx: Transaction, deployment: str, reason: str = "") -> Deployment:
+        """End what runs: a running rollout is aborted; without one, the revision before the stable one comes back.
+
+        It needs no fence and always wins; what was rolled back gets no traffic again.
+
+        Raises:
+            NotFoundError: no such deployment.
+            ConflictError: there is no earlier revision.
+        """
+        held = self._store.get_deployment(tx, deployment)
+        if held.rollout is not None:
+            rollout = self._abort(tx, self._store.get_rollout(tx, held.rollout), reason or "rolled back", {})
+            tx.record("serving.roll_back", held.ref, aborted=rollout.id, stable=rollout.baseline, reason=reason)
+            return self._store.get_deployment(tx, deployment)
+        previous = self._find_previous(tx, held.stable)
+        if held.stable is None or previous is None:
+            raise ConflictError(
+                f"deployment {deployment!r} has no earlier revision to go back to", hint="deploy another version"
+            )
+        self._store.set_revision_state(tx, held.stable, "rolled_back")
+        self._store.set_revision_state(tx, previous, "stable")
+        tx.record("serving.roll_back", held.ref, rolled_back=held.stable.number, stable=previous.number, reason=reason)
+        self._switch(tx, deployment, stable=previous.number)
+        return self._store.get_deployment(tx, deployment)
+
+    @reads
+    def routing(self, tx: Transaction) -> Routing:
+        """Where requests go now; gateways ask for this again and again."""
+        routes = [
+            DeploymentRoute(
+                deployment=held.name,
+                key=held.key,
+                stable=_route(held.stable),
+                candidate=_route(held.candidate) if held.candidate else None,
+                share=held.share,
+                previous=_route(previous) if (previous := self._find_previous(tx, held.stable)) else None,
+            )
+            for held in self._store.list_deployments(tx)
+            if held.stable is not None
+        ]
+        return Routing(self._store.routing_number(tx), tuple(routes))
+
+    @reads
+    def get_deployment(self, tx: Transaction, deployment: str) -> Deployment:
+        """One deployment."""
+        return self._store.get_deployment(tx, deployment)
+
+    @reads
+    def list_deployments(self, tx: Transaction) -> list[Deployment]:
+        """All deployments by name."""
+        return self._store.list_deployments(tx)
+
+    @reads
+    def list_revisions(self, tx: Transaction, deployment: str) -> list[Revision]:
+        """The revisions of a deployment, newest first."""
+        self._store.get_deployment(tx, deployment)
+        return self._store.list_revisions(tx, deployment)
+
+    @reads
+    def get_rollout(self, tx: Transaction, rollout_id: RolloutId) -> Rollout:
+        """One rollout with all its steps."""
+        return self._store.get_rollout(tx, rollout_id)
+
+    @reads
+    def list_rollouts(self, tx: Transaction, deployment: str | None = None, limit: int = 100) -> list[Rollout]:
+        """Rollouts, newest first; of all deployments when none is named."""
+        return self._store.list_rollouts(tx, deployment, min(max(limit, 1), 1000))
+
+    @logs
+    def report_gateway(self, tx: Transaction, report: GatewayReport) -> None:
+        """Take in what a gateway says of itself; only its last report is kept."""
+        self._store.upsert_report(tx, self._upsert_report, replace(report, at=tx.now))
+
+    @reads
+    def list_gateways(self, tx: Transaction) -> list[GatewayReport]:
+        """The last report of each gateway."""
+        return self._store.list_reports(tx)
+
+    def _find_or_add(self, tx: Transaction, name: str) -> Deployment:
+        found = self._store.find_deployment(tx, name)
+        return found or self._store.insert_deployment(tx, check_name(name, "deployment"))
+
+    def _add_revision(self, tx: Transaction, held: Deployment, model: str, version: int, tree: Any) -> Revision:
+        number = self._store.next_revision_number(tx, held.name)
+        revision = Revision(
+            deployment=held.name,
+            number=number,
+            model=model,
+            version=version,
+            tree=tree,
+            state="candidate",
+            created_at=tx.now,
+        )
+        self._store.insert_revision(tx, revision)
+        keep_objects(tx, revision.ref, [tree])
+        tx.link(revision.model_ref, revision.ref, "served as")
+        tx.link(revision.ref, held.ref, "deployed to")
+        return revision
+
+    def _get_running(self, tx: Transaction, rollout_id: RolloutId, fence: Fence | None) -> Rollout:
+        _check_fence(tx, fence)
+        rollout = self._store.get_rollout(tx, rollout_id)
+        if rollout.state != "running":
+            raise ConflictError(f"rollout {rollout_id} is {rollout.state}", hint="deploy the version again")
+        return rollout
+
+    def _promote(self, tx: Transaction, rollout: Rollout, reason: str, evidence: dict[str, Any]) -> Rollout:
+        held = self._store.get_deployment(tx, rollout.deployment)
+        revision = self._store.get_revision(tx, rollout.deployment, rollout.revision)
+        if held.stable is not None:
+            self._store.set_revision_state(tx, held.stable, "replaced")
+        self._store.set_revision_state(tx, revision, "stable", replaced=held.stable.number if held.stable else None)
+        ended = self._end(tx, rollout, "promoted", reason, evidence)
+        self._switch(tx, held.name, stable=revision.number, candidate=None, share=0.0, rollout=None)
+        return ended
+
+    def _abort(self, tx: Transaction, rollout: Rollout, reason: str, evidence: dict[str, Any]) -> Rollout:
+        revision = self._store.get_revision(tx, rollout.deployment, rollout.revision)
+        self._store.set_revision_state(tx, revision, "aborted")
+        ended = self._end(tx, rollout, "aborted", reason, evidence)
+        self._switch(tx, rollout.deployment, candidate=None, share=0.0, rollout=None)
+        return ended
+
+    def _end(
+        self, tx: Transaction, rollout: Rollout, state: RolloutState, reason: str, evidence: dict[str, Any]
+    ) -> Rollout:
+        action = "promote" if state == "promoted" else "abort"
+        ended = _add_event(tx, replace(rollout, state=state, ended_at=tx.now), action, reason, evidence)
+        self._store.update_rollout(tx, ended)
+        tx.record(f"serving.{action}", ended.ref, **_detail(ended, reason, evidence))
+        return ended
+
+    def _switch(self, tx: Transaction, deployment: str, **values: Any) -> None:
+        """Change where traffic goes; gateways see it by the number."""
+        failpoints.hit("serving.traffic_switch")
+        self._store.update_deployment(tx, deployment, **values)
+        self._store.raise_routing_number(tx)
+
+    def _find_previous(self, tx: Transaction, stable: Revision | None) -> Revision | None:
+        """The last good revision before this one: those that were rolled back themselves are passed over."""
+        at = stable
+        while at is not None and at.replaced is not None:
+            at = self._store.get_revision(tx, at.deployment, at.replaced)
+            if at.state == "replaced":
+                return at
+        return None
+
+
+def _check_fence(tx: Transaction, fence: Fence | None) -> None:
+    if fence is not None:
+        check_fence(tx, fence.lease, fence.number)
+
+
+def _check_strategy(strategy: Strategy, steps: tuple[float, ...]) -> None:
+    if strategy not in ("direct", "canary"):
+        raise InvalidInputError(
+            f"strategy {strategy!r} is not there yet", hint="use 'direct' or 'canary'", field="strategy"
+        )
+    rising = all(before < after for before, after in zip((0.0, *steps), steps, strict=False))
+    if not steps or not rising or steps[-1] > 1:
+        raise InvalidInputError(
+            f"{list(steps)} are no steps of a canary", hint="give rising shares, as in 0.05, 0.25, 1.0", field="steps"
+        )
+
+
+def _route(revision: Revision) -> RevisionRoute:
+    return RevisionRoute(revision.number, revision.model, revision.version, revision.tree)
+
+
+def _add_event(tx: Transaction, rollout: Rollout, action: Any, reason: str, evidence: dict[str, Any]) -> Rollout:
+    event = RolloutEvent(
+        action=action, share=rollout.share, at=tx.now, actor=tx.actor.name, reason=reason, evidence=evidence
+    )
+    return replace(rollout, events=(*rollout.events, event))
+
+
+def _detail(rollout: Rollout, reason: str, evidence: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "deployment": rollout.deployment,
+        "revision": rollout.revision,
+        "share": rollout.share,
+        "reason": reason,
+        "evidence": evidence,
+    }

@@ -1,0 +1,149 @@
+"""The records of serving: deployments, revisions, rollouts, and the routing that gateways follow."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from penstock.core.ids import Digest, Ref, RolloutId
+from penstock.core.project.types import GuardSection, Strategy
+
+RevisionState = Literal["candidate", "stable", "replaced", "aborted", "rolled_back"]
+RolloutState = Literal["running", "promoted", "aborted"]
+
+
+class Fence(Struct, frozen=True):
+    """The lease under which somebody acts; an effect with a fence that is no longer held is refused."""
+
+    lease: str
+    number: int
+
+
+class Revision(Struct, frozen=True, kw_only=True):
+    """A model version at its place in a deployment; numbered 1, 2, 3 ... and never changed."""
+
+    deployment: str
+    number: int
+    model: str
+    version: int
+    tree: Digest  # the model directory
+    state: RevisionState
+    replaced: int | None = None  # the revision that was stable when this one became it
+    created_at: datetime
+
+    @property
+    def ref(self) -> Ref:
+        """How lineage and audit name it."""
+        return Ref("revision", f"{self.deployment}/{self.number}")
+
+    @property
+    def model_ref(self) -> Ref:
+        """The model version it serves."""
+        return Ref("model-version", f"{self.model}/{self.version}")
+
+
+class Deployment(Struct, frozen=True, kw_only=True):
+    """A name that predictions are asked of, and the revisions that answer."""
+
+    name: str
+    key: str | None = None  # the input column that keeps a customer on one revision
+    stable: Revision | None = None
+    candidate: Revision | None = None  # gets `share` of the traffic while a rollout runs
+    share: float = 0.0
+    rollout: RolloutId | None = None  # the one that runs
+    updated_at: datetime
+
+    @property
+    def ref(self) -> Ref:
+        """How lineage and audit name it."""
+        return Ref("deployment", self.name)
+
+
+class RolloutEvent(Struct, frozen=True, kw_only=True):
+    """One step of a rollout, and why it was taken."""
+
+    action: Literal["start", "advance", "promote", "abort"]
+    share: float  # of the traffic, from then on
+    at: datetime
+    actor: str
+    reason: str = ""
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+class Rollout(Struct, frozen=True, kw_only=True):
+    """How a revision takes over the traffic."""
+
+    id: RolloutId
+    deployment: str
+    revision: int
+    baseline: int | None = None  # the stable revision it is compared with; None for a first release
+    strategy: Strategy
+    steps: tuple[float, ...] = ()  # shares of traffic, rising
+    step: int = 0
+    state: RolloutState
+    guard: GuardSection = GuardSection()
+    min_requests: int = 200
+    events: tuple[RolloutEvent, ...] = ()
+    started_at: datetime
+    step_started_at: datetime
+    ended_at: datetime | None = None
+
+    @property
+    def share(self) -> float:
+        """The share of traffic at the present step."""
+        if self.state == "running":
+            return self.steps[self.step]
+        return 1.0 if self.state == "promoted" else 0.0
+
+    @property
+    def ref(self) -> Ref:
+        """How lineage and audit name it."""
+        return Ref("rollout", self.id)
+
+
+class RevisionRoute(Struct, frozen=True):
+    """What a gateway needs to know of a revision."""
+
+    number: int
+    model: str
+    version: int
+    tree: Digest
+
+
+class DeploymentRoute(Struct, frozen=True, kw_only=True):
+    """Where the requests of one deployment go."""
+
+    deployment: str
+    key: str | None = None
+    stable: RevisionRoute
+    candidate: RevisionRoute | None = None
+    share: float = 0.0  # of the candidate
+    previous: RevisionRoute | None = None  # answers when the stable one fails
+
+
+class Routing(Struct, frozen=True):
+    """Where all requests go. The number grows with every change."""
+
+    number: int = 0
+    deployments: tuple[DeploymentRoute, ...] = ()
+
+
+class LoadFailure(Struct, frozen=True, kw_only=True):
+    """A revision that a gateway could not load; it gets no traffic there."""
+
+    deployment: str
+    revision: int
+    model: str
+    version: int
+    problem: str
+
+
+class GatewayReport(Struct, frozen=True, kw_only=True):
+    """What one gateway says of itself."""
+
+    gateway: str
+    routing: int  # the number of the routing that requests follow there
+    revisions: dict[str, list[int]]  # deployment -> revisions that are loaded and in use
+    failures: list[LoadFailure] = field(default_factory=list)
+    waiting_segments: int = 0  # finished, but not shipped yet
+    at: datetime
