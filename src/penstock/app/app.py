@@ -36,6 +36,17 @@ def open_app(config: Config, *, clock: Clock | None = None, actor: Actor | None 
     tracking = TrackingService(db)
     registry = RegistryService(db)
     predictions = PredictionService(db)
+    pipelines = PipelineService(db, tracking)
+    serving = ServingService(db, registry)
+    monitoring = MonitoringService(db)
+    loop = LoopService(
+        db,
+        governance=governance,
+        predictions=predictions,
+        pipelines=pipelines,
+        serving=serving,
+        monitoring=monitoring,
+    )
     return Services(
         governance=governance,
         tracking=tracking,
@@ -43,10 +54,10 @@ def open_app(config: Config, *, clock: Clock | None = None, actor: Actor | None 
         registry=registry,
         predictions=predictions,
         evaluation=EvaluationService(db),
-        pipelines=PipelineService(db, tracking),
-        serving=ServingService(db, registry),
-        monitoring=MonitoringService(db),
-        loop=LoopService(db, predictions, governance),
+        pipelines=pipelines,
+        serving=serving,
+        monitoring=monitoring,
+        loop=loop,
         objects=open_object_store(config.objects_url),
         close=db.close,
     )

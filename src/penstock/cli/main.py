@@ -71,7 +71,7 @@ class LazyGroup(TyperGroup):
         formatter.write("\n".join(lines) + "\n")
 
 
-app = typer.Typer(cls=LazyGroup, add_completion=False, no_args_is_help=True)
+app = typer.Typer(cls=LazyGroup, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @app.callback()

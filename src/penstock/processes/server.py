@@ -17,7 +17,6 @@ from penstock.core.identity import local_actor
 from penstock.core.project.parse import load_project
 from penstock.core.project.types import Project
 from penstock.loop.controller import Controller
-from penstock.monitoring.monitor import Monitor
 from penstock.processes.child import Ticker, follow_parent, log_to_stderr
 from penstock.remote.discovery import LOCK_NAME, HomeLock, ServerInfo, write_server_file
 from penstock.sdk.connect import PROJECT_FILE, project_config
@@ -83,14 +82,8 @@ def run_uvicorn(app: object, listener: socket.socket) -> None:
 
 
 def _controller(services: Services, project: Project, config: Config) -> Ticker:
-    monitor = Monitor(services, project, cache=config.cache)
     controller = Controller(services, project, holder=f"server-{os.getpid()}", cache=config.cache)
-
-    def tick() -> bool:
-        watched = monitor.tick()
-        return controller.tick() or watched
-
-    return Ticker("controller", tick, CONTROLLER_PAUSE_S)
+    return Ticker("controller", controller.tick, CONTROLLER_PAUSE_S)
 
 
 def _announce(config: Config, listener: socket.socket) -> None:

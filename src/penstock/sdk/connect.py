@@ -69,7 +69,7 @@ def project_config(folder: Path, **given: object) -> Config:
         ProjectFileError: its project file has mistakes.
     """
     project = load_project(folder / PROJECT_FILE)
-    config = load_config(**({"home": folder / ".penstock"} | given))
+    config = load_config(os.environ, **({"home": folder / ".penstock"} | given))
     storage = project.storage
     return msgspec.structs.replace(
         config,
