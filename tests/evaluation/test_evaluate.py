@@ -253,7 +253,7 @@ def test_slices_of_a_column_take_each_row_once(data: st.DataObject) -> None:
     frame = pl.DataFrame({"y": np.arange(n, dtype=float), "count": pl.Series(values, dtype=pl.Int64)})
     given_ = pl.DataFrame({"prediction": np.zeros(n)})
     report = evaluate(
-        given_, frame, label="y", task="regression", slices=["x"], precision=Precision(replicates=5)
+        given_, frame, label="y", task="regression", slices=["count"], precision=Precision(replicates=5)
     ).report
     assert sum(part.n for part in report.slices) == n
 

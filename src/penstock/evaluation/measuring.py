@@ -9,6 +9,7 @@ from msgspec import Struct
 from penstock.evaluation.answers import Answers
 from penstock.evaluation.types import MetricValue
 from penstock.stats.arrays import FloatArray, IntArray
+from penstock.stats.auc import auc_interval
 from penstock.stats.intervals import Interval, bootstrap_interval, mean_interval, wilson_interval
 from penstock.stats.metrics import Metric, find_metric, scored_rows
 
@@ -37,7 +38,7 @@ def collect_terms(answers: Answers, metrics: Iterable[str], *, catalogue: int = 
 
 
 def measure(metric: Metric, terms: FloatArray | None, clusters: IntArray | None, precision: Precision) -> MetricValue:
-    """The metric with its interval: of a rate by Wilson, of a mean by Student, else by drawing rows.
+    """The metric with its interval: of a rate by Wilson, a mean by Student, ROC AUC by DeLong, else by drawing rows.
 
     Where rows come in clusters, whole clusters are the units.
     """
@@ -62,6 +63,8 @@ def measure(metric: Metric, terms: FloatArray | None, clusters: IntArray | None,
 def _interval(metric: Metric, terms: FloatArray, clusters: IntArray | None, precision: Precision) -> Interval:
     if not metric.has_interval or len(terms) < FEW_ROWS:
         return Interval(-math.inf, math.inf)
+    if metric.name == "roc_auc":
+        return auc_interval(terms, clusters=clusters, confidence=precision.confidence)
     if not metric.is_mean:
         return bootstrap_interval(
             terms,

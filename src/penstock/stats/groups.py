@@ -7,6 +7,7 @@ from msgspec import Struct
 from scipy import special
 
 from penstock.stats.arrays import BoolArray, FloatArray, IntArray, cluster_codes
+from penstock.stats.auc import auc_influence, influence_error
 from penstock.stats.intervals import Clusters, resample
 from penstock.stats.metrics import Metric
 
@@ -46,16 +47,16 @@ def compare_group(
         replicates: bootstrap samples, for a metric that is no mean.
         seed: the same seed gives the same answer.
 
-    Source: for a mean, the linearised difference with clusters as units and Student's law; otherwise a normal law with
-    the bootstrap's standard error.
+    Source: for a mean and for ROC AUC, the linearised difference with clusters as units and Student's law; otherwise a
+    normal law with the bootstrap's standard error.
     """
     here, there = metric.value(terms[inside]), metric.value(terms[~inside])
     difference = here - there if metric.higher_is_better else there - here
     if math.isnan(difference):
         return GroupDifference(here, there, difference, 1.0)
     codes = None if clusters is None else cluster_codes(clusters)
-    if metric.is_mean:
-        error, freedom = _mean_error(terms[:, 0], inside, codes)
+    if metric.is_mean or metric.name == "roc_auc":
+        error, freedom = _closed_error(metric, terms, inside, codes)
     else:
         error, freedom = _drawn_error(metric, terms, inside, codes, replicates, seed), math.inf
     if not freedom >= 1 or math.isnan(error):
@@ -67,14 +68,14 @@ def compare_group(
     return GroupDifference(here, there, difference, float(p_value))
 
 
-def _mean_error(values: FloatArray, inside: BoolArray, codes: IntArray | None) -> tuple[float, float]:
-    """Standard error of the difference of two means, and its degrees of freedom."""
-    influence = np.empty(len(values))
+def _closed_error(metric: Metric, terms: FloatArray, inside: BoolArray, codes: IntArray | None) -> tuple[float, float]:
+    """Standard error of the difference of two groups, and its degrees of freedom."""
+    influence = np.empty(len(terms))
     for rows, sign in ((inside, 1.0), (~inside, -1.0)):
-        influence[rows] = sign * (values[rows] - values[rows].mean()) / rows.sum()
-    totals = influence if codes is None else np.bincount(codes, weights=influence)
-    units = len(totals)
-    return (math.sqrt(units / (units - 1) * float((totals**2).sum())), units - 1) if units > 1 else (math.nan, 0)
+        held = terms[rows]
+        own = (held[:, 0] - held[:, 0].mean()) / len(held) if metric.is_mean else auc_influence(held)
+        influence[rows] = sign * own
+    return influence_error(influence, codes)
 
 
 def _drawn_error(

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from penstock.core.errors import InvalidInputError
-from penstock.stats.arrays import BoolArray, FloatArray, as_sample, check_same_length, cluster_codes
+from penstock.stats.arrays import FloatArray, as_sample, check_same_length, cluster_codes
+from penstock.stats.auc import auc_influence, auc_parts, influence_error
 from penstock.stats.intervals import (
     Clusters,
     Combine,
@@ -116,17 +117,16 @@ def compare_auc(
     check_same_length(labels=truth, a=first, b=second)
     if min(truth.sum(), (~truth).sum()) < 2:
         raise InvalidInputError("an AUC needs two rows or more of each class", field="labels")
-    parts = _auc_parts(truth, first) - _auc_parts(truth, second)
-    difference = float(parts[truth].mean())
     n = len(truth)
-    if clusters is None:
-        variance = parts[truth].var(ddof=1) / truth.sum() + parts[~truth].var(ddof=1) / (~truth).sum()
-        return _student(difference, math.sqrt(variance), n - 1, margin, confidence, n=n, method="delong")
-    influence = np.where(truth, (parts - difference) / truth.sum(), (parts - difference) / (~truth).sum())
-    off = np.bincount(cluster_codes(clusters), weights=influence)
-    m = len(off)
-    error = math.sqrt(m / (m - 1) * float((off**2).sum())) if m > 1 else math.inf
-    return _student(difference, error, m - 1, margin, confidence, n=n, method="clustered_delong")
+    if clusters is not None:
+        influence = [auc_influence(np.column_stack([truth, scores])) for scores in (first, second)]
+        difference = float((auc_parts(truth, first) - auc_parts(truth, second))[truth].mean())
+        error, freedom = influence_error(influence[0] - influence[1], clusters)
+        return _student(difference, error, freedom, margin, confidence, n=n, method="clustered_delong")
+    parts = auc_parts(truth, first) - auc_parts(truth, second)
+    variance = parts[truth].var(ddof=1) / truth.sum() + parts[~truth].var(ddof=1) / (~truth).sum()
+    difference = float(parts[truth].mean())
+    return _student(difference, math.sqrt(variance), n - 1, margin, confidence, n=n, method="delong")
 
 
 def compare_resampled(
@@ -256,17 +256,6 @@ def _decided(
         n=n,
         method=method,
     )
-
-
-def _auc_parts(truth: BoolArray, scores: FloatArray) -> FloatArray:
-    """For each row, the share of rows of the other class it is ordered rightly with; a tie counts half."""
-    parts = np.empty(len(scores))
-    for rows, others, sign in ((truth, ~truth, 1.0), (~truth, truth, -1.0)):
-        held = np.sort(sign * scores[others])
-        asked = sign * scores[rows]
-        below = np.searchsorted(held, asked, "left") + np.searchsorted(held, asked, "right")
-        parts[rows] = below / (2 * len(held))
-    return parts
 
 
 def _normal_p(difference: float, error: float) -> float:
