@@ -22,8 +22,11 @@ from penstock.loop.types import (
     LoopState,
     Seen,
 )
+from penstock.monitoring.service import MonitoringService
+from penstock.pipelines.service import PipelineService
 from penstock.predictions.service import PredictionService
 from penstock.predictions.store import PredictionStore
+from penstock.serving.service import ServingService
 from penstock.storage.database import Database
 from penstock.storage.leases import Lease, acquire_lease, check_fence, release_lease
 from penstock.storage.transaction import Transaction
@@ -39,10 +42,22 @@ class LoopService:
 
     noun = "loop"
 
-    def __init__(self, db: Database, predictions: PredictionService, governance: GovernanceService) -> None:
+    def __init__(
+        self,
+        db: Database,
+        *,
+        governance: GovernanceService,
+        predictions: PredictionService,
+        pipelines: PipelineService,
+        serving: ServingService,
+        monitoring: MonitoringService,
+    ) -> None:
         self.db = db
-        self._predictions = predictions
         self._governance = governance
+        self._predictions = predictions
+        self._pipelines = pipelines
+        self._serving = serving
+        self._monitoring = monitoring
         self._store = LoopStore(db)
         self._traffic = PredictionStore()
 
@@ -67,7 +82,7 @@ class LoopService:
         firing = Firing(trigger="manual", reason=reason or f"{tx.actor.name} asked for it")
         return self._open(tx, project, firing, self._event_time(tx, project), PERSON, params)
 
-    @writes
+    @logs
     def respond(self, tx: Transaction, project: str, firing: Firing, as_of: datetime, fence: int) -> Episode:
         """Open an episode because the policy says so.
 
@@ -105,6 +120,29 @@ class LoopService:
         """The episode of a project that has not ended."""
         return self._store.find_open_episode(tx, project)
 
+    @writes
+    def cancel_episode(self, tx: Transaction, episode_id: str, reason: str = "") -> Episode:
+        """End an episode now: its run is cancelled, its rollout aborted, its alert resolved.
+
+        Raises:
+            NotFoundError: there is none with this id.
+            ConflictError: it has ended, or its version answers all requests already.
+        """
+        episode = self._store.get_episode(tx, episode_id)
+        if not episode.is_open:
+            raise ConflictError(f"episode {episode.number} of {episode.project!r} has ended: {episode.state}")
+        reason = reason or f"{tx.actor.name} cancelled it"
+        if episode.run_id and not self._pipelines.get_run.join(tx, episode.run_id).status.is_terminal:
+            self._pipelines.cancel_run.join(tx, episode.run_id, reason)
+        if episode.rollout_id:
+            self._serving.abort.join(tx, episode.rollout_id, reason)
+        if episode.alert_id:
+            as_of = self._predictions.watermark.join(tx, episode.project)
+            told = f"episode {episode.number} was cancelled: {reason}"
+            self._monitoring.resolve_alert.join(tx, episode.alert_id, told, as_of)
+        after = msgspec.structs.replace(episode, state="failed")
+        return self.take_step.join(tx, episode, after, "cancel", reason, {})
+
     @logs
     def take_step(
         self,
@@ -134,12 +172,9 @@ class LoopService:
         return after
 
     @logs
-    def record_look(
-        self, tx: Transaction, project: str, seen: Seen, settled: bool, waiting_for: str, fence: int
-    ) -> None:
+    def record_look(self, tx: Transaction, look: Look, fence: int) -> None:
         """Write down that a controller found nothing to do, and how far it had read by then."""
-        check_fence(tx, lease_name(project), fence)
-        look = Look(project=project, seen=seen, settled=settled, waiting_for=waiting_for, at=tx.now)
+        check_fence(tx, lease_name(look.project), fence)
         self._store.put_look(tx, look)
 
     @reads

@@ -45,9 +45,15 @@ class Firing(Struct, frozen=True, kw_only=True):
 
 
 class Waiting(Struct, frozen=True):
-    """Nothing is to be done, and for what."""
+    """Nothing is to be done just now, and what would change that.
+
+    Attributes:
+        reason: what is waited for, in plain words.
+        settled: only new traffic, outcomes or data, or a person, will change it; nothing of ours is at work.
+    """
 
     reason: str
+    settled: bool = True
 
 
 def choose_trigger(policy: RetrainSection, facts: Facts) -> Firing | Waiting:

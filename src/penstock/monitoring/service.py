@@ -89,7 +89,7 @@ class MonitoringService:
             evidence=evidence,
         )
         self._store.insert_alert(tx, alert)
-        tx.record(_ACTIONS[kind], alert.ref, summary=summary, window=str(window.ref), **evidence)
+        tx.record(_ACTIONS[kind], alert.ref, summary=summary, window=str(window.ref), evidence=evidence)
         tx.link(window.ref, alert.ref, "raised")
         return alert
 

@@ -1,0 +1,177 @@
+"""Computes one window from its predictions and outcomes: figures by revision, drift, performance and losses."""
+
+import io
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+from msgspec import Struct
+
+from penstock.core.project.types import Project
+from penstock.monitoring.budget import share_budget
+from penstock.monitoring.drift import Sample, compare_inputs
+from penstock.monitoring.performance import (
+    LabelledRows,
+    group_losses,
+    measure,
+    misses_bar,
+    read_labelled_rows,
+)
+from penstock.monitoring.types import ColumnDrift, LossEvidence, Performance, RevisionFigures, Window
+from penstock.predictions.frames import unpack_json
+from penstock.registry.service import RegistryService
+from penstock.registry.types import ModelVersion
+from penstock.serving.service import ServingService
+from penstock.stats.metrics import primary_metric
+from penstock.storage.objects.object_store import ObjectStore
+
+FEW_ROWS = 20  # below this a window is not compared, and spends nothing of the budget
+
+
+class Comparison(Struct, frozen=True):
+    """What came of comparing the inputs of a window with a reference."""
+
+    number: int = 0
+    level: float | None = None
+    columns: list[ColumnDrift] = []
+    note: str = ""
+
+
+class WindowMeter:
+    """Measures the windows of one deployment."""
+
+    def __init__(
+        self, registry: RegistryService, serving: ServingService, objects: ObjectStore, project: Project
+    ) -> None:
+        self._registry = registry
+        self._serving = serving
+        self._objects = objects
+        self._project = project
+        self._budget = share_budget(project.monitor)
+        self._references: dict[int, pl.DataFrame] = {}  # by version; a reference never changes
+
+    @property
+    def metric(self) -> str:
+        """What performance is measured by: the project's choice, the charter's, or that of the task."""
+        watched = self._project.monitor.performance
+        return watched.metric if watched else self._project.charter.metric or primary_metric(self._project.task)
+
+    def measure(self, start: datetime, rows: pl.DataFrame, earlier: Sequence[Window], known: Window | None) -> Window:
+        """The window that begins at `start`.
+
+        Args:
+            start: of the window.
+            rows: its predictions with their outcomes (`PredictionReader.read_rows`); at least one.
+            earlier: the windows before it, which have spent a part of the budget.
+            known: the same window as it was recorded before.
+        """
+        versions = {held.number: held.version for held in self._serving.list_revisions(self._project.name)}
+        version = _most_frequent(rows, versions)
+        model = None if version is None else self._registry.get_version(self._project.name, version)
+        compared = self._compare(rows, model, earlier, known)
+        own = rows.filter(pl.col("revision").is_in([number for number, held in versions.items() if held == version]))
+        labelled = self._label(own, model)
+        return Window(
+            deployment=self._project.name,
+            start=start,
+            end=start + self._project.monitor.window,
+            rows=rows.height,
+            outcomes=rows.height - rows["outcome"].null_count(),
+            version=version,
+            number=compared.number,
+            level=compared.level,
+            drift=compared.columns,
+            drift_note=compared.note,
+            performance=measure(self.metric, labelled) if len(labelled) else None,
+            below_bar=self._misses_bar(labelled),
+            loss=self._lose(labelled),
+            revisions=[self._count(rows, number, model) for number in sorted(rows["revision"].unique())],
+        )
+
+    def _compare(
+        self, rows: pl.DataFrame, model: ModelVersion | None, earlier: Sequence[Window], known: Window | None
+    ) -> Comparison:
+        if model is None:
+            return Comparison(note="no model version answered")
+        if model.reference is None:
+            return Comparison(note=f"version {model.version} has no reference sample")
+        if rows.height < FEW_ROWS:
+            return Comparison(note=f"{rows.height} rows are too few to compare")
+        if known is not None and known.version == model.version and known.number:
+            number = known.number
+        else:
+            number = 1 + max((window.number for window in earlier if window.version == model.version), default=0)
+        reference = self._read_reference(model)
+        inputs = unpack_json(rows, "inputs")
+        level = self._budget.level(number)
+        key = self._project.deploy.key
+        samples = [
+            Sample(reference, _keys(reference, key)),
+            Sample(inputs, _own_keys(rows["key"]) if rows["key"].str.len_bytes().any() else _keys(inputs, key)),
+        ]
+        columns = self._project.monitor.columns or self._watched(model, reference)
+        return Comparison(number, level, compare_inputs(samples[0], samples[1], columns, level=level))
+
+    def _watched(self, model: ModelVersion, reference: pl.DataFrame) -> list[str]:
+        """The inputs of the model, but for the key, which names the customer."""
+        inputs = [column.name for column in model.signature.inputs]
+        return [name for name in inputs if name in reference.columns and name != self._project.deploy.key]
+
+    def _read_reference(self, model: ModelVersion) -> pl.DataFrame:
+        if model.version not in self._references and model.reference is not None:
+            data = self._objects.get_bytes(model.reference)
+            self._references[model.version] = pl.read_parquet(io.BytesIO(data))
+        return self._references[model.version]
+
+    def _label(self, rows: pl.DataFrame, model: ModelVersion | None) -> LabelledRows:
+        return read_labelled_rows(self._project.task, rows, model.classes if model else ())
+
+    def _misses_bar(self, labelled: LabelledRows) -> bool:
+        watched = self._project.monitor.performance
+        if watched is None or (watched.at_least is None and watched.at_most is None) or not len(labelled):
+            return False
+        figures = measure(self.metric, labelled, confidence=1 - 2 * self._budget.rate)
+        return misses_bar(figures, at_least=watched.at_least, at_most=watched.at_most)
+
+    def _lose(self, labelled: LabelledRows) -> LossEvidence | None:
+        if self._project.monitor.performance is None:
+            return None
+        losses = group_losses(self._project.task, self.metric, labelled)
+        if not len(losses):
+            return None
+        digest = self._objects.put_bytes(losses.astype("<f4").tobytes())
+        return LossEvidence(mean_loss=float(losses.mean()), groups=len(losses), losses=digest)
+
+    def _count(self, rows: pl.DataFrame, revision: int, model: ModelVersion | None) -> RevisionFigures:
+        own = rows.filter(pl.col("revision") == revision)
+        labelled = self._label(own, model)
+        performance: Performance | None = measure(self.metric, labelled) if len(labelled) else None
+        latency = own["latency_ms"].quantile(0.99)
+        return RevisionFigures(
+            revision=revision,
+            rows=own.height,
+            errors=int((own["status"] == "error").sum()),
+            fallbacks=int((own["status"] == "fallback").sum()),
+            latency_p99_ms=None if latency is None else round(float(latency), 3),
+            performance=performance,
+        )
+
+
+def _most_frequent(rows: pl.DataFrame, versions: dict[int, int]) -> int | None:
+    """The version that answered most rows; the newer one of two equals."""
+    counts: dict[int, int] = {}
+    for revision, count in rows["revision"].value_counts().iter_rows():
+        if revision in versions:
+            counts[versions[revision]] = counts.get(versions[revision], 0) + count
+    return max(counts, key=lambda version: (counts[version], version)) if counts else None
+
+
+def _keys(frame: pl.DataFrame, key: str | None) -> list[str] | None:
+    if key is None or key not in frame.columns:
+        return None
+    return _own_keys(frame[key].cast(pl.String).fill_null(""))
+
+
+def _own_keys(keys: pl.Series) -> list[str]:
+    """The keys, with a name of its own for each row that has none."""
+    return [key or f"\0{number}" for number, key in enumerate(keys)]

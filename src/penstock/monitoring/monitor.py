@@ -1,0 +1,184 @@
+"""The monitor of one deployment: closes windows behind the watermark, revises them as outcomes come late, alerts.
+
+It is level-triggered: each tick compares what came in with what is recorded and works off the difference. Windows are
+computed outside any transaction, and computing one twice gives the same row, so a crash anywhere costs only time.
+"""
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+import numpy as np
+import polars as pl
+from msgspec import Struct
+
+from penstock.core.project.types import Project
+from penstock.monitoring.alarms import find_alarms, find_recoveries
+from penstock.monitoring.budget import share_budget
+from penstock.monitoring.decay import WindowLosses, judge_losses
+from penstock.monitoring.measuring import WindowMeter
+from penstock.monitoring.reading import PAGE, PredictionReader
+from penstock.monitoring.service import MonitoringService
+from penstock.monitoring.types import Cursor, Window
+from penstock.monitoring.windows import window_start
+from penstock.predictions.service import PredictionService
+from penstock.predictions.types import Segment
+from penstock.registry.service import RegistryService
+from penstock.serving.service import ServingService
+from penstock.storage.objects.object_store import ObjectStore
+
+log = logging.getLogger(__name__)
+
+
+class News(Struct, frozen=True):
+    """What came in since the cursor."""
+
+    cursor: Cursor  # where the monitor will stand when all of it is worked off
+    due: list[datetime]  # starts of closed windows to compute, oldest first
+
+
+class MonitorSources(Protocol):
+    """What the monitor needs of a penstock, in this process or elsewhere."""
+
+    @property
+    def monitoring(self) -> MonitoringService:
+        """Windows and alerts."""
+        ...
+
+    @property
+    def predictions(self) -> PredictionService:
+        """Predictions and outcomes."""
+        ...
+
+    @property
+    def registry(self) -> RegistryService:
+        """Model versions and their references."""
+        ...
+
+    @property
+    def serving(self) -> ServingService:
+        """Which revision serves which version."""
+        ...
+
+    @property
+    def objects(self) -> ObjectStore:
+        """Where predictions and references lie."""
+        ...
+
+
+class Monitor:
+    """Watches one deployment. Not safe to share between threads; several may run, as all of them write the same."""
+
+    def __init__(self, sources: MonitorSources, project: Project) -> None:
+        self._sources = sources
+        self._project = project
+        self._deployment = project.name
+        self._length = project.monitor.window
+        self._budget = share_budget(project.monitor)
+        self._meter = WindowMeter(sources.registry, sources.serving, sources.objects, project)
+        self._reader = PredictionReader(sources.predictions, sources.objects, project.name)
+
+    def tick(self) -> bool:
+        """Work off what came in since the last time; returns whether anything changed."""
+        news = self._read_news()
+        if news is None:
+            return False
+        known = {window.start: window for window in self._list_windows()}
+        changed = self._measure(news.due, known)
+        changed |= self._judge(known, {known[start].version for start in news.due})
+        for start in sorted(changed):
+            known[start] = self._sources.monitoring.record_window(known[start])
+        alerted = self._alert(sorted(known.values(), key=lambda window: window.start))
+        self._sources.monitoring.move_cursor(news.cursor)
+        return bool(changed) or alerted
+
+    def _read_news(self) -> News | None:
+        before = self._sources.monitoring.get_cursor(self._deployment)
+        self._reader.refresh()
+        known = self._reader.segments
+        watermark = self._sources.predictions.watermark(self._deployment)
+        outcomes = self._reader.list_outcomes(before.outcomes)
+        fresh = [segment for segment in known.values() if segment.number > before.segments]
+        if watermark is None or not (fresh or outcomes):
+            return None
+        homes = {outcome.segment for outcome in outcomes}
+        touched = fresh + [segment for name, segment in known.items() if name in homes]
+        since = before.closed_until
+        waiting = [segment for segment in known.values() if since is None or segment.last_at >= since]
+        starts = self._starts(touched) | {at for at in self._starts(waiting) if since is None or at >= since}
+        closed_until = window_start(watermark, self._length)
+        cursor = Cursor(
+            deployment=self._deployment,
+            segments=max((segment.number for segment in fresh), default=before.segments),
+            outcomes=max((outcome.number for outcome in outcomes), default=before.outcomes),
+            closed_until=closed_until,
+        )
+        return News(cursor, sorted(start for start in starts if start < closed_until))
+
+    def _starts(self, segments: Iterable[Segment]) -> set[datetime]:
+        """The windows that hold a part of any of these segments."""
+        starts = set()
+        for segment in segments:
+            start = window_start(segment.first_at, self._length)
+            while start <= segment.last_at:
+                starts.add(start)
+                start += self._length
+        return starts
+
+    def _list_windows(self) -> list[Window]:
+        return self._sources.monitoring.list_windows(self._deployment, limit=PAGE)
+
+    def _measure(self, due: list[datetime], known: dict[datetime, Window]) -> set[datetime]:
+        """Compute the due windows into `known`; returns those with rows in them."""
+        done = set()
+        for start in due:
+            end = start + self._length
+            held = self._reader.segments.values()
+            rows = self._reader.read_rows(each for each in held if each.first_at < end and each.last_at >= start)
+            rows = rows.filter(pl.col("at") >= start, pl.col("at") < end)
+            if rows.height:
+                earlier = [window for at, window in known.items() if at < start]
+                known[start] = self._meter.measure(start, rows, earlier, known.get(start))
+                done.add(start)
+        return done
+
+    def _judge(self, known: dict[datetime, Window], versions: set[int | None]) -> set[datetime]:
+        """Hold the losses of these versions' windows against their first ones; returns the windows that changed."""
+        changed = set()
+        for version in versions - {None}:
+            chain = sorted((w for w in known.values() if w.version == version and w.loss), key=lambda w: w.start)
+            losses = [self._read_losses(window) for window in chain]
+            judged = judge_losses(self._project.task, losses, self._budget)
+            for window, evidence in zip(chain, judged, strict=True):
+                if evidence != window.loss:
+                    known[window.start] = msgspec.structs.replace(window, loss=evidence)
+                    changed.add(window.start)
+        return changed
+
+    def _read_losses(self, window: Window) -> WindowLosses:
+        if window.loss is None:
+            raise ValueError(f"{window.ref} has no losses")
+        data = self._sources.objects.get_bytes(window.loss.losses)
+        return WindowLosses(np.frombuffer(data, dtype="<f4").astype(np.float64), window.loss)
+
+    def _alert(self, windows: list[Window]) -> bool:
+        """Open what should be open, and resolve what has passed; only the live version can raise an alert."""
+        live = self._live_version()
+        alerts = self._sources.monitoring.list_alerts(self._deployment, limit=1000)
+        recoveries = find_recoveries(windows, live, alerts)
+        for recovery in recoveries:
+            self._sources.monitoring.resolve_alert(recovery.alert_id, recovery.reason, recovery.as_of)
+        if recoveries:
+            alerts = self._sources.monitoring.list_alerts(self._deployment, limit=1000)
+        alarms = find_alarms(self._project, windows, live, alerts)
+        for alarm in alarms:
+            log.warning("alert", extra={"deployment": self._deployment, "kind": alarm.kind, "summary": alarm.summary})
+            self._sources.monitoring.open_alert(alarm.window, alarm.kind, alarm.summary, alarm.evidence)
+        return bool(alarms or recoveries)
+
+    def _live_version(self) -> int | None:
+        routes = {route.deployment: route for route in self._sources.serving.routing().deployments}
+        route = routes.get(self._deployment)
+        return None if route is None else route.stable.version
