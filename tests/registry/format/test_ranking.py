@@ -62,9 +62,10 @@ def test_a_row_gets_the_same_list_alone_and_in_company(rows: list[list[str]]) ->
 
 
 def test_a_model_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
-    make_model().save(tmp_path)
+    make_model(inputs=["user", "recent", "aisle"]).save(tmp_path)
     first = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     again = RankingModel.load(tmp_path)
+    assert again.inputs == ("user", "recent", "aisle")
     assert again.suggest(["jam", "tea"]) == make_model().suggest(["jam", "tea"])
     again.save(tmp_path)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == first
@@ -95,6 +96,7 @@ def test_arrays_of_objects_are_never_loaded(tmp_path: Path) -> None:
         ({"weights": [[1.0]] * 4}, "weights has shape"),
         ({"decay": 0.0}, "decay of 0.0"),
         ({"depth": 0}, "suggests nothing"),
+        ({"inputs": ["user"]}, "needs the input 'recent'"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(changes: dict[str, object], told: str) -> None:

@@ -24,6 +24,7 @@ class RankingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     format: int = 1
     decay: float
     depth: int
+    inputs: tuple[str, ...]
 
 
 class RankingModel:
@@ -46,6 +47,7 @@ class RankingModel:
         weights: ArrayLike | None = None,
         decay: float = 1.0,
         depth: int = 100,
+        inputs: Sequence[str] = ("user", "recent"),
     ) -> None:
         """Put a model together.
 
@@ -57,6 +59,8 @@ class RankingModel:
             weights: shape (n, k), what an item in `recent` adds to the scores of its neighbours; 0 for an empty place.
             decay: weight of a place in `recent` against the one before it, above 0 and up to 1.
             depth: how many items are suggested at most.
+            inputs: the columns of a request. Scores depend on `recent` alone; the others are asked for so that they
+                are logged and can be watched, such as the aisle a customer was in last.
 
         Raises:
             InvalidInputError: shapes do not fit, a number is not finite, or an item stands there twice.
@@ -69,6 +73,7 @@ class RankingModel:
         self.weights = _numbers(np.zeros((n, 0)) if weights is None else weights, self.neighbours.shape, "weights")
         self.decay = float(decay)
         self.depth = int(depth)
+        self.inputs = tuple(inputs)
         self._check()
         self._places = {item: place for place, item in enumerate(self.items.tolist())}
         self._names = self.items.astype(object)
@@ -119,7 +124,7 @@ class RankingModel:
 
     def save(self, folder: Path) -> None:
         """Write the model into a folder; equal models give equal bytes."""
-        settings = RankingSettings(decay=self.decay, depth=self.depth)
+        settings = RankingSettings(decay=self.decay, depth=self.depth, inputs=self.inputs)
         np.savez(
             folder / ARRAYS_FILE,
             items=self.items,
@@ -141,7 +146,7 @@ class RankingModel:
             settings = codec.decode((folder / SETTINGS_FILE).read_bytes(), RankingSettings)
             with (folder / ARRAYS_FILE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 held = {name: arrays[name] for name in ("items", "prior", "repeat", "neighbours", "weights")}
-            return cls(held.pop("items"), **held, decay=settings.decay, depth=settings.depth)
+            return cls(held.pop("items"), **held, decay=settings.decay, depth=settings.depth, inputs=settings.inputs)
         except (OSError, KeyError, TypeError, ValueError, EOFError, BadZipFile, InvalidInputError) as error:
             raise CorruptDataError(f"the ranking model in {folder} cannot be read: {error}") from error
 
@@ -164,6 +169,8 @@ class RankingModel:
             raise InvalidInputError(f"neighbours point outside the {n} items", field="neighbours")
         if not 0 < self.decay <= 1:
             raise InvalidInputError(f"a decay of {self.decay} makes no sense", hint="give one above 0 and up to 1")
+        if "recent" not in self.inputs:
+            raise InvalidInputError("a ranking model needs the input 'recent'", field="inputs")
         if self.depth < 1:
             raise InvalidInputError(f"a depth of {self.depth} suggests nothing", field="depth")
 

@@ -10,8 +10,6 @@ from penstock.core.project.types import Task
 from penstock.registry.format.port import Flavor, Label, ModelInfo, Predictor
 from penstock.registry.format.ranking import RankingModel
 
-_COLUMNS = ("user", "recent")  # the model itself asks for `recent` only
-
 
 class RankingPredictor:
     """A ranking model behind the port."""
@@ -39,7 +37,7 @@ class RankingFlavor:
             raise InvalidInputError(f"a {type(model).__name__} cannot serve the task {task!r}", field="task")
         if "recent" not in sample.columns:
             raise InvalidInputError("the sample lacks 'recent', the items a user touched last", field="sample")
-        return RankingPredictor(model, [name for name in _COLUMNS if name in sample.columns])
+        return RankingPredictor(model, [name for name in model.inputs if name in sample.columns])
 
     def save(self, predictor: Predictor, folder: Path) -> None:
         """Write the model's arrays and settings."""
