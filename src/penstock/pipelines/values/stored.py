@@ -20,6 +20,7 @@ _FILES = {
     "record": "records",
     "folder": "folders",
     "estimator": "estimators",
+    "rows": "rows",
 }
 _LIBRARIES = {"polars": "frames", "numpy": "arrays", "sklearn": "estimators"}
 _KNOWN = "frames of polars, arrays of NumPy, scikit-learn estimators, ranking models, numbers, texts, lists and dicts"

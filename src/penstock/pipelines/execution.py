@@ -1,0 +1,184 @@
+"""One run from claim to candidate: read the data, trace, run the steps, examine the candidate."""
+
+import logging
+from datetime import datetime, timedelta
+
+from msgspec import structs
+
+from penstock.core import codec
+from penstock.core.errors import InvalidInputError, NotFoundError
+from penstock.core.project.types import Project
+from penstock.datasets.ingest import add_version
+from penstock.datasets.types import DatasetVersion
+from penstock.evaluation.types import Report, seal
+from penstock.pipelines.child_spec import AnyGiven, ChildSpec, GivenStore, GivenValue
+from penstock.pipelines.claim import Claim
+from penstock.pipelines.evaluate_step import ExaminedCandidate, ExamSettings
+from penstock.pipelines.graph import Graph, Limits, StepNode
+from penstock.pipelines.port import WorkPort
+from penstock.pipelines.runner import StepFailedError, StepRunner, resolve, run_graph
+from penstock.pipelines.types import CandidateRecord
+from penstock.pipelines.values import rows
+from penstock.pipelines.values.rows import Rows
+from penstock.pipelines.values.stored import load_value
+from penstock.pipelines.values.types import StoredValue
+from penstock.pipelines.workplace import Workplace
+from penstock.registry.types import CHAMPION, ModelVersion
+from penstock.tracking.capture import capture_source
+from penstock.tracking.types import Metric
+
+log = logging.getLogger(__name__)
+EVALUATE = "evaluate"
+_EVALUATE_FUNCTION = "penstock.pipelines.evaluate_step:evaluate_candidate"
+
+
+class Execution:
+    """Brings one claimed run to its candidate. What was done before, by this or another worker, is not done again."""
+
+    def __init__(self, port: WorkPort, place: Workplace, project: Project, claim: Claim) -> None:
+        self._port = port
+        self._place = place
+        self._project = project
+        self._claim = claim
+        self._run = claim.run
+        self._seed = project.pipeline.seed
+
+    def execute(self) -> CandidateRecord:
+        """Do it.
+
+        Raises:
+            HaltedError: the run has to be left.
+            PenstockError: the run failed; the message says why.
+        """
+        graph = self._trace()
+        versions = {name: self._ingest(name) for name in sorted(graph.reads)}
+        source = capture_source(self._place.root, seed=self._seed, keep=self._place.objects.put_bytes)
+        refs = [version.ref for version in versions.values()]
+        begin = self._port.pipelines.begin_run
+        self._claim.call(begin, self._run.id, self._run.fence, source, graph.params, refs)
+        runner = StepRunner(
+            self._place,
+            self._claim,
+            run_id=self._run.id,
+            environment=source.environment_lock or "",
+            seed=self._seed,
+            halt=self._claim.halt,
+        )
+        data = {name: self._choose_rows(version) for name, version in versions.items()}
+        values = run_graph(graph, data, runner.run, self._place.compute.cpus)
+        return self._examine(graph, data, values, runner)
+
+    def _trace(self) -> Graph:
+        folder = self._place.folder(self._run.id, "trace")
+        pipeline = self._project.pipeline
+        spec = ChildSpec(
+            name="trace",
+            function=pipeline.entry,
+            root=str(self._place.root),
+            trace={**pipeline.params, **self._run.params},
+            store=self._place.address,
+            seed=self._seed,
+            result=str(folder / "result.json"),
+        )
+        answer, _ = self._place.run_child(spec, folder, Limits(), self._claim.halt, {})
+        if answer.graph is None:
+            self._claim.keep_log("trace", folder / "log.txt")
+            raise StepFailedError(f"the pipeline {pipeline.entry!r} cannot be traced: {answer.error}")
+        return answer.graph
+
+    def _ingest(self, name: str) -> DatasetVersion:
+        section = self._project.data.get(name)
+        if section is None:
+            known = ", ".join(self._project.data) or "none"
+            hint = f"add [data.{name}] to penstock.toml; it has: {known}"
+            raise InvalidInputError(f"the pipeline reads data {name!r}, which the project does not have", hint=hint)
+        root = self._place.root
+        return self._claim.call(add_version, self._port.datasets, self._place.objects, name, section, root)
+
+    def _choose_rows(self, version: DatasetVersion) -> StoredValue:
+        until, window = self._run.until, self._project.retrain.window
+        if version.time_end is None:
+            return rows.write(Rows(version), self._place.objects)
+        return rows.write(Rows(version, _start(until or version.time_end, window), until), self._place.objects)
+
+    def _examine(
+        self, graph: Graph, data: dict[str, StoredValue], values: dict[str, StoredValue], runner: StepRunner
+    ) -> CandidateRecord:
+        node = graph.candidate
+        label = self._label(graph)
+        champion = self._find_champion()
+        given: dict[str, AnyGiven] = {
+            "objects": GivenStore(),
+            "model": resolve(node.model, data, values),
+            "test": resolve(node.test, data, values),
+            "reference": GivenValue(None) if node.reference is None else resolve(node.reference, data, values),
+            "settings": GivenValue(codec.to_builtins(self._settings(label))),
+            "champion": GivenValue("" if champion is None else champion.tree),
+        }
+        step = StepNode(name=EVALUATE, function=_EVALUATE_FUNCTION, arguments={})
+        done = runner.run(len(graph.steps) + 1, step, given)
+        if done.output is None:
+            raise StepFailedError("the candidate could not be examined")
+        found: ExaminedCandidate = load_value(done.output, self._place.objects)
+        return self._record(found, label, champion)
+
+    def _record(self, found: ExaminedCandidate, label: str, champion: ModelVersion | None) -> CandidateRecord:
+        """Keep the reports under the runs that made the models, and the candidate's metrics with this run."""
+        keep = self._port.evaluation.record_report
+        report: Report = self._claim.call(keep, seal(structs.replace(found.report, run_id=self._run.id)))
+        champion_report = None
+        if found.champion_report is not None and champion is not None:
+            made_by = champion.run_id or ""
+            champion_report = self._claim.call(keep, seal(structs.replace(found.champion_report, run_id=made_by)))
+        at = self._run.started_at
+        points = [Metric(each.name, each.value, at=at) for each in report.metrics if each.value is not None]
+        self._claim.call(self._port.tracking.log_batch, self._run.id, points)
+        return CandidateRecord(
+            model=found.model,
+            info=found.info,
+            test=found.test,
+            reference=found.reference,
+            label=label,
+            report_id=report.id,
+            champion="" if champion is None else f"{champion.model}/{champion.version}",
+            champion_report_id=None if champion_report is None else champion_report.id,
+            champion_error=found.champion_error,
+        )
+
+    def _settings(self, label: str) -> ExamSettings:
+        project = self._project
+        performance = project.monitor.performance
+        metrics = [project.charter.metric, performance.metric if performance else None]
+        sections = project.data.values()
+        special = {name for each in sections for name in (each.time, each.key, *each.sensitive) if name}
+        return ExamSettings(
+            task=project.task,
+            label=label,
+            metrics=tuple(dict.fromkeys(filter(None, metrics))),
+            primary=project.charter.metric,
+            gates=project.gates,
+            slices=tuple(dict.fromkeys(name for each in sections for name in each.sensitive)),
+            not_inputs=tuple(sorted(special)),
+            cluster=project.deploy.key,
+            seed=self._seed,
+        )
+
+    def _label(self, graph: Graph) -> str:
+        if graph.candidate.label is not None:
+            return graph.candidate.label
+        labels = {self._project.data[name].label for name in graph.reads} - {None}
+        label = labels.pop() if len(labels) == 1 else None
+        if label is None:
+            hint = "say Candidate(model, test=rows, label=...), or label in one data section of penstock.toml"
+            raise InvalidInputError("which column is the label is not known", hint=hint)
+        return label
+
+    def _find_champion(self) -> ModelVersion | None:
+        try:
+            return self._claim.call(self._port.registry.resolve, CHAMPION, self._project.name)
+        except NotFoundError:
+            return None
+
+
+def _start(end: datetime, window: timedelta | None) -> datetime | None:
+    return None if window is None else end - window

@@ -1,0 +1,107 @@
+"""What a worker works with on its machine: the project's folder, the object store, and where processes run."""
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import msgspec
+
+from penstock.compute.compute import Compute
+from penstock.compute.types import Job, Result
+from penstock.pipelines.child_spec import ChildResult, ChildSpec, StoreAddress
+from penstock.pipelines.graph import Limits
+from penstock.storage.objects.object_store import ObjectStore
+
+FREE_TRIES = 3  # for a process that was killed and could say nothing: not its own fault, or at least not for sure
+
+
+class HaltedError(Exception):
+    """The worker has to leave its run: it was given to another, or this worker is to stop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """The surroundings of every run of one worker.
+
+    Attributes:
+        root: the project's folder.
+        scratch: a folder for specs, answers and logs of child processes.
+        objects: the object store.
+        address: how child processes open it.
+        compute: where they run.
+    """
+
+    root: Path
+    scratch: Path
+    objects: ObjectStore
+    address: StoreAddress
+    compute: Compute
+
+    def folder(self, run_id: str, name: str) -> Path:
+        """Where one step of one run leaves its files."""
+        return self.scratch / run_id / name
+
+    def clean(self, run_id: str) -> None:
+        """Remove what a run left."""
+        shutil.rmtree(self.scratch / run_id, ignore_errors=True)
+
+    def run_child(
+        self, spec: ChildSpec, folder: Path, limits: Limits, halt: Event, environment: dict[str, str]
+    ) -> tuple[ChildResult, Result]:
+        """Run a child process to its end; one that was killed without a word is started again.
+
+        Raises:
+            HaltedError: `halt` was set; the process is gone.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "spec.json").write_bytes(msgspec.json.encode(spec))
+        for _ in range(FREE_TRIES):
+            Path(spec.result).unlink(missing_ok=True)
+            ended = self._wait(self._job(folder, limits, environment), halt)
+            answer = self._read(spec, folder, ended)
+            if ended.signal is None or ended.timed_out or not answer.error:
+                break
+        return answer, ended
+
+    def _job(self, folder: Path, limits: Limits, environment: dict[str, str]) -> Job:
+        # -P: the folder of the project must not come before the standard library in the search for modules.
+        argv = (sys.executable, "-P", "-m", "penstock.pipelines.child", str(folder / "spec.json"))
+        return Job(
+            argv=argv,
+            cwd=self.root,
+            log=folder / "log.txt",
+            env={"PYTHONUNBUFFERED": "1"} | environment,
+            cpus=limits.cpus,
+            timeout_s=limits.timeout_s,
+        )
+
+    def _wait(self, job: Job, halt: Event) -> Result:
+        task = self.compute.start(job)
+        while True:
+            ended = task.wait(0.25)
+            if ended is not None:
+                return ended
+            if halt.is_set():
+                task.cancel()
+                task.wait()
+                raise HaltedError
+
+    def _read(self, spec: ChildSpec, folder: Path, ended: Result) -> ChildResult:
+        try:
+            if not ended.timed_out:
+                return msgspec.json.decode(Path(spec.result).read_bytes(), type=ChildResult)
+        except FileNotFoundError:
+            pass
+        last = _last_line(folder / "log.txt")
+        return ChildResult(error=f"the process {ended.describe()}" + (f"; it last said: {last}" if last else ""))
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_bytes()[-2000:].decode(errors="replace").split("\n")
+    except FileNotFoundError:
+        return ""
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1][:300] if said else ""
