@@ -18,8 +18,11 @@ NOISE = rng.normal(0, 0.4, N)
 GATE = ChampionGate(metric="roc_auc", margin=0.01)
 
 
-def model(*, skill: float = 1.0, jitter: float = 0.0, frame: pl.DataFrame = FRAME, slices: str = "") -> Evaluation:
-    score = 1 / (1 + np.exp(-(skill * LABELS + NOISE + jitter * rng.normal(size=N) - 0.4)))[: len(frame)]
+def model(
+    *, skill: float = 1.0, jitter: float = 0.0, frame: pl.DataFrame = FRAME, slices: str = "", seed: int = 1
+) -> Evaluation:
+    own = jitter * np.random.default_rng(seed).normal(size=N)
+    score = 1 / (1 + np.exp(-(skill * LABELS + NOISE + own - 0.4)))[: len(frame)]
     given = pl.DataFrame({"prediction": (score > 0.5).astype(int), "score": score})
     gates = [MetricGate(metric="accuracy", at_least=0.1, slice=slices)] if slices else []
     return evaluate(given, frame, label="label", task="binary", gates=gates, precision=Precision(replicates=100))
@@ -117,12 +120,12 @@ def test_a_better_candidate_passes_and_a_worse_one_does_not() -> None:
 
 
 def test_a_tie_is_called_a_tie_and_the_margin_decides() -> None:
-    ours, theirs = model(), model(jitter=0.05)
+    ours, theirs = model(jitter=0.1), model(jitter=0.1, seed=2)
     close = one(ChampionGate(metric="roc_auc", margin=0.05), ours, theirs)
     assert close.passed
     assert close.message.startswith("A tie with the champion")
     assert "is ruled out" in close.message
-    noisy, other = model(jitter=0.4), model(jitter=0.4)
+    noisy, other = model(jitter=0.4), model(jitter=0.4, seed=2)
     open_ = one(ChampionGate(metric="roc_auc", margin=0.0001), noisy, other)
     assert not open_.passed
     assert "is not ruled out, which takes more test rows" in open_.message

@@ -7,7 +7,10 @@ from scipy import stats
 from penstock.core.errors import InvalidInputError
 from penstock.stats.drift import chi_square_test, count_test, count_values, ks_test, psi_count_test, psi_test
 
-rng = np.random.default_rng(21)
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(21)
 
 
 @given(st.integers(0, 1000), st.integers(40, 300), st.integers(40, 300), st.floats(0, 1))
@@ -34,14 +37,14 @@ def false_alarms(test: object, draw: object, runs: int = 400) -> float:
     return sum(test(draw(800), draw(150)).drifted for _ in range(runs)) / runs  # type: ignore[operator]
 
 
-def test_still_columns_raise_about_as_many_alarms_as_the_level_says() -> None:
+def test_still_columns_raise_about_as_many_alarms_as_the_level_says(rng: np.random.Generator) -> None:
     assert 0.02 < false_alarms(ks_test, lambda n: rng.normal(size=n)) < 0.08
     assert 0.02 < false_alarms(psi_test, lambda n: rng.normal(size=n)) < 0.08
     shares = [0.5, 0.3, 0.1, 0.07, 0.03]
     assert 0.02 < false_alarms(chi_square_test, lambda n: rng.choice(list("abcde"), n, p=shares)) < 0.08
 
 
-def test_columns_with_many_equal_values_raise_no_more_alarms_than_promised() -> None:
+def test_columns_with_many_equal_values_raise_no_more_alarms_than_promised(rng: np.random.Generator) -> None:
     assert false_alarms(ks_test, lambda n: rng.integers(0, 3, n)) < 0.06
     assert false_alarms(psi_test, lambda n: rng.integers(0, 3, n)) < 0.08
     rare = np.arange(60)
@@ -50,7 +53,7 @@ def test_columns_with_many_equal_values_raise_no_more_alarms_than_promised() -> 
 
 
 @pytest.mark.parametrize("test", [ks_test, psi_test])
-def test_a_moved_column_is_beyond_the_critical_value(test: object) -> None:
+def test_a_moved_column_is_beyond_the_critical_value(test: object, rng: np.random.Generator) -> None:
     ours = test(rng.normal(size=1000), rng.normal(0.5, size=500))  # type: ignore[operator]
     assert ours.drifted
     assert ours.statistic > ours.critical_value
@@ -75,7 +78,7 @@ def test_a_new_category_and_a_burst_of_missing_values_are_seen() -> None:
     assert not chi_square_test(before, ["a"] * 50 + ["b"] * 50).drifted
 
 
-def test_many_rare_categories_are_compared_in_groups() -> None:
+def test_many_rare_categories_are_compared_in_groups(rng: np.random.Generator) -> None:
     before, shifted = rng.integers(0, 200, 2000).tolist(), (rng.integers(0, 200, 300) ** 2 // 200).tolist()
     assert chi_square_test(before, shifted).drifted
 

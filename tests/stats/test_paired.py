@@ -8,10 +8,13 @@ from penstock.core.errors import InvalidInputError
 from penstock.stats.metrics import find_metric
 from penstock.stats.paired import Standing, compare_auc, compare_means, compare_resampled, standing
 
-rng = np.random.default_rng(11)
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(11)
 
 
-def test_a_paired_comparison_is_the_paired_t_test() -> None:
+def test_a_paired_comparison_is_the_paired_t_test(rng: np.random.Generator) -> None:
     a = rng.normal(size=50)
     b = a + rng.normal(0.1, 0.3, 50)
     expected = stats.ttest_rel(a, b)
@@ -21,7 +24,7 @@ def test_a_paired_comparison_is_the_paired_t_test() -> None:
     assert ours.method == "paired_t"
 
 
-def test_less_error_is_a_gain() -> None:
+def test_less_error_is_a_gain(rng: np.random.Generator) -> None:
     errors = rng.random(100)
     ours = compare_means(errors, errors + 0.1 + 0.01 * rng.random(100), higher_is_better=False)
     assert ours.difference > 0
@@ -36,7 +39,7 @@ def test_every_interval_has_one_standing(low: float, width: float, margin: float
     assert said is not Standing.WORSE or low + width < 0
 
 
-def test_the_margin_decides_between_a_tie_and_not_worse() -> None:
+def test_the_margin_decides_between_a_tie_and_not_worse(rng: np.random.Generator) -> None:
     a = rng.normal(size=400)
     b = a + rng.normal(0, 0.1, 400)
     assert compare_means(a, b, margin=0.0).verdict is Standing.TIE
@@ -45,7 +48,7 @@ def test_the_margin_decides_between_a_tie_and_not_worse() -> None:
     assert compare_means(a, b + 0.02, margin=0.1).verdict is Standing.NOT_WORSE
 
 
-def test_a_model_is_not_worse_than_itself() -> None:
+def test_a_model_is_not_worse_than_itself(rng: np.random.Generator) -> None:
     same = rng.random(50)
     ours = compare_means(same, same)
     assert (ours.difference, ours.low, ours.high, ours.p_value) == (0.0, 0.0, 0.0, 1.0)
@@ -72,7 +75,8 @@ def delong_by_the_book(labels: np.ndarray, a: np.ndarray, b: np.ndarray) -> tupl
     return float(gain.mean()), float(variance)
 
 
-def scored(n: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def scored(n: int = 300, *, seed: int = 11) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
     labels = (rng.random(n) < 0.3).astype(int)
     return labels, labels + rng.normal(0, 1.0, n).round(1), labels + rng.normal(0, 1.5, n).round(1)
 
@@ -111,7 +115,7 @@ def test_drawing_rows_agrees_with_delong() -> None:
     assert drawn.low == pytest.approx(exact.low, abs=0.012)
 
 
-def test_equal_models_are_called_different_about_as_often_as_promised() -> None:
+def test_equal_models_are_called_different_about_as_often_as_promised(rng: np.random.Generator) -> None:
     called = 0
     for _ in range(300):
         labels = (rng.random(120) < 0.4).astype(int)
