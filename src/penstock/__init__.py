@@ -8,10 +8,10 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "Candidate": "penstock.pipelines.types",
+    "Candidate": "penstock.pipelines.graph",
     "ConflictError": "penstock.core.errors",
     "CorruptDataError": "penstock.core.errors",
-    "Data": "penstock.pipelines.types",
+    "Data": "penstock.pipelines.graph",
     "InvalidInputError": "penstock.core.errors",
     "NotFoundError": "penstock.core.errors",
     "PenstockError": "penstock.core.errors",

@@ -1,13 +1,12 @@
 """`penstock up`: start this project."""
 
-import signal
-import threading
 from pathlib import Path
 
 import typer
 
 from penstock.cli.output import JsonOption, console, print_json
 from penstock.core.project.parse import load_project
+from penstock.processes.child import wait_for_stop
 from penstock.processes.up import start_up
 from penstock.sdk.connect import PROJECT_FILE, find_project_folder, project_config
 
@@ -25,9 +24,6 @@ def up(
     folder = find_project_folder(Path.cwd())
     project = load_project(folder / PROJECT_FILE)
     config = project_config(folder, host=host, port=port, gateway_port=gateway_port)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     with start_up(folder, config, _tell) as running:
         running.wait_ready()
         if json:
@@ -38,7 +34,7 @@ def up(
             console.print(f"  predictions     {running.gateway_url}/v2/models/{project.name}/infer")
             console.print(f"  state and logs  {config.home}")
             console.print("[dim]Train and release with 'penstock run' in another terminal; stop with Ctrl-C.[/dim]")
-        stop.wait()
+        wait_for_stop()
         if not json:
             console.print("stopping ...")
 

@@ -22,10 +22,12 @@ def follow_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def stop_on_signals(stop: Callable[[], None]) -> None:
-    """Call `stop` at the first SIGTERM or SIGINT."""
+def wait_for_stop() -> None:
+    """Return at the first SIGTERM or SIGINT."""
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop())
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
 
 
 def log_to_stderr() -> None:

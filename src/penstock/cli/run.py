@@ -1,0 +1,92 @@
+"""`penstock run`: data, pipeline, evaluation, gates, registry, rollout - now."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from penstock.catalogue.services import Services
+from penstock.cli.output import JsonOption, console, print_json
+from penstock.cli.session import UrlOption, open_project
+from penstock.core import codec
+from penstock.core.errors import InvalidInputError
+from penstock.core.project.types import Project
+from penstock.loop.types import Episode
+from penstock.processes.here import run_here
+from penstock.remote.discovery import find_server
+from penstock.sdk.connect import connect, connect_home, project_config
+
+app = typer.Typer(add_completion=False)
+PAUSE_S = 0.3
+
+
+@app.command()
+def run(
+    param: list[str] = typer.Option([], "--param", "-p", help="NAME=VALUE, over the project file's; may be repeated."),
+    reason: str = typer.Option("", help="Why, for the audit log."),
+    resume: bool = typer.Option(False, "--resume", help="Go on with the episode that is open, as after a crash."),
+    json: bool = JsonOption,
+    url: str = UrlOption,
+) -> None:
+    """Take in the data, run the pipeline, evaluate, hold the gates, register and release; exit code 1 when refused."""
+    project = open_project()
+    config = project_config(Path(project.root))
+    lives = bool(url) or find_server(config.home) is not None
+    services = connect(url) if url else connect_home(config)
+    try:
+        step = _wait if lives else run_here(services, project, config)
+        episode = _open(services, project, _parse_params(param), reason, resume=resume)
+        if not json:
+            console.print(f"[bold]episode {episode.number}[/bold] of {project.name}: {episode.reason}")
+        ended = _follow(services, episode, step, quiet=json)
+    finally:
+        services.close()
+    if json:
+        print_json(ended)
+    else:
+        tone = "green" if ended.state == "promoted" else "yellow"
+        console.print(f"[bold {tone}]{ended.state}[/bold {tone}]: {ended.summary or 'it goes on as traffic arrives'}")
+    raise typer.Exit(0 if ended.state in ("promoted", "releasing") else 1)
+
+
+def _open(services: Services, project: Project, params: dict[str, Any], reason: str, *, resume: bool) -> Episode:
+    if resume:
+        found = services.loop.list_episodes(project.name, limit=1)
+        if not found or not found[0].is_open:
+            raise InvalidInputError("no episode is open", hint="start one with 'penstock run'")
+        return found[0]
+    return services.loop.open_episode(project.name, reason, params)
+
+
+def _follow(services: Services, episode: Episode, step: Any, *, quiet: bool) -> Episode:
+    """Print each decision as it is taken, until the episode ends or waits for traffic."""
+    told = 0
+    while True:
+        step()
+        story = services.loop.get_episode(episode.id)
+        for decision in story.decisions[told:]:
+            if not quiet:
+                console.print(
+                    f"  [dim]{decision.at:%H:%M:%S}[/dim] [bold]{decision.action:<9}[/bold] {decision.reason}"
+                )
+        told = len(story.decisions)
+        if not story.episode.is_open or services.loop.get_state(episode.project).settled:
+            return story.episode
+
+
+def _wait() -> None:
+    time.sleep(PAUSE_S)
+
+
+def _parse_params(given: list[str]) -> dict[str, Any]:
+    params = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InvalidInputError(f"{text!r} is no param", hint="write --param NAME=VALUE")
+        try:
+            params[name] = codec.decode(value, object)
+        except InvalidInputError:
+            params[name] = value  # a bare word is a text
+    return params

@@ -1,0 +1,75 @@
+"""The worker process: executes this project's pipeline runs, each step in a child process."""
+
+import argparse
+import os
+from pathlib import Path
+
+from penstock.compute.local_process import LocalProcess
+from penstock.core.config import Config
+from penstock.pipelines.child_spec import StoreAddress
+from penstock.pipelines.port import WorkPort
+from penstock.pipelines.worker import Worker
+from penstock.processes.child import Ticker, follow_parent, log_to_stderr, wait_for_stop
+from penstock.remote.discovery import HomeLock
+from penstock.remote.remote import open_remote
+from penstock.sdk.connect import project_config
+from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.open import open_object_store
+
+LOCK_NAME = "worker.lock"
+LOCK_WAIT_S = 20.0  # the worker before us may still be ending its child processes
+POLL_S = 0.2
+
+
+def build_worker(port: WorkPort, root: Path, config: Config, objects: ObjectStore, compute: LocalProcess) -> Worker:
+    """A worker that keeps its files under the home folder; its name is the same after every restart."""
+    return Worker(
+        port,
+        root,
+        objects,
+        address=StoreAddress(config.objects_url),
+        compute=compute,
+        scratch=config.home / "work",
+        name=f"worker of {config.home}",
+    )
+
+
+def work(folder: Path, config: Config) -> None:
+    """Execute runs until told to stop; the server may come and go meanwhile.
+
+    Raises:
+        ConflictError: another worker of this home lives.
+    """
+    lock = HomeLock(config.home / LOCK_NAME)
+    lock.acquire(wait_s=LOCK_WAIT_S)
+    objects = open_object_store(config.objects_url)
+    services = open_remote(
+        f"http://{config.host}:{config.port}", token=config.token, actor="worker", patience_s=10.0, objects=objects
+    )
+    compute = LocalProcess()
+    worker = build_worker(services, folder, config, objects, compute)
+    ticker = Ticker("worker", worker.work_once, POLL_S)
+    ticker.start()
+    try:
+        wait_for_stop()
+    finally:
+        worker.stop()
+        compute.close()
+        ticker.stop()
+        services.close()
+        lock.release()
+
+
+def main() -> None:
+    """The entry point: `python -m penstock.processes.worker --folder DIR`."""
+    follow_parent()
+    log_to_stderr()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=Path, required=True)
+    arguments = parser.parse_args()
+    os.nice(5)  # answers go before training
+    work(arguments.folder, project_config(arguments.folder))
+
+
+if __name__ == "__main__":
+    main()
