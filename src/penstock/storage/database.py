@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
@@ -21,9 +22,9 @@ from penstock.storage.writer import AfterCommit, Batch, Finish, Job, Writer
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_PATIENCE_S = 30  # another process's write is waited for, not reported
 _PRAGMAS = (
-    "PRAGMA busy_timeout = 30000",  # another process's write is waited for, not reported
-    "PRAGMA journal_mode = WAL",
+    f"PRAGMA busy_timeout = {_PATIENCE_S * 1000}",
     "PRAGMA synchronous = FULL",  # a commit that was answered survives a power cut
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -65536",
@@ -162,6 +163,20 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # the driver would begin transactions late and end them early
     for pragma in _PRAGMAS:
         connection.execute(pragma)
+    _switch_to_wal(connection)
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Processes that open a new file at the same time meet here, and SQLite does not wait by itself for this one."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_sqlite(connection: Connection) -> None:
