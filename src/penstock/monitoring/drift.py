@@ -44,10 +44,10 @@ def compare_inputs(reference: Sample, current: Sample, columns: Sequence[str], *
     if not tested:
         return results
     raw = [results[number].p_value or 0.0 for number in tested]
-    for number, adjusted, p_value in zip(tested, multiplicity.holm(raw), raw, strict=True):
+    for number, adjusted, p_value in zip(tested, multiplicity.holm(raw).tolist(), raw, strict=True):
         # Holm holds p * (a factor of at least 1) against the level, which is p against level / factor.
         share = level * p_value / adjusted if adjusted > 0 else level / len(tested)
-        results[number] = msgspec.structs.replace(results[number], level=share, drifted=bool(adjusted <= level))
+        results[number] = msgspec.structs.replace(results[number], level=share, drifted=adjusted <= level)
     return results
 
 

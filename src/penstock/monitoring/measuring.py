@@ -107,7 +107,7 @@ class WindowMeter:
         key = self._project.deploy.key
         samples = [
             Sample(reference, _keys(reference, key)),
-            Sample(inputs, _own_keys(rows["key"]) if rows["key"].str.len_bytes().any() else _keys(inputs, key)),
+            Sample(inputs, _own_keys(rows["key"]) if rows["key"].str.len_bytes().sum() else _keys(inputs, key)),
         ]
         columns = self._project.monitor.columns or self._watched(model, reference)
         return Comparison(number, level, compare_inputs(samples[0], samples[1], columns, level=level))

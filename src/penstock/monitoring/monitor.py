@@ -85,14 +85,15 @@ class Monitor:
         news = self._read_news()
         if news is None:
             return False
-        known = {window.start: window for window in self._list_windows()}
-        changed = self._measure(news.due, known)
-        changed |= self._judge(known, {known[start].version for start in news.due})
-        for start in sorted(changed):
+        before = {window.start: window for window in self._list_windows()}
+        known = dict(before)
+        measured = self._measure(news.due, known)
+        judged = self._judge(known, {known[start].version for start in measured})
+        for start in sorted(measured | judged):
             known[start] = self._sources.monitoring.record_window(known[start])
         alerted = self._alert(sorted(known.values(), key=lambda window: window.start))
         self._sources.monitoring.move_cursor(news.cursor)
-        return bool(changed) or alerted
+        return alerted or known != before
 
     def _read_news(self) -> News | None:
         before = self._sources.monitoring.get_cursor(self._deployment)

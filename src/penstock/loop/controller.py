@@ -1,0 +1,157 @@
+"""The controller of one project: compares what is with what should be, and takes one step.
+
+It remembers nothing that matters, so it can be killed at any moment; and it acts under a lease whose fencing number
+every effect checks, so two controllers never both act.
+"""
+
+import logging
+from datetime import datetime
+
+from penstock.core.errors import ConflictError
+from penstock.core.project.types import Project
+from penstock.loop.service import lease_name
+from penstock.loop.sources import LoopSources
+from penstock.loop.steps import EpisodeSteps
+from penstock.loop.triggers import Facts, Firing, NewData, Waiting, choose_trigger
+from penstock.loop.types import Look, Seen
+from penstock.monitoring.monitor import Monitor
+from penstock.registry.types import CHAMPION, ModelVersion
+from penstock.storage.leases import Lease, check_fence
+from penstock.storage.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+LEASE_S = 10.0
+EPISODES = 1_000  # that cooldown and budget look back on
+
+
+class Controller:
+    """Watches a project, opens episodes and takes their steps. Not safe to share between threads.
+
+    Args:
+        sources: the services, all of one database in this process, and the object store.
+        project: what is to be controlled.
+        holder: names this controller; no other that lives has the name.
+    """
+
+    def __init__(self, sources: LoopSources, project: Project, *, holder: str) -> None:
+        self._sources = sources
+        self._loop = sources.loop
+        self._project = project
+        self._name = project.name
+        self._holder = holder
+        self._monitor = Monitor(sources, project)
+        self._steps = EpisodeSteps(sources, project)
+        self._lease: Lease | None = None
+        self._look: Look | None = None
+
+    def tick(self) -> bool:
+        """Work off what came in, then take at most one step; returns whether anything was done.
+
+        Raises:
+            UnavailableError: the database cannot be reached just now; try again later.
+        """
+        if self._hold() is None:
+            return False
+        seen = self._loop.read_seen()  # before looking, so that what comes in meanwhile is not taken for looked at
+        watched = self._monitor.tick()
+        lease = self._hold()  # closing windows may have taken long
+        if lease is None:
+            return watched
+        try:
+            waiting = self._act(seen, lease.fence)
+            if waiting is None:
+                return True
+            if not watched:
+                self._write_look(seen, waiting, lease.fence)
+            return watched
+        except ConflictError as error:  # somebody else has the lease now, or a person acted: the next look will tell
+            log.info("a step was refused", extra={"project": self._name, "reason": str(error)})
+            self._lease = None
+            return watched
+
+    def _hold(self) -> Lease | None:
+        """The lease, extended once half of it is over; None while another controller has it."""
+        now = self._loop.db.clock.now()
+        held = self._lease
+        if held is None or (held.expires_at - now).total_seconds() < LEASE_S / 2:
+            self._lease = self._loop.hold_lease(self._name, self._holder, LEASE_S)
+        return self._lease
+
+    def _act(self, seen: Seen, fence: int) -> Waiting | None:
+        episode = self._loop.find_open_episode(self._name)
+        if episode is not None:
+            return self._steps.take(episode, seen, fence)
+        if self._follow_rollback(fence):
+            return None
+        now = self._event_time()
+        choice = choose_trigger(self._project.retrain, self._read_facts(now))
+        if isinstance(choice, Waiting):
+            return choice
+        self._open(choice, now, fence)
+        return None
+
+    def _open(self, firing: Firing, now: datetime, fence: int) -> None:
+        episode = self._loop.respond(self._name, firing, now, fence)
+        log.info("episode opened", extra={"project": self._name, "number": episode.number, "reason": firing.reason})
+
+    def _read_facts(self, now: datetime) -> Facts:
+        champion = self._find_champion()
+        return Facts(
+            now=now,
+            has_champion=champion is not None,
+            alerts=self._sources.monitoring.list_alerts(self._name, "open"),
+            new_data=self._find_new_data(champion) if champion else [],
+            episodes=self._loop.list_episodes(self._name, limit=EPISODES),
+        )
+
+    def _find_new_data(self, champion: ModelVersion) -> list[NewData]:
+        """The tables of which there is a newer version than the champion was trained on."""
+        if "new_data" not in self._project.retrain.when or champion.run_id is None:
+            return []
+        found = []
+        for ref in self._sources.tracking.get_run(champion.run_id).inputs:
+            name, _, number = ref.id.rpartition("/")
+            latest = self._sources.datasets.find_latest(name) if ref.kind == "dataset-version" else None
+            if latest is not None and latest.version > int(number):
+                read = self._sources.datasets.get_version(name, int(number))
+                found.append(NewData(latest.ref.id, latest.rows, read.rows))
+        return found
+
+    def _follow_rollback(self, fence: int) -> bool:
+        """After a rollback the champion is what serves again, not what was rolled back."""
+        champion = self._find_champion()
+        live = [held for held in self._sources.serving.list_deployments() if held.name == self._name]
+        stable = live[0].stable if live else None
+        if champion is None or stable is None or stable.version == champion.version:
+            return False
+        revisions = self._sources.serving.list_revisions(self._name)
+        if not any(held.version == champion.version and held.state == "rolled_back" for held in revisions):
+            return False
+
+        def work(tx: Transaction) -> None:
+            check_fence(tx, lease_name(self._name), fence)
+            reason = f"version {champion.version} was rolled back"
+            self._sources.registry.move_alias.join(tx, self._name, CHAMPION, stable.version, reason)
+
+        self._loop.db.write(work)
+        return True
+
+    def _write_look(self, seen: Seen, waiting: Waiting, fence: int) -> None:
+        """Say that there is nothing to do, once for each thing there is to say."""
+        now = self._loop.db.clock.now()
+        look = Look(project=self._name, seen=seen, settled=waiting.settled, waiting_for=waiting.reason, at=now)
+        if self._look is None or (look.seen, look.settled, look.waiting_for) != (
+            self._look.seen,
+            self._look.settled,
+            self._look.waiting_for,
+        ):
+            self._loop.record_look(look, fence)
+            self._look = look
+
+    def _find_champion(self) -> ModelVersion | None:
+        alias = self._sources.registry.find_alias(self._name, CHAMPION)
+        return None if alias is None else self._sources.registry.get_version(self._name, alias.version)
+
+    def _event_time(self) -> datetime:
+        return self._sources.predictions.watermark(self._name) or self._loop.db.clock.now()

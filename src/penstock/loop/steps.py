@@ -1,0 +1,287 @@
+"""The steps of an episode: each looks at what is and does the one thing that is due, effect and decision at once.
+
+An effect and the decision that explains it are written in one transaction that also checks the controller's fence.
+So a step is done once or not at all, and after a crash anywhere the next look finds what is left to do.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from penstock.core import failpoints
+from penstock.core.errors import CorruptDataError, InvalidInputError, NotFoundError
+from penstock.core.ids import ReportId
+from penstock.core.project.types import Project
+from penstock.evaluation.evaluate import Evaluation
+from penstock.evaluation.gates import judge
+from penstock.evaluation.types import Verdict
+from penstock.loop.rollouts import RolloutWatch
+from penstock.loop.service import lease_name
+from penstock.loop.sources import LoopSources
+from penstock.loop.triggers import Waiting
+from penstock.loop.types import Episode, EpisodeState, Seen
+from penstock.pipelines.types import CandidateRecord
+from penstock.registry.types import CHALLENGER, CHAMPION, ModelVersion
+from penstock.serving.types import Fence, Rollout
+from penstock.storage.transaction import Transaction
+from penstock.tracking.types import RunStatus
+
+Effect = Callable[[Transaction], Episode]  # does the work in the transaction; the episode as it is afterwards
+
+
+class EpisodeSteps:
+    """Takes the steps of one project's episodes.
+
+    Args:
+        sources: the services.
+        project: whose episodes.
+    """
+
+    def __init__(self, sources: LoopSources, project: Project) -> None:
+        self._sources = sources
+        self._project = project
+        self._name = project.name
+        self._watch = RolloutWatch(sources, project)
+
+    def take(self, episode: Episode, seen: Seen, fence: int) -> Waiting | None:
+        """Take the step that is due; None when one was taken, else what the episode waits for.
+
+        Raises:
+            ConflictError: the lease was lost, or a person acted meanwhile; look again.
+            UnavailableError: try again later.
+        """
+        try:
+            if episode.state == "opened":
+                return self._train(episode, fence)
+            if episode.state == "training":
+                return self._register(episode, fence)
+            if episode.state == "judging":
+                return self._judge(episode, fence)
+            return self._release(episode, seen, fence)
+        except (InvalidInputError, NotFoundError, CorruptDataError) as error:  # it would fail again and again
+            return self._fail(episode, str(error), {}, fence)
+
+    def _train(self, episode: Episode, fence: int) -> Waiting | None:
+        # Rows after this moment are not known yet where a history is replayed; without traffic there is no such moment.
+        until = episode.as_of if self._sources.predictions.watermark(self._name) else None
+
+        def effect(tx: Transaction) -> Episode:
+            run = self._sources.pipelines.request_run.join(
+                tx, self._name, params=episode.params, reason=episode.reason, episode=episode.id, until=until
+            )
+            return replace(episode, state="training", run_id=run.id)
+
+        evidence = {"params": episode.params, "until": until}
+        told = f"a run of {self._project.pipeline.entry} is asked for"
+        return self._decide(episode, effect, "train", told, evidence, fence)
+
+    def _register(self, episode: Episode, fence: int) -> Waiting | None:
+        if episode.run_id is None:
+            raise InvalidInputError(f"episode {episode.id} is training and has no run")
+        run = self._sources.pipelines.get_run(episode.run_id)
+        if not run.status.is_terminal:
+            doing = "a worker to take up" if run.status is RunStatus.SCHEDULED else "the end of"
+            return Waiting(f"{doing} run {run.id}", settled=False)
+        if run.status is not RunStatus.FINISHED or run.candidate is None:
+            return self._fail(episode, run.error or "the run ended without a candidate", {"run": run.id}, fence)
+        candidate = run.candidate
+
+        def effect(tx: Transaction) -> Episode:
+            registry = self._sources.registry
+            made = registry.register.join(
+                tx, self._name, run.id, candidate.model, candidate.info, candidate.reference, candidate.report_id
+            )
+            registry.move_alias.join(tx, self._name, CHALLENGER, made.version, f"episode {episode.number}")
+            return replace(episode, state="judging", version=made.version)
+
+        evidence = {"run": run.id, "model": candidate.model, "report": candidate.report_id}
+        return self._decide(
+            episode, effect, "register", f"run {run.id} made a candidate; it is the challenger", evidence, fence
+        )
+        return None
+
+    def _judge(self, episode: Episode, fence: int) -> Waiting | None:
+        version, champion = self._get_version(episode), self._find_champion()
+        if champion is not None and champion.tree == version.tree:
+            reason = f"the candidate is, byte for byte, the champion (version {champion.version}): nothing was learned"
+            return self._refuse(episode, reason, {"champion": champion.version, "model": version.tree}, fence)
+        problem, verdict = self._reach_verdict(episode, version, champion)
+        if verdict is None:
+            return self._fail(episode, problem, {"champion": champion.version if champion else None}, fence)
+        evidence = _describe(verdict) | {"champion": champion.version if champion else None}
+
+        def effect(tx: Transaction) -> Episode:
+            self._sources.evaluation.record_verdict.join(tx, verdict)
+            if not verdict.passed:
+                self._resolve(tx, episode, f"episode {episode.number} refused its candidate: {verdict.summary}")
+            return replace(episode, state="releasing" if verdict.passed else "refused")
+
+        return self._decide(episode, effect, "pass" if verdict.passed else "refuse", verdict.summary, evidence, fence)
+
+    def _reach_verdict(
+        self, episode: Episode, version: ModelVersion, champion: ModelVersion | None
+    ) -> tuple[str, Verdict | None]:
+        """The verdict; or why there can be none. An unknown never becomes a release."""
+        record = self._get_candidate(episode)
+        candidate = self._read_evaluation(record.report_id)
+        if candidate.report.model != version.tree:
+            return f"report {record.report_id} is about another model than version {version.version}", None
+        if champion is None:
+            return "", judge(self._project.gates, candidate)
+        if record.champion_report_id is None:
+            why = f": {record.champion_error}" if record.champion_error else ""
+            return f"the champion (version {champion.version}) was not measured on the same rows{why}", None
+        present = self._read_evaluation(record.champion_report_id)
+        if present.report.model != champion.tree:
+            reason = (
+                f"the champion changed while the candidate was trained: version {champion.version} was not measured "
+                "on the same rows; run again"
+            )
+            return reason, None
+        return "", judge(self._project.gates, candidate, present)
+
+    def _release(self, episode: Episode, seen: Seen, fence: int) -> Waiting | None:
+        if episode.rollout_id is None:
+            return self._deploy(episode, fence)
+        rollout = self._sources.serving.get_rollout(episode.rollout_id)
+        if rollout.state == "promoted":
+            return self._promote(episode, rollout, fence)
+        if rollout.state == "aborted":
+            told = rollout.events[-1].reason if rollout.events else ""
+            reason = f"the rollout was aborted{f': {told}' if told else ''}"
+            return self._refuse(episode, reason, {"rollout": rollout.id}, fence)
+        return self._move_rollout(episode, rollout, seen, fence)
+
+    def _deploy(self, episode: Episode, fence: int) -> Waiting | None:
+        version, champion = self._get_version(episode), self._find_champion()
+        passed = self._sources.loop.get_episode(episode.id).decisions[-1].evidence
+        if passed.get("champion") != (champion.version if champion else None):
+            return self._fail(episode, "the champion changed after the gates were judged; run again", {}, fence)
+        live = [held for held in self._sources.serving.list_deployments() if held.name == self._name]
+        if live and live[0].rollout is not None:
+            return Waiting(f"rollout {live[0].rollout}, which somebody else started, to end")
+        deploy = self._project.deploy
+        first = not live or live[0].stable is None
+        strategy = "direct" if first else deploy.strategy
+
+        def effect(tx: Transaction) -> Episode:
+            rollout = self._sources.serving.deploy.join(
+                tx,
+                self._name,
+                self._name,
+                version.version,
+                strategy=strategy,
+                steps=deploy.steps,
+                guard=deploy.guard,
+                min_requests=deploy.min_requests,
+                key=deploy.key,
+                reason=f"episode {episode.number}",
+                fence=self._fence(fence),
+            )
+            return replace(episode, rollout_id=rollout.id)
+
+        told = "the first release takes all traffic" if first else f"the gates are passed; released by {strategy}"
+        evidence = {"version": version.version, "strategy": strategy, "steps": deploy.steps}
+        return self._decide(episode, effect, "deploy", told, evidence, fence)
+
+    def _move_rollout(self, episode: Episode, rollout: Rollout, seen: Seen, fence: int) -> Waiting | None:
+        judgement = self._watch.judge(rollout, seen)
+        if judgement.decision == "hold":
+            return Waiting(f"rollout at {rollout.share:.0%}: {judgement.reason}")
+        evidence = {"rollout": rollout.id, "share": rollout.share, **judgement.evidence}
+        serving, lease = self._sources.serving, self._fence(fence)
+        if judgement.decision == "advance":
+
+            def advance(tx: Transaction) -> Episode:
+                serving.advance.join(tx, rollout.id, lease, evidence, judgement.reason)
+                return episode
+
+            return self._decide(episode, advance, "advance", judgement.reason, evidence, fence)
+
+        def abort(tx: Transaction) -> Episode:
+            serving.abort.join(tx, rollout.id, judgement.reason, lease, evidence)
+            self._resolve(tx, episode, f"episode {episode.number} aborted its rollout: {judgement.reason}")
+            return replace(episode, state="refused")
+
+        return self._decide(episode, abort, "abort", judgement.reason, evidence, fence)
+
+    def _promote(self, episode: Episode, rollout: Rollout, fence: int) -> Waiting | None:
+        version = self._get_version(episode)
+        reason = f"version {version.version} answers all requests"
+
+        def effect(tx: Transaction) -> Episode:
+            registry = self._sources.registry
+            registry.move_alias.join(tx, self._name, CHAMPION, version.version, f"episode {episode.number}")
+            registry.remove_alias.join(tx, self._name, CHALLENGER, f"episode {episode.number} promoted it")
+            for alert in self._sources.monitoring.list_alerts.join(tx, self._name, "open"):
+                told = f"episode {episode.number} promoted version {version.version}"
+                self._sources.monitoring.resolve_alert.join(tx, alert.id, told, self._event_time(tx))
+            return replace(episode, state="promoted")
+
+        evidence = {"rollout": rollout.id, "version": version.version}
+        return self._decide(episode, effect, "promote", reason, evidence, fence)
+
+    def _refuse(self, episode: Episode, reason: str, evidence: dict[str, Any], fence: int) -> Waiting | None:
+        def effect(tx: Transaction) -> Episode:
+            self._resolve(tx, episode, f"episode {episode.number} was refused: {reason}")
+            return replace(episode, state="refused")
+
+        return self._decide(episode, effect, "refuse", reason, evidence, fence)
+
+    def _fail(self, episode: Episode, reason: str, evidence: dict[str, Any], fence: int) -> Waiting | None:
+        """End an episode that came to nothing; its alert stays open, as nothing was done about it."""
+        ended: EpisodeState = "failed"
+        return self._decide(episode, lambda tx: replace(episode, state=ended), "fail", reason, evidence, fence)
+
+    def _decide(
+        self, before: Episode, effect: Effect, action: str, reason: str, evidence: dict[str, Any], fence: int
+    ) -> Waiting | None:
+        loop = self._sources.loop
+
+        def work(tx: Transaction) -> None:
+            after = effect(tx)
+            loop.take_step.join(tx, before, after, action, reason, evidence, fence)
+
+        loop.db.write(work)
+        failpoints.hit("loop.after_decision")
+        return None
+
+    def _resolve(self, tx: Transaction, episode: Episode, reason: str) -> None:
+        if episode.alert_id is not None:
+            self._sources.monitoring.resolve_alert.join(tx, episode.alert_id, reason, self._event_time(tx))
+
+    def _event_time(self, tx: Transaction) -> Any:
+        return self._sources.predictions.watermark.join(tx, self._name)
+
+    def _fence(self, fence: int) -> Fence:
+        return Fence(lease_name(self._name), fence)
+
+    def _get_version(self, episode: Episode) -> ModelVersion:
+        if episode.version is None:
+            raise InvalidInputError(f"episode {episode.id} is {episode.state} and has no model version")
+        return self._sources.registry.get_version(self._name, episode.version)
+
+    def _find_champion(self) -> ModelVersion | None:
+        alias = self._sources.registry.find_alias(self._name, CHAMPION)
+        return None if alias is None else self._sources.registry.get_version(self._name, alias.version)
+
+    def _get_candidate(self, episode: Episode) -> CandidateRecord:
+        record = self._sources.pipelines.get_run(episode.run_id).candidate if episode.run_id else None
+        if record is None:
+            raise InvalidInputError(f"episode {episode.id} is {episode.state} and its run has no candidate")
+        return record
+
+    def _read_evaluation(self, report_id: ReportId) -> Evaluation:
+        report = self._sources.evaluation.get_report(report_id)
+        return Evaluation(report, self._sources.objects.get_bytes(report.scores))
+
+
+def _describe(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "verdict": verdict.id,
+        "report": verdict.report_id,
+        "champion_report": verdict.champion_report_id,
+        "gates": verdict.gates,
+        "warnings": verdict.warnings,
+    }
