@@ -1,6 +1,7 @@
 """When to open an episode by itself: a pure function of the policy and of what is known now.
 
-All times are event times: the policy means the same on live traffic and on a replayed history.
+Times are event times, so the policy means the same on live traffic and on a replayed history; only as long as there was
+no traffic at all the clock stands in for them.
 """
 
 from datetime import datetime
@@ -28,7 +29,8 @@ class NewData(Struct, frozen=True):
 class Facts(Struct, frozen=True, kw_only=True):
     """What the policy looks at."""
 
-    now: datetime  # event time
+    now: datetime  # event time; that of the clock before there was any traffic
+    by_clock: bool = False  # it is that of the clock
     has_champion: bool
     alerts: list[Alert] = []  # open ones
     new_data: list[NewData] = []  # the tables that are ahead of the champion
@@ -92,14 +94,15 @@ def _find_reason(policy: RetrainSection, facts: Facts) -> Firing | None:
 
 
 def _find_brake(policy: RetrainSection, facts: Facts) -> str | None:
-    ended = [episode.ended_as_of for episode in facts.episodes if episode.ended_as_of is not None]
+    ended = [at for episode in facts.episodes if (at := _ended(episode, facts)) is not None]
     if ended and facts.now < max(ended) + policy.cooldown:
         until = max(ended) + policy.cooldown
         return f"the cooldown of {format_duration(policy.cooldown)} to pass at {until:%Y-%m-%d %H:%M}"
     budget = policy.budget
-    spent = [episode for episode in facts.episodes if _counts(episode) and episode.as_of > facts.now - budget.per]
+    begun = [_begun(episode, facts) for episode in facts.episodes if episode.trigger != "manual"]
+    spent = [at for at in begun if at is not None and at > facts.now - budget.per]
     if len(spent) >= budget.count:
-        oldest = min((episode.as_of for episode in spent), default=facts.now)
+        oldest = min(spent, default=facts.now)
         return (
             f"the retraining budget ({budget.count:g} per {format_duration(budget.per)}) is spent until "
             f"{oldest + budget.per:%Y-%m-%d %H:%M}"
@@ -107,5 +110,9 @@ def _find_brake(policy: RetrainSection, facts: Facts) -> str | None:
     return None
 
 
-def _counts(episode: Episode) -> bool:
-    return episode.trigger != "manual"
+def _begun(episode: Episode, facts: Facts) -> datetime | None:
+    return episode.started_at if facts.by_clock else episode.as_of
+
+
+def _ended(episode: Episode, facts: Facts) -> datetime | None:
+    return episode.ended_at if facts.by_clock else episode.ended_as_of
