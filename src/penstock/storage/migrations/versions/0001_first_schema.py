@@ -118,7 +118,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("alert_id", sa.String(length=200), nullable=True),
         sa.Column("params", sa.Text(), nullable=False),
-        sa.Column("as_of", sa.BigInteger(), nullable=False),
+        sa.Column("as_of", sa.BigInteger(), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("run_id", sa.String(length=64), nullable=True),
         sa.Column("version", sa.Integer(), nullable=True),
