@@ -21,8 +21,9 @@ def connect(target: str | Path | None = None, *, token: str = "", actor: str = "
     """Every service of a penstock, under one object.
 
     Args:
-        target: a server's URL, or a project folder; None: `PENSTOCK_URL` where that is set, else the project around
-            the working directory. While a server lives for a folder, its server is used.
+        target: a server's URL, or a folder: of a project, or any other, whose `.penstock` then keeps everything.
+            None: `PENSTOCK_URL` where that is set, else the project around the working directory. While a server
+            lives for a folder, it is used.
         token: for a server that asks for one; empty: `PENSTOCK_TOKEN`.
         actor: the name in the audit log; empty: the user of this machine.
 
@@ -34,7 +35,10 @@ def connect(target: str | Path | None = None, *, token: str = "", actor: str = "
     target = target or os.environ.get("PENSTOCK_URL") or find_project_folder(Path.cwd())
     if isinstance(target, str) and target.startswith(("http://", "https://")):
         return open_remote(target, token=token, actor=actor)
-    return connect_home(project_config(Path(target)), actor=actor)
+    folder = Path(target)
+    has_project = (folder / PROJECT_FILE).is_file()
+    config = project_config(folder) if has_project else load_config(os.environ, home=folder / ".penstock")
+    return connect_home(config, actor=actor)
 
 
 def connect_home(config: Config, *, actor: str = "") -> Services:
