@@ -147,10 +147,10 @@ def test_outcomes_are_listed_by_the_event_time_of_their_predictions(service: Pre
 
 def test_an_outcome_that_cannot_be_one_names_its_field(service: PredictionService) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        service.add_outcomes([Outcome(prediction_id=PredictionId("a-1"), value=1, at=datetime(2026, 1, 1))])
+        service.add_outcomes([Outcome(prediction_id=PredictionId("a-1"), value=1, at=datetime.max)])
     assert caught.value.field == "outcomes[0].at"
     with pytest.raises(InvalidInputError) as caught:
-        service.add_outcomes([Outcome(prediction_id=PredictionId(""), value=1, at=MONDAY)])
+        service.add_outcomes([Outcome(prediction_id=PredictionId("\0"), value=1, at=MONDAY)])
     assert caught.value.field == "outcomes[0].prediction_id"
 
 

@@ -6,7 +6,8 @@ from datetime import datetime
 import msgspec
 
 from penstock.core.errors import ConflictError, InvalidInputError
-from penstock.core.ids import PredictionId, Ref, SegmentId
+from penstock.core.ids import PredictionId, Ref, SegmentId, check_name
+from penstock.predictions.event_time import read_event_time
 from penstock.predictions.latency import add_latencies, latency_quantile
 from penstock.predictions.store import PredictionStore
 from penstock.predictions.tables import outcomes as outcome_table
@@ -222,6 +223,7 @@ def add_counts(parts: Sequence[RevisionCounts]) -> list[RevisionCounts]:
 
 
 def _check_segment(segment: Segment) -> None:
+    check_name(segment.deployment, "deployment")
     if segment.rows < 1:
         raise InvalidInputError(f"segment {segment.id} has no rows", field="segment.rows")
     if not segment.digest:
@@ -233,19 +235,17 @@ def _check_segment(segment: Segment) -> None:
 def _newest_by_prediction(outcomes: list[Outcome]) -> dict[PredictionId, Outcome]:
     newest: dict[PredictionId, Outcome] = {}
     for index, item in enumerate(outcomes):
-        if not 0 < len(item.prediction_id) <= MAXIMUM_ID:
+        key = item.prediction_id
+        if not (0 < len(key) <= MAXIMUM_ID and key.isascii() and key.isprintable()):
             raise InvalidInputError(
-                f"{item.prediction_id!r} is no prediction id",
+                f"{key!r} is no prediction id",
                 hint="use the id that came with the answer",
                 field=f"outcomes[{index}].prediction_id",
             )
-        if item.at.tzinfo is None:
-            raise InvalidInputError(
-                f"{item.at.isoformat()} has no time zone", hint="end it with Z", field=f"outcomes[{index}].at"
-            )
-        before = newest.get(item.prediction_id)
-        if before is None or item.at > before.at:
-            newest[item.prediction_id] = item
+        at = read_event_time(item.at, f"outcomes[{index}].at")
+        before = newest.get(key)
+        if before is None or at > before.at:
+            newest[key] = msgspec.structs.replace(item, at=at)
     return newest
 
 

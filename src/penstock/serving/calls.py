@@ -1,0 +1,71 @@
+"""What the protocols have in common: a call for predictions, and its answer."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from penstock.core.ids import PredictionId
+from penstock.predictions.event_time import read_event_time
+from penstock.predictions.types import Status
+from penstock.serving.inputs import InputDecoder, Rows
+from penstock.serving.live import LiveDeployment, LiveRevision
+from penstock.storage.columns import to_microseconds
+
+MAXIMUM_ITEMS = 1000
+MAXIMUM_KEY = 1000
+
+
+class Parameters(Struct, frozen=True, kw_only=True):
+    """What a caller may say beside the rows."""
+
+    time: datetime | None = None  # when this happened, ISO 8601; UTC when it names no zone; now when left out
+    key: Annotated[str, Meta(max_length=MAXIMUM_KEY)] | int | None = None  # keeps a customer on one revision
+    k: Annotated[int, Meta(ge=1, le=MAXIMUM_ITEMS)] | None = None  # ranking: how many items
+    exclude: list[str] | str | None = None  # ranking: items that are not to be shown, a list or with spaces between
+
+    def event_time_us(self, now: datetime) -> int:
+        """When this happened, in microseconds since 1970."""
+        return to_microseconds(now if self.time is None else read_event_time(self.time, "time"))
+
+    def excluded(self) -> frozenset[str]:
+        """The items not to be shown."""
+        held = self.exclude.split() if isinstance(self.exclude, str) else self.exclude
+        return frozenset(held or ())
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """A request for predictions, before its rows are read: that depends on the revision that answers."""
+
+    deployment: str  # empty: the only one
+    read_rows: Callable[[InputDecoder], Rows]
+    parameters: Parameters = Parameters()
+    version: int | None = None  # of the model; None leaves the choice to the routing
+    context: Any = None  # the protocol's own
+
+
+class Prediction(Struct, frozen=True):
+    """The answer for one row."""
+
+    id: PredictionId
+    revision: LiveRevision  # that was chosen
+    status: Status
+    output: dict[str, Any]
+
+
+class Answer(Struct, frozen=True):
+    """The answers for all rows, in order."""
+
+    deployment: LiveDeployment
+    predictions: list[Prediction]
+
+    @property
+    def ids(self) -> list[PredictionId]:
+        """The prediction ids."""
+        return [prediction.id for prediction in self.predictions]
+
+    @property
+    def has_fallback(self) -> bool:
+        """Whether something simpler answered for a model that failed."""
+        return any(prediction.status == "fallback" for prediction in self.predictions)

@@ -1,0 +1,220 @@
+"""The gateway: a bare ASGI application that answers predictions in several protocols from one routing table."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from msgspec import Struct
+
+from penstock.core import failpoints
+from penstock.core.clock import Clock, SystemClock
+from penstock.core.errors import PenstockError
+from penstock.predictions.segment_log import SegmentLog
+from penstock.serving.calls import Answer, Call
+from penstock.serving.http import (
+    BodyTimeoutError,
+    BodyTooLargeError,
+    HttpAnswer,
+    HttpRequest,
+    MethodNotAllowedError,
+    OverloadedError,
+)
+from penstock.serving.live import LiveDeployment, RoutingTable
+from penstock.serving.predictor import Predictor
+from penstock.serving.protocols.invocations import InvocationsProtocol
+from penstock.serving.protocols.plain import PlainProtocol
+from penstock.serving.protocols.protocol import ServingProtocol, not_found
+from penstock.serving.protocols.v2 import OpenInferenceProtocol
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_PLAIN = PlainProtocol()
+_PROTOCOLS: tuple[ServingProtocol, ...] = (_PLAIN, OpenInferenceProtocol(), InvocationsProtocol())
+
+
+class GatewayLimits(Struct, frozen=True, kw_only=True):
+    """What one gateway takes on."""
+
+    body_bytes: int = 8 * 1024 * 1024
+    body_timeout_s: float = 30.0
+    requests: int = 512  # under way at once; more are answered 429
+    threads: int = 4  # for predictions that would keep the others waiting
+    inline_ms: float = 3.0  # predictions that take no longer run between the others
+    inline_bytes: int = 64 * 1024  # of a body; larger ones always go to a thread
+
+
+class Gateway:
+    """Answers predictions. An ASGI application; a request sees one routing table from its beginning to its end.
+
+    Args:
+        segments: the prediction log; each answer is in it before it is sent.
+        clock: event time of requests that name none.
+        limits: what it takes on.
+    """
+
+    def __init__(
+        self, segments: SegmentLog, *, clock: Clock | None = None, limits: GatewayLimits | None = None
+    ) -> None:
+        self.limits = limits or GatewayLimits()
+        self._table = RoutingTable()
+        self._predictor = Predictor(segments, clock or SystemClock())
+        self._pool = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="penstock-predict")
+        self._paces: dict[str, float] = {}  # deployment -> milliseconds that a small request takes
+        self._under_way = 0
+
+    @property
+    def table(self) -> RoutingTable:
+        """What is served now."""
+        return self._table
+
+    def swap(self, table: RoutingTable) -> None:
+        """Serve another table from the next request on; those under way end with the one they began with."""
+        failpoints.hit("serving.gateway_swap")
+        self._table = table
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one connection event of ASGI."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        path = scope["path"].rstrip("/") or "/"
+        protocol, allowed = _find_protocol(path)
+        try:
+            answer = await self._answer(scope, receive, path, protocol, allowed, started)
+        except PenstockError as error:
+            answer = protocol.refuse(error)
+        except _GoneError:
+            return
+        except Exception:  # the outermost loop of a request
+            log.exception("a request failed", extra={"path": path})
+            answer = protocol.refuse(PenstockError("the gateway failed", hint="see its log"))
+        await _send(send, answer, is_head=scope["method"] == "HEAD")
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, path: str, protocol: ServingProtocol, allowed: str | None, started: float
+    ) -> HttpAnswer:
+        method = scope["method"]
+        if allowed is None:
+            raise not_found(path)
+        if method != allowed and not (method == "HEAD" and allowed == "GET"):
+            raise MethodNotAllowedError(method, path, allowed)
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if allowed == "GET":
+            return protocol.look(HttpRequest(method, path, headers), self._table)
+        if self._under_way >= self.limits.requests:
+            raise OverloadedError(f"{self._under_way} requests are under way", hint="try again in a second")
+        self._under_way += 1
+        try:
+            body = await self._read_body(headers, receive)
+            call = protocol.read(HttpRequest(method, path, headers, body))
+            return protocol.write(call, await self._predict(call, len(body), started))
+        finally:
+            self._under_way -= 1
+
+    async def _predict(self, call: Call, size: int, started: float) -> Answer:
+        table = self._table
+        live = table.get(call.deployment) if call.deployment else table.get_only()
+        is_small = size <= self.limits.inline_bytes
+        if is_small and self._paces.get(live.name, 0.0) <= self.limits.inline_ms:
+            return self._predict_timed(live, call, started)
+        loop = asyncio.get_running_loop()
+        work = self._predict_timed if is_small else self._predictor.answer
+        return await loop.run_in_executor(self._pool, work, live, call, started)
+
+    def _predict_timed(self, live: LiveDeployment, call: Call, started: float) -> Answer:
+        """Predict, and remember how long it takes: a slow model moves to threads, and back when it is fast again."""
+        begun = time.thread_time()
+        try:
+            return self._predictor.answer(live, call, started)
+        finally:
+            took_ms = (time.thread_time() - begun) * 1000
+            self._paces[live.name] = 0.9 * self._paces.get(live.name, took_ms) + 0.1 * took_ms
+
+    async def _read_body(self, headers: dict[str, str], receive: Receive) -> bytes:
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > self.limits.body_bytes:
+            raise self._too_large()
+        message = await receive()
+        first = _take(message)
+        if not message.get("more_body"):
+            if len(first) > self.limits.body_bytes:
+                raise self._too_large()
+            return first
+        try:
+            async with asyncio.timeout(self.limits.body_timeout_s):
+                return await self._read_rest([first], receive)
+        except TimeoutError as error:
+            raise BodyTimeoutError(f"the body took longer than {self.limits.body_timeout_s:g} s") from error
+
+    async def _read_rest(self, chunks: list[bytes], receive: Receive) -> bytes:
+        size = len(chunks[0])
+        while True:
+            if size > self.limits.body_bytes:
+                raise self._too_large()
+            message = await receive()
+            chunks.append(_take(message))
+            size += len(chunks[-1])
+            if not message.get("more_body"):
+                break
+        if size > self.limits.body_bytes:
+            raise self._too_large()
+        return b"".join(chunks)
+
+    def _too_large(self) -> BodyTooLargeError:
+        return BodyTooLargeError(
+            f"the body is larger than {self.limits.body_bytes} bytes", hint="send the rows in several requests"
+        )
+
+
+class _GoneError(Exception):
+    """The client went away before its request was whole."""
+
+
+def _find_protocol(path: str) -> tuple[ServingProtocol, str | None]:
+    """Who speaks for a path, and the method it takes there."""
+    for protocol in _PROTOCOLS:
+        allowed = protocol.find_method(path)
+        if allowed is not None:
+            return protocol, allowed
+    return (_PROTOCOLS[1] if path.startswith("/v2/") else _PLAIN), None
+
+
+def _take(message: Message) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise _GoneError
+    body: bytes = message.get("body", b"")
+    return body
+
+
+async def _send(send: Send, answer: HttpAnswer, *, is_head: bool) -> None:
+    headers = [
+        (b"content-type", answer.content_type.encode("latin-1")),
+        (b"content-length", str(len(answer.body)).encode("latin-1")),
+        *((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()),
+    ]
+    if answer.status == 429:
+        headers.append((b"retry-after", b"1"))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if is_head else answer.body})
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,185 @@
+"""`/invocations`, `/ping`, `/health` and `/version`: the scoring server of MLflow, and SageMaker's container."""
+
+import csv
+import io
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError
+from penstock.serving.calls import Answer, Call, Parameters
+from penstock.serving.http import JSON, BadRequestError, HttpAnswer, HttpRequest, UnsupportedMediaTypeError
+from penstock.serving.inputs import InputDecoder, Rows, dotted
+from penstock.serving.live import RoutingTable
+from penstock.serving.protocols.bodies import decode_body
+from penstock.serving.protocols.protocol import answer_headers, not_found, refuse_with_code
+
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+DEPLOYMENT_HEADER = "x-penstock-deployment"
+
+
+class Invocation(Struct, frozen=True):
+    """A JSON body: exactly one of the four forms of data, and parameters."""
+
+    dataframe_split: Raw | UnsetType = UNSET
+    dataframe_records: Raw | UnsetType = UNSET
+    instances: Raw | UnsetType = UNSET
+    inputs: Raw | UnsetType = UNSET
+    params: Parameters = Parameters()
+
+
+class SplitFrame(Struct, frozen=True):
+    """A frame as columns and rows of values."""
+
+    columns: list[str]
+    data: list[list[Any]]
+
+
+class InvocationsProtocol:
+    """MLflow's scoring protocol, which is also SageMaker's."""
+
+    def find_method(self, path: str) -> str | None:
+        """POST at /invocations, GET at the others."""
+        if path == "/invocations":
+            return "POST"
+        return "GET" if path in ("/ping", "/health", "/version") else None
+
+    def look(self, request: HttpRequest, table: RoutingTable) -> HttpAnswer:
+        """200 when predictions can be made."""
+        if request.path == "/version":
+            return HttpAnswer(200, version("penstock").encode(), content_type="text/plain; charset=utf-8")
+        if request.path not in ("/ping", "/health"):
+            raise not_found(request.path)
+        if not table.deployments:
+            raise NotFoundError("no model is loaded yet", hint="deploy one with 'penstock deploy'")
+        return HttpAnswer(200, b"\n", content_type=JSON)
+
+    def read(self, request: HttpRequest) -> Call:
+        """The data of a body, by its content type."""
+        deployment = request.headers.get(DEPLOYMENT_HEADER, "")
+        if request.content_type == "text/csv":
+            return Call(deployment=deployment, read_rows=lambda decoder: _read_csv(request.body, decoder))
+        if request.content_type != JSON:
+            raise UnsupportedMediaTypeError(
+                f"a body of type {request.content_type!r} is not read here", hint=f"send {JSON} or text/csv"
+            )
+        form, data, parameters = _find_form(request.body)
+        return Call(
+            deployment=deployment, read_rows=lambda decoder: _READERS[form](data, decoder), parameters=parameters
+        )
+
+    def write(self, call: Call, answer: Answer) -> HttpAnswer:
+        """`{"predictions": [a row each]}`, with the ids beside them."""
+        body = {"predictions": [item.output for item in answer.predictions], "prediction_ids": answer.ids}
+        return HttpAnswer(200, msgspec.json.encode(body), answer_headers(answer))
+
+    def refuse(self, error: PenstockError) -> HttpAnswer:
+        """Code, message, hint and field."""
+        return refuse_with_code(error)
+
+
+def _find_form(body: bytes) -> tuple[str, Raw, Parameters]:
+    if body.lstrip()[:1] != b"{":
+        decode_body(body, Raw)  # broken JSON is called that
+        raise BadRequestError("the body has to be a JSON object", hint=f"with one of {', '.join(FORMS)}")
+    asked = decode_body(body, Invocation)
+    given = {form: value for form in FORMS if isinstance(value := getattr(asked, form), Raw)}
+    if len(given) != 1:
+        found = " and ".join(given) or "none"
+        raise BadRequestError(f"the body has to hold exactly one of {', '.join(FORMS)}, and holds {found}")
+    form, data = next(iter(given.items()))
+    return form, data, asked.params
+
+
+def _read_records(raw: Raw, decoder: InputDecoder) -> Rows:
+    return decoder.read_json(raw, "dataframe_records", strict=False)
+
+
+def _read_split(raw: Raw, decoder: InputDecoder) -> Rows:
+    held = _decode(raw, SplitFrame, "dataframe_split")
+    return _read_lists(held.columns, held.data, decoder, "dataframe_split.data")
+
+
+def _read_instances(raw: Raw, decoder: InputDecoder) -> Rows:
+    """Rows as objects, or as lists in the order of the signature."""
+    if _begins(raw, b"[["):
+        return _read_lists(list(decoder.schema), _decode(raw, list[list[Any]], "instances"), decoder, "instances")
+    return decoder.read_json(raw, "instances", strict=False)
+
+
+def _read_inputs(raw: Raw, decoder: InputDecoder) -> Rows:
+    """Columns by name; or rows, as in `instances`."""
+    if _begins(raw, b"[["):
+        return _read_lists(list(decoder.schema), _decode(raw, list[list[Any]], "inputs"), decoder, "inputs")
+    if not _begins(raw, b"{"):
+        return decoder.read_json(raw, "inputs", strict=False)
+    columns = _decode(raw, dict[str, list[Any]], "inputs")
+    count = max(map(len, columns.values()), default=0)
+    for name, values in columns.items():
+        if len(values) != count:
+            raise InvalidInputError(
+                f"inputs.{name}: {len(values)} values, and other columns have {count}", field=f"inputs.{name}"
+            )
+    rows = [{name: _unwrap(values[row]) for name, values in columns.items()} for row in range(count)]
+    return decoder.read_values(
+        rows, "inputs", lambda row, column: f"inputs.{column}[{row}]" if column in columns else f"inputs.{column}"
+    )
+
+
+_READERS = {
+    "dataframe_split": _read_split,
+    "dataframe_records": _read_records,
+    "instances": _read_instances,
+    "inputs": _read_inputs,
+}
+
+
+def _read_lists(columns: list[str], data: list[list[Any]], decoder: InputDecoder, prefix: str) -> Rows:
+    _check_widths(columns, data, prefix)
+    rows = [dict(zip(columns, values, strict=True)) for values in data]
+    return decoder.read_values(rows, prefix, dotted(prefix))
+
+
+def _check_widths(columns: list[str], data: Sequence[list[Any]], prefix: str) -> None:
+    for row, values in enumerate(data):
+        if len(values) != len(columns):
+            raise InvalidInputError(
+                f"{prefix}[{row}]: {len(values)} values for {len(columns)} columns", field=f"{prefix}[{row}]"
+            )
+
+
+def _read_csv(body: bytes, decoder: InputDecoder) -> Rows:
+    """CSV with a header line."""
+    try:
+        table = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadRequestError(f"the body is not valid CSV: {error}") from error
+    if not table:
+        raise BadRequestError("the body is empty", hint="send a header line and rows")
+    header, rows = table[0], [line for line in table[1:] if line]
+    _check_widths(header, rows, "rows")
+    texts = {column.name for column in decoder.columns if column.type in ("string", "category") and column.required}
+    named = [
+        {name: value for name, value in zip(header, values, strict=True) if value or name in texts} for values in rows
+    ]
+    return decoder.read_values(named, "rows", dotted("rows"), texts=True)
+
+
+def _decode(raw: Raw, kind: Any, prefix: str) -> Any:
+    try:
+        return decode_body(raw, kind)
+    except InvalidInputError as error:
+        field = prefix + ("" if not error.field or error.field.startswith("[") else ".") + error.field
+        raise InvalidInputError(f"{prefix}: {error.message}", hint=error.hint, field=field) from error
+
+
+def _begins(raw: Raw, mark: bytes) -> bool:
+    return bytes(memoryview(raw)[: 64 + len(mark)]).translate(None, b" \t\r\n").startswith(mark)
+
+
+def _unwrap(value: Any) -> Any:
+    """A value, or a list of one: TensorFlow's column form gives either."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value

@@ -1,0 +1,70 @@
+"""What a protocol of the gateway has to offer, and the JSON form of refusals that several share."""
+
+from typing import Protocol
+
+from penstock.core import codec
+from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError, UnavailableError
+from penstock.serving.calls import Answer, Call
+from penstock.serving.http import ID_HEADER, HttpAnswer, HttpRequest, MethodNotAllowedError, ModelFailedError
+from penstock.serving.live import RoutingTable
+
+
+class ServingProtocol(Protocol):
+    """One way to speak to the gateway. Has no state; paths come without a trailing slash."""
+
+    def find_method(self, path: str) -> str | None:
+        """The method of a path, GET or POST; None for a path that is not of this protocol."""
+        ...
+
+    def look(self, request: HttpRequest, table: RoutingTable) -> HttpAnswer:
+        """Answer a GET."""
+        ...
+
+    def read(self, request: HttpRequest) -> Call:
+        """What a POST asks for.
+
+        Raises:
+            PenstockError: it is no request of this protocol.
+        """
+        ...
+
+    def write(self, call: Call, answer: Answer) -> HttpAnswer:
+        """The predictions as this protocol gives them."""
+        ...
+
+    def refuse(self, error: PenstockError) -> HttpAnswer:
+        """An error as this protocol gives it."""
+        ...
+
+
+def refuse_with_code(error: PenstockError) -> HttpAnswer:
+    """`{"error_code", "message"}`, and `hint`, `field` and `prediction_id` where they are known."""
+    body = {"error_code": error.code, "message": error.message, "hint": error.hint}
+    if isinstance(error, InvalidInputError):
+        body["field"] = error.field
+    if isinstance(error, ModelFailedError):
+        body["prediction_id"] = error.prediction_id
+    return HttpAnswer(error.http_status, codec.encode({k: v for k, v in body.items() if v}), error_headers(error))
+
+
+def error_headers(error: PenstockError) -> dict[str, str]:
+    """The headers that belong to an error."""
+    if isinstance(error, MethodNotAllowedError):
+        return {"allow": error.allowed}
+    if isinstance(error, UnavailableError):
+        return {"retry-after": str(max(1, round(error.retry_after_s)))}
+    if isinstance(error, ModelFailedError) and error.prediction_id:
+        return {ID_HEADER: error.prediction_id}
+    return {}
+
+
+def answer_headers(answer: Answer) -> dict[str, str]:
+    """The id of the (first) prediction, and who answered."""
+    return {ID_HEADER: answer.predictions[0].id, "x-penstock-deployment": answer.deployment.name}
+
+
+def not_found(path: str) -> NotFoundError:
+    """There is nothing at this path."""
+    return NotFoundError(
+        f"there is nothing at {path}", hint="predictions are at /predict/DEPLOYMENT, /v2, /invocations"
+    )

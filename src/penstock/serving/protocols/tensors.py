@@ -1,0 +1,176 @@
+"""Tensors of Open Inference V2 as rows, and output columns as tensors."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct, field
+
+from penstock.core.codec import nearest_hint
+from penstock.core.errors import InvalidInputError
+from penstock.registry.format.signature import Column
+from penstock.serving.calls import Parameters
+from penstock.serving.inputs import MAXIMUM_ROWS, InputDecoder, Rows
+
+DATATYPES = {
+    "string": "BYTES",
+    "category": "BYTES",
+    "datetime": "BYTES",
+    "date": "BYTES",
+    "long": "INT64",
+    "double": "FP64",
+    "boolean": "BOOL",
+    "string[]": "BYTES",
+    "double[]": "FP64",
+}
+_INTEGERS = frozenset(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
+_FLOATS = frozenset({"FP16", "BF16", "FP32", "FP64"})
+_ACCEPTED = {
+    "BYTES": frozenset({"BYTES"}),
+    "BOOL": frozenset({"BOOL"}),
+    "INT64": _INTEGERS,
+    "FP64": _INTEGERS | _FLOATS,
+}
+
+
+class Tensor(Struct, frozen=True):
+    """One input tensor."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any]  # row-major; flat or nested
+
+
+class RequestedOutput(Struct, frozen=True):
+    """An output that the caller wants."""
+
+    name: str
+
+
+class InferRequest(Struct, frozen=True):
+    """An inference request."""
+
+    inputs: list[Tensor]
+    id: str | None = None
+    parameters: Parameters = Parameters()
+    outputs: list[RequestedOutput] = field(default_factory=list)
+
+
+def read_tensors(tensors: Sequence[Tensor], decoder: InputDecoder) -> Rows:
+    """Rows from a tensor per column, or from one tensor that holds all columns side by side.
+
+    Raises:
+        InvalidInputError: a tensor is unknown or missing, has another type or shape, or holds a wrong value.
+    """
+    if not tensors:
+        raise InvalidInputError("inputs: there is no tensor", hint=_hint(decoder), field="inputs")
+    if _is_matrix(tensors, decoder):
+        return _read_matrix(tensors[0], decoder)
+    columns: dict[str, list[Any]] = {}
+    places: dict[str, int] = {}
+    for place, tensor in enumerate(tensors):
+        column = _find_column(tensor, place, decoder)
+        _check_datatype(tensor, f"inputs[{place}]", column)
+        columns[tensor.name] = _flatten(tensor, f"inputs[{place}]", (len(tensor.shape) == 2 and tensor.shape[1] == 1))
+        places[tensor.name] = place
+    count = _same_length(columns, places)
+    rows = [{name: values[row] for name, values in columns.items()} for row in range(count)]
+
+    def name_field(row: int, column: str) -> str:
+        return f"inputs[{places[column]}].data[{row}]" if column in places else f"inputs.{column}"
+
+    return decoder.read_values(rows, "inputs", name_field)
+
+
+def write_tensors(columns: Sequence[Column], outputs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A tensor per column. Lists of unequal length are filled up, with `lengths` among the tensor's parameters."""
+    return [_write_tensor(column, [output[column.name] for output in outputs]) for column in columns]
+
+
+def _write_tensor(column: Column, values: list[Any]) -> dict[str, Any]:
+    tensor = {"name": column.name, "datatype": DATATYPES[column.type]}
+    if not column.type.endswith("[]"):
+        return tensor | {"shape": [len(values)], "data": values}
+    width = max(len(value) for value in values)
+    filler: Any = "" if column.type == "string[]" else 0.0
+    if any(len(value) < width for value in values):
+        tensor |= {"parameters": {"lengths": [len(value) for value in values]}}  # type: ignore[dict-item]
+    data = [item for value in values for item in [*value, *[filler] * (width - len(value))]]
+    return tensor | {"shape": [len(values), width], "data": data}
+
+
+def _is_matrix(tensors: Sequence[Tensor], decoder: InputDecoder) -> bool:
+    alone = len(tensors) == 1 and tensors[0].name not in decoder.schema
+    return alone and len(tensors[0].shape) == 2 and tensors[0].shape[1] == len(decoder.columns)
+
+
+def _read_matrix(tensor: Tensor, decoder: InputDecoder) -> Rows:
+    for column in decoder.columns:
+        _check_datatype(tensor, "inputs[0]", column)
+    names = [column.name for column in decoder.columns]
+    flat = _flatten(tensor, "inputs[0]", True)
+    width = len(names)
+    rows = [dict(zip(names, flat[at : at + width], strict=True)) for at in range(0, len(flat), width)]
+
+    def name_field(row: int, column: str) -> str:
+        return f"inputs[0].data[{row * width + _place(names, column)}]"
+
+    return decoder.read_values(rows, "inputs", name_field)
+
+
+def _place(names: list[str], column: str) -> int:
+    return names.index(column) if column in names else 0
+
+
+def _find_column(tensor: Tensor, place: int, decoder: InputDecoder) -> Column:
+    for column in decoder.columns:
+        if column.name == tensor.name:
+            return column
+    raise InvalidInputError(
+        f"inputs[{place}]: the model has no input {tensor.name!r}",
+        hint=nearest_hint(tensor.name, decoder.schema),
+        field=f"inputs[{place}].name",
+    )
+
+
+def _check_datatype(tensor: Tensor, what: str, column: Column) -> None:
+    expected = DATATYPES[column.type]
+    if tensor.datatype not in _ACCEPTED[expected]:
+        raise InvalidInputError(
+            f"{what}.datatype: {column.name!r} takes {expected}, not {tensor.datatype!r}", field=f"{what}.datatype"
+        )
+
+
+def _flatten(tensor: Tensor, what: str, two_dimensional: bool) -> list[Any]:
+    """The values in row-major order, as many as the shape says."""
+    if not tensor.shape or (len(tensor.shape) > 1 and not two_dimensional) or min(tensor.shape) < 0:
+        raise InvalidInputError(
+            f"{what}.shape: {tensor.shape} does not fit", hint="use [rows] or [rows, 1]", field=f"{what}.shape"
+        )
+    data = tensor.data
+    if len(tensor.shape) == 2 and data and all(isinstance(item, list) for item in data):
+        data = [value for item in data for value in item]
+    size = math.prod(tensor.shape)
+    if size > MAXIMUM_ROWS * max(tensor.shape[1:], default=1) or len(data) != size:
+        raise InvalidInputError(
+            f"{what}.data: there are {len(data)} values, and the shape {tensor.shape} asks for {size}",
+            field=f"{what}.data",
+        )
+    return data
+
+
+def _same_length(columns: dict[str, list[Any]], places: dict[str, int]) -> int:
+    count = len(next(iter(columns.values())))
+    for name, values in columns.items():
+        if len(values) != count:
+            raise InvalidInputError(
+                f"inputs[{places[name]}].shape: {len(values)} rows, and {count} in inputs[0]",
+                hint="give every tensor the same number of rows",
+                field=f"inputs[{places[name]}].shape",
+            )
+    return count
+
+
+def _hint(decoder: InputDecoder) -> str:
+    return f"the model takes {', '.join(decoder.schema)}"

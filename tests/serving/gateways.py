@@ -1,0 +1,104 @@
+"""A whole gateway over real HTTP on a free port, with its loop driven by hand."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import uvicorn
+
+from penstock.core.clock import Clock
+from penstock.core.ids import Digest
+from penstock.predictions.frames import read_predictions
+from penstock.predictions.segment_log import SegmentLog
+from penstock.registry.loading import open_tree
+from penstock.serving.gateway import Gateway, GatewayLimits
+from penstock.serving.gateway_loop import GatewayLoop
+from penstock.serving.port import GatewayPort
+from serving.models import Backend
+
+
+class HttpServer:
+    """An ASGI application behind uvicorn on a thread."""
+
+    def __init__(self, app: Any) -> None:
+        config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False)
+        self._server = uvicorn.Server(config)
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        wait_until(lambda: self._server.started)
+
+    def _run(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._socket]))
+
+    def stop(self) -> None:
+        """Answer what is under way, then end."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+
+class GatewayUnderTest:
+    """A gateway with its log, loop, HTTP server and client."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        folder: Path,
+        *,
+        port: GatewayPort | None = None,
+        clock: Clock | None = None,
+        limits: GatewayLimits | None = None,
+    ) -> None:
+        self.backend = backend
+        self.log = SegmentLog(folder / "segments", rotate_after_s=3600)
+        self.gateway = Gateway(self.log, clock=clock, limits=limits)
+        self.loop = GatewayLoop(
+            self.gateway, port or backend.port, self.log, open_with(backend, folder), folder, name="test", poll_s=0.02
+        )
+        self.http = HttpServer(self.gateway)
+        self.client = httpx.Client(base_url=self.http.url, timeout=30)
+
+    def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        """Send JSON."""
+        return self.client.post(path, json=body, headers=headers)
+
+    def predict(self, deployment: str, body: Any) -> list[dict[str, Any]]:
+        """The rows of a successful answer."""
+        answer = self.post(f"/predict/{deployment}", body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["predictions"]
+
+    def logged(self, deployment: str) -> pl.DataFrame:
+        """Everything logged so far, as it lies in the object store."""
+        self.log.rotate()
+        self.loop.step()
+        segments = self.backend.predictions.list_segments(deployment)
+        return read_predictions(self.backend.objects, segments)
+
+    def stop(self) -> None:
+        """End everything in order."""
+        self.client.close()
+        self.http.stop()
+        self.loop.stop()
+
+
+def open_with(backend: Backend, folder: Path) -> Callable[[Digest], Any]:
+    """Loads models as a gateway process does."""
+    return lambda tree: open_tree(backend.objects, tree, folder)
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    """Wait for something that another thread does."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
