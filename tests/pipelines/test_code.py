@@ -109,6 +109,14 @@ def test_a_call_at_the_top_of_the_module_counts_for_all_its_steps(root: Path) ->
     assert changed(root, "pipeline:other", "pipeline.py", "LIMIT = 10", "LIMIT = 10\npl.Config.set_verbose()")
 
 
+def test_the_fingerprint_changes_with_anything_below_the_module(root: Path) -> None:
+    before = ProjectCode(root).fingerprint("pipeline")
+    (root / "pipeline.py").write_text((root / "pipeline.py").read_text().replace("retries=1", "retries=2"))
+    retried = ProjectCode(root).fingerprint("pipeline")
+    (root / "features/deep/er.py").write_text("x = 2")
+    assert len({before, retried, ProjectCode(root).fingerprint("pipeline")}) == 3
+
+
 def test_a_missing_function_and_a_broken_module_are_told(root: Path) -> None:
     with pytest.raises(NotFoundError, match="module 'pipeline' defines no 'fit'"):
         ProjectCode(root).digests("pipeline:fit")

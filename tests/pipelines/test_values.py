@@ -127,7 +127,10 @@ def test_an_object_that_writes_itself_into_a_folder_comes_back(objects: ObjectSt
         (pl.DataFrame({"a": [NotKept()]}), r"columns \['a'\] hold Python objects"),
         (np.array([None]), "an array of Python objects"),
         ({1: NotKept()}, "keys that are no texts"),
-        (FunctionTransformer(test_nan_stays_nan), "which are no parts of scikit-learn"),
+        (
+            FunctionTransformer(test_nan_stays_nan),
+            "step 'x' returned a sklearn.* that cannot be kept: this model holds",
+        ),
     ],
 )
 def test_what_cannot_be_kept_is_refused_with_its_step_and_type(objects: ObjectStore, value: Any, told: str) -> None:

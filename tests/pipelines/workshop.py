@@ -1,5 +1,6 @@
 """A tiny project with its services and a worker, for tests of whole runs."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,9 +111,9 @@ BODY
 
 
 @pipeline
-def train():
+def train(strength=1.0):
     total = second(first())
-    return Candidate(total, test=total)
+    return Candidate(total, test=total, label="y")
 '''
 
 
@@ -201,9 +202,7 @@ def write_light(workshop: Workshop, body: str = "", retries: int = 0) -> None:
 
 def eventually(holds: Callable[[], Any], what: str = "it") -> None:
     """Wait until something holds."""
-    import time
-
-    for _ in range(1200):
+    for _ in range(600):
         if holds():
             return
         time.sleep(0.05)

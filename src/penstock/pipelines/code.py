@@ -52,6 +52,14 @@ class ProjectCode:
         texts = {function: _text(nodes)} | {each: _text(self._statements(each)) for each in imported}
         return {key: blake3(text.encode()).hexdigest() for key, text in sorted(texts.items())}
 
+    def fingerprint(self, module: str) -> str:
+        """Digest of a module and of every project module below it as they are written, decorators and all."""
+        found = {module}
+        for statement in self._statements(module):
+            self._follow(statement, module, found)
+        texts = {name: ast.dump(tree) for name in sorted(found) if (tree := self._tree(name)) is not None}
+        return blake3(repr(texts).encode()).hexdigest()
+
     def _follow(self, node: ast.AST, module: str, found: set[str]) -> None:
         for name in self._imports(node, module):
             if name in found or self._tree(name) is None:

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec import structs
 
@@ -13,6 +14,7 @@ from penstock.datasets.types import DatasetVersion
 from penstock.evaluation.types import Report, seal
 from penstock.pipelines.child_spec import AnyGiven, ChildSpec, GivenStore, GivenValue
 from penstock.pipelines.claim import Claim
+from penstock.pipelines.code import ProjectCode
 from penstock.pipelines.evaluate_step import ExaminedCandidate, ExamSettings
 from penstock.pipelines.graph import Graph, Limits, StepNode
 from penstock.pipelines.port import WorkPort
@@ -35,7 +37,11 @@ _EVALUATE_FUNCTION = "penstock.pipelines.evaluate_step:evaluate_candidate"
 class Execution:
     """Brings one claimed run to its candidate. What was done before, by this or another worker, is not done again."""
 
-    def __init__(self, port: WorkPort, place: Workplace, project: Project, claim: Claim) -> None:
+    def __init__(
+        self, port: WorkPort, place: Workplace, project: Project, claim: Claim, graphs: dict[str, Graph]
+    ) -> None:
+        """Args: `graphs` are those traced before, which hold as long as code and parameters are the same."""
+        self._graphs = graphs
         self._port = port
         self._place = place
         self._project = project
@@ -69,13 +75,22 @@ class Execution:
         return self._examine(graph, data, values, runner)
 
     def _trace(self) -> Graph:
-        folder = self._place.folder(self._run.id, "trace")
         pipeline = self._project.pipeline
+        params = {**pipeline.params, **self._run.params}
+        code = ProjectCode(self._place.root).fingerprint(pipeline.entry.partition(":")[0])
+        key = codec.encode_text([pipeline.entry, params, code])
+        if key not in self._graphs:
+            self._graphs[key] = self._trace_anew(params)
+        return self._graphs[key]
+
+    def _trace_anew(self, params: dict[str, Any]) -> Graph:
+        pipeline = self._project.pipeline
+        folder = self._place.folder(self._run.id, "trace")
         spec = ChildSpec(
             name="trace",
             function=pipeline.entry,
             root=str(self._place.root),
-            trace={**pipeline.params, **self._run.params},
+            trace=params,
             store=self._place.address,
             seed=self._seed,
             result=str(folder / "result.json"),

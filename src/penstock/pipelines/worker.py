@@ -13,6 +13,7 @@ from penstock.core.project.parse import load_project
 from penstock.pipelines.child_spec import StoreAddress
 from penstock.pipelines.claim import Claim
 from penstock.pipelines.execution import Execution
+from penstock.pipelines.graph import Graph
 from penstock.pipelines.port import WorkPort
 from penstock.pipelines.types import PipelineRun
 from penstock.pipelines.workplace import HaltedError, Workplace
@@ -60,6 +61,7 @@ class Worker:
         self._ttl_s = ttl_s
         self._clock = clock or SystemClock()
         self._project = load_project(root).name
+        self._graphs: dict[str, Graph] = {}
         self._stopping = threading.Event()
         self._claim: Claim | None = None
 
@@ -95,7 +97,7 @@ class Worker:
     def _carry_out(self, run: PipelineRun, claim: Claim) -> None:
         try:
             project = load_project(self._root)
-            candidate = Execution(self._port, self._place, project, claim).execute()
+            candidate = Execution(self._port, self._place, project, claim, self._graphs).execute()
             claim.call(self._port.pipelines.finish_run, run.id, run.fence, candidate)
             log.info("run finished", extra={"run": run.id})
         except HaltedError:

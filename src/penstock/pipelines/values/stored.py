@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import msgspec
 
-from penstock.core.errors import InvalidInputError, PenstockError
+from penstock.core.errors import InvalidInputError
 from penstock.pipelines.values.types import StoredValue, ValueKind
 from penstock.storage.objects.object_store import ObjectStore
 
@@ -47,8 +47,9 @@ def store_value(value: Any, objects: ObjectStore, *, where: str) -> StoredValue:
         )
     try:
         return _kind(file).write(value, objects)
-    except PenstockError:
-        raise
+    except InvalidInputError as error:
+        message = f"{where} a {_type_name(value)} that cannot be kept: {error.message}"
+        raise InvalidInputError(message, hint=error.hint) from error
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"{where} a {_type_name(value)} that cannot be kept: {error}") from error
 
