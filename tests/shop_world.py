@@ -96,6 +96,7 @@ class Shop:
         self.project: Project = parse_project(project_text, root=folder)
         self.services = open_services(self.db, folder / "objects")
         self.rng = np.random.default_rng(1)
+        self.trained_on: Sequence[float] = EVEN
         self._models: dict[str, float] = {}  # directory -> quality
 
     def request(
@@ -140,6 +141,7 @@ class Shop:
     def finish_run(self, run: PipelineRun, *, quality: float = 0.9, compare: bool = True) -> None:
         """What a worker does with a run: train, measure, offer. `quality` is the share of right first suggestions."""
         services = self.services
+        self.clock.advance(seconds=1)
         claimed = services.pipelines.claim_run("shop", "worker", 30)
         assert claimed is not None and claimed.id == run.id
         services.pipelines.finish_run(run.id, claimed.fence, self.make_candidate(run.id, quality, compare=compare))
@@ -187,12 +189,14 @@ class Shop:
         return None if alias is None else self.services.registry.get_version("shop", alias.version)
 
     def reference(self) -> Digest:
-        """Rows of customers whose newest item is any with the same chance."""
+        """Rows of customers as they were when the model was trained; their newest item goes by `trained_on`."""
         rng = np.random.default_rng(99)
-        rows = {"user": [f"r{n}" for n in range(2000)], "recent": [f"{rng.choice(ITEMS)} i3" for _ in range(2000)]}
+        newest = rng.choice(ITEMS, 2000, p=np.array(self.trained_on) / sum(self.trained_on))
+        rows = {"user": [f"r{n}" for n in range(2000)], "recent": [f"{item} i3" for item in newest]}
         return self.services.objects.put_bytes(_parquet(pl.DataFrame(rows)))
 
     def _ship(self, rows: list[PredictionRow]) -> Segment:
+        self.clock.advance(seconds=1)
         segment = describe_segment(SegmentId(new_id()), "shop", rows)
         digest = self.services.objects.put_bytes(encode_rows(rows))
         shipped = Segment(**{**{name: getattr(segment, name) for name in segment.__struct_fields__}, "digest": digest})

@@ -91,6 +91,13 @@ def test_the_cooldown_counts_in_event_time_from_the_end_of_any_episode() -> None
     assert isinstance(choose(alerts=[alert("drift")], episodes=[episode(1, 2)]), Firing)
 
 
+def test_before_any_traffic_the_clock_counts() -> None:
+    first = episode(1, 0.5, as_of=None, ended_as_of=None)
+    assert isinstance(choose(new_data=[NewData("events/2", 200, 100)], episodes=[first]), Firing)
+    held = choose(new_data=[NewData("events/2", 200, 100)], episodes=[first], by_clock=True)
+    assert isinstance(held, Waiting) and "cooldown" in held.reason
+
+
 def test_a_spent_budget_holds_until_the_oldest_episode_has_left_its_span() -> None:
     spent = [episode(3, 3), episode(2, 10), episode(1, 29)]
     held = choose(alerts=[alert("drift")], episodes=spent)

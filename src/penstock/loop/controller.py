@@ -5,14 +5,13 @@ every effect checks, so two controllers never both act.
 """
 
 import logging
-from datetime import datetime
 
 from penstock.core.errors import ConflictError
 from penstock.core.project.types import Project
 from penstock.loop.service import lease_name
 from penstock.loop.sources import LoopSources
 from penstock.loop.steps import EpisodeSteps
-from penstock.loop.triggers import Facts, Firing, NewData, Waiting, choose_trigger
+from penstock.loop.triggers import Facts, NewData, Waiting, choose_trigger
 from penstock.loop.types import Look, Seen
 from penstock.monitoring.monitor import Monitor
 from penstock.registry.types import CHAMPION, ModelVersion
@@ -84,21 +83,19 @@ class Controller:
             return self._steps.take(episode, seen, fence)
         if self._follow_rollback(fence):
             return None
-        now = self._event_time()
-        choice = choose_trigger(self._project.retrain, self._read_facts(now))
+        choice = choose_trigger(self._project.retrain, self._read_facts())
         if isinstance(choice, Waiting):
             return choice
-        self._open(choice, now, fence)
+        episode = self._loop.respond(self._name, choice, fence)
+        log.info("episode opened", extra={"project": self._name, "number": episode.number, "reason": choice.reason})
         return None
 
-    def _open(self, firing: Firing, now: datetime, fence: int) -> None:
-        episode = self._loop.respond(self._name, firing, now, fence)
-        log.info("episode opened", extra={"project": self._name, "number": episode.number, "reason": firing.reason})
-
-    def _read_facts(self, now: datetime) -> Facts:
+    def _read_facts(self) -> Facts:
         champion = self._find_champion()
+        watermark = self._sources.predictions.watermark(self._name)
         return Facts(
-            now=now,
+            now=watermark or self._loop.db.clock.now(),
+            by_clock=watermark is None,
             has_champion=champion is not None,
             alerts=self._sources.monitoring.list_alerts(self._name, "open"),
             new_data=self._find_new_data(champion) if champion else [],
@@ -152,6 +149,3 @@ class Controller:
     def _find_champion(self) -> ModelVersion | None:
         alias = self._sources.registry.find_alias(self._name, CHAMPION)
         return None if alias is None else self._sources.registry.get_version(self._name, alias.version)
-
-    def _event_time(self) -> datetime:
-        return self._sources.predictions.watermark(self._name) or self._loop.db.clock.now()

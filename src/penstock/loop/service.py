@@ -1,6 +1,6 @@
 """The verbs of the loop: open, read and cancel episodes; take their steps; say what the loop waits for."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -80,17 +80,17 @@ class LoopService:
             ConflictError: an episode is open already.
         """
         firing = Firing(trigger="manual", reason=reason or f"{tx.actor.name} asked for it")
-        return self._open(tx, project, firing, self._event_time(tx, project), PERSON, params)
+        return self._open(tx, project, firing, PERSON, params)
 
     @logs
-    def respond(self, tx: Transaction, project: str, firing: Firing, as_of: datetime, fence: int) -> Episode:
+    def respond(self, tx: Transaction, project: str, firing: Firing, fence: int) -> Episode:
         """Open an episode because the policy says so.
 
         Raises:
             ConflictError: an episode is open already, or the lease is no longer held.
         """
         check_fence(tx, lease_name(project), fence)
-        return self._open(tx, project, firing, as_of, fence, {})
+        return self._open(tx, project, firing, fence, {})
 
     @reads
     def list_episodes(self, tx: Transaction, project: str = "", state: str = "", limit: int = 100) -> list[Episode]:
@@ -164,7 +164,7 @@ class LoopService:
             raise ConflictError(f"episode {before.number} of {before.project!r} has moved on since it was read")
         failpoints.hit("loop.before_decision")
         if not after.is_open:
-            as_of = after.ended_as_of or self._event_time(tx, after.project)
+            as_of = self._predictions.watermark.join(tx, after.project)
             after = msgspec.structs.replace(after, ended_at=tx.now, ended_as_of=as_of, summary=reason)
         if after != before:
             self._store.update_episode(tx, after)
@@ -218,12 +218,7 @@ class LoopService:
             outcomes=self._traffic.next_outcome_number(tx) - 1,
         )
 
-    def _event_time(self, tx: Transaction, project: str) -> datetime:
-        return self._predictions.watermark.join(tx, project) or tx.now
-
-    def _open(
-        self, tx: Transaction, project: str, firing: Firing, as_of: datetime, fence: int, params: dict[str, Any]
-    ) -> Episode:
+    def _open(self, tx: Transaction, project: str, firing: Firing, fence: int, params: dict[str, Any]) -> Episode:
         known = self._store.find_open_episode(tx, project)
         if known is not None:
             raise ConflictError(
@@ -238,7 +233,7 @@ class LoopService:
             reason=firing.reason,
             alert_id=firing.alert_id,
             params=params,
-            as_of=as_of,
+            as_of=self._predictions.watermark.join(tx, project),
             started_at=tx.now,
         )
         failpoints.hit("loop.before_decision")

@@ -63,16 +63,14 @@ class EpisodeSteps:
             return self._fail(episode, str(error), {}, fence)
 
     def _train(self, episode: Episode, fence: int) -> Waiting | None:
-        # Rows after this moment are not known yet where a history is replayed; without traffic there is no such moment.
-        until = episode.as_of if self._sources.predictions.watermark(self._name) else None
-
         def effect(tx: Transaction) -> Episode:
             run = self._sources.pipelines.request_run.join(
-                tx, self._name, params=episode.params, reason=episode.reason, episode=episode.id, until=until
+                tx, self._name, params=episode.params, reason=episode.reason, episode=episode.id, until=episode.as_of
             )
             return replace(episode, state="training", run_id=run.id)
 
-        evidence = {"params": episode.params, "until": until}
+        # Where a history is replayed, rows after this moment are not known yet.
+        evidence = {"params": episode.params, "until": episode.as_of}
         told = f"a run of {self._project.pipeline.entry} is asked for"
         return self._decide(episode, effect, "train", told, evidence, fence)
 

@@ -41,7 +41,7 @@ class LoopStore:
 
     def list_episodes(self, tx: Transaction, project: str, states: Sequence[str], limit: int) -> list[Episode]:
         """Episodes, newest first."""
-        query = select(episodes).order_by(episodes.c.started_at.desc(), episodes.c.id.desc()).limit(limit)
+        query = select(episodes).order_by(episodes.c.started_at.desc(), episodes.c.number.desc()).limit(limit)
         if project:
             query = query.where(episodes.c.project == project)
         if states:

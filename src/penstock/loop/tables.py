@@ -15,7 +15,7 @@ episodes = Table(
     Column("state", String(20), nullable=False),
     Column("alert_id", String(200)),
     Column("params", Json, nullable=False),
-    Column("as_of", UtcTime, nullable=False),
+    Column("as_of", UtcTime),
     Column("started_at", UtcTime, nullable=False),
     Column("run_id", String(64)),
     Column("version", Integer),

@@ -23,13 +23,13 @@ class Episode(Struct, frozen=True, kw_only=True):
     state: EpisodeState = "opened"
     alert_id: AlertId | None = None
     params: dict[str, Any] = {}  # of the pipeline, on top of the project's own
-    as_of: datetime  # event time when it was opened
+    as_of: datetime | None = None  # event time when it was opened; None before there was any traffic
     started_at: datetime  # on the clock
     run_id: RunId | None = None
     version: int | None = None  # of the model, once it is registered
     rollout_id: RolloutId | None = None
     ended_at: datetime | None = None
-    ended_as_of: datetime | None = None  # event time when it ended; the cooldown counts from here
+    ended_as_of: datetime | None = None  # event time when it ended
     summary: str = ""  # how it ended, in plain words
 
     @property
