@@ -146,6 +146,7 @@ def test_a_stopped_worker_gives_its_run_back_at_once(shop: Workshop) -> None:
     thread.start()
     eventually(lambda: "second" in shop.marks(), "the second step")
     worker.stop()
+    worker.place.compute.close()
     thread.join(30)
     assert shop.pipelines.get_run(run.id).status is RunStatus.RUNNING
     assert shop.worker("two").work_once()

@@ -69,4 +69,4 @@ def test_a_run_ends_with_a_candidate_and_the_next_one_is_all_cached(shop: Worksh
     assert worker.work_once()
     assert {step.status for step in shop.steps(third.id).values()} == {StepStatus.CACHED}
     assert not worker.work_once()
-    worker._place.compute.close()
+    worker.place.compute.close()

@@ -51,7 +51,6 @@ PIPELINE = '''\
 """Who buys."""
 
 import polars as pl
-from sklearn.linear_model import LogisticRegression
 
 from penstock.pipelines.graph import Candidate, Data
 from penstock.pipelines.pipeline import pipeline
@@ -66,7 +65,9 @@ def split(people: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 @step
-def fit(train: pl.DataFrame, *, strength: float) -> LogisticRegression:
+def fit(train: pl.DataFrame, *, strength: float):
+    from sklearn.linear_model import LogisticRegression
+
     return LogisticRegression(C=strength).fit(train.select("age", "visits"), train["bought"])
 
 

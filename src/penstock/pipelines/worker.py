@@ -57,7 +57,7 @@ class Worker:
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
         self._port = port
         self._root = root
-        self._place = Workplace(root=root, scratch=scratch, objects=objects, address=address, compute=compute)
+        self.place = Workplace(root=root, scratch=scratch, objects=objects, address=address, compute=compute)
         self._ttl_s = ttl_s
         self._clock = clock or SystemClock()
         self._project = load_project(root).name
@@ -79,7 +79,7 @@ class Worker:
         if run is None:
             return False
         log.info("run claimed", extra={"run": run.id, "fence": run.fence})
-        with Claim(self._port, run, self._place, self._clock, self._ttl_s) as claim:
+        with Claim(self._port, run, self.place, self._clock, self._ttl_s) as claim:
             self._claim = claim
             if self._stopping.is_set():
                 claim.halt.set()
@@ -97,7 +97,7 @@ class Worker:
     def _carry_out(self, run: PipelineRun, claim: Claim) -> None:
         try:
             project = load_project(self._root)
-            candidate = Execution(self._port, self._place, project, claim, self._graphs).execute()
+            candidate = Execution(self._port, self.place, project, claim, self._graphs).execute()
             claim.call(self._port.pipelines.finish_run, run.id, run.fence, candidate)
             log.info("run finished", extra={"run": run.id})
         except HaltedError:
@@ -109,14 +109,14 @@ class Worker:
             self._fail(run, claim, error, f"the worker failed: {type(error).__name__}: {error}")
         finally:
             if not self._stopping.is_set():
-                self._place.clean(run.id)
+                self.place.clean(run.id)
 
     def _fail(self, run: PipelineRun, claim: Claim, error: Exception, message: str) -> None:
         try:
             if isinstance(error, ConflictError):
                 claim.check()
-            if claim.is_lost:
-                return
+            if claim.halt.is_set():
+                raise HaltedError
             claim.call(self._port.pipelines.fail_run, run.id, run.fence, message)
             log.warning("run failed: %s", message, extra={"run": run.id})
         except HaltedError:

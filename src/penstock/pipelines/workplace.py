@@ -81,6 +81,8 @@ class Workplace:
         task = self.compute.start(job)
         while True:
             ended = task.wait(0.25)
+            if ended is not None and (ended.cancelled or (halt.is_set() and not ended.is_success)):
+                raise HaltedError  # somebody else ended it: this says nothing about the step
             if ended is not None:
                 return ended
             if halt.is_set():

@@ -1,0 +1,56 @@
+"""Which rows a step reads: all of a version, or those of a span of time."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from msgspec import structs
+
+from penstock.core.project.types import DataSection
+from penstock.datasets.ingest import ingest
+from penstock.datasets.types import DatasetVersion
+from penstock.pipelines.values import rows
+from penstock.pipelines.values.rows import Rows
+from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.open import open_object_store
+
+DAY = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def make_version(folder: Path, objects: ObjectStore) -> DatasetVersion:
+    days = "\n".join(f"{(DAY + timedelta(days=n)).isoformat()},{n}" for n in range(10))
+    (folder / "days.csv").write_text(f"day,n\n{days}\n")
+    draft = ingest(objects, DataSection(source="days.csv", time="day"), folder, None)
+    return DatasetVersion(
+        dataset="days",
+        version=3,
+        source=draft.source,
+        tree=draft.tree,
+        roles=draft.roles,
+        schema=draft.schema,
+        profile=draft.profile,
+        files=draft.files,
+        rows=10,
+        size=1,
+        time_start=draft.time_start,
+        time_end=draft.time_end,
+        created_at=DAY,
+        created_by="somebody",
+    )
+
+
+def test_a_span_of_time_chooses_rows(tmp_path: Path) -> None:
+    objects = open_object_store(tmp_path / "objects")
+    version = make_version(tmp_path, objects)
+    stored = rows.write(Rows(version, DAY + timedelta(days=4), DAY + timedelta(days=7)), objects)
+    assert rows.read(stored, objects)["n"].to_list() == [4, 5, 6]
+    assert stored.about == "days/3 from 2026-01-05 00:00 until 2026-01-08 00:00"
+    assert rows.read(rows.write(Rows(version), objects), objects).height == 10
+
+
+def test_equal_content_is_an_equal_input_whatever_its_version_is_called(tmp_path: Path) -> None:
+    objects = open_object_store(tmp_path / "objects")
+    version = make_version(tmp_path, objects)
+    later = structs.replace(version, version=5, created_by="another", created_at=DAY + timedelta(days=1))
+    same = rows.write(Rows(version), objects), rows.write(Rows(later), objects)
+    assert same[0].identity == same[1].identity
+    assert rows.write(Rows(version, DAY), objects).identity != same[0].identity
