@@ -163,6 +163,7 @@ def test_traffic_adds_up_by_revision(service: PredictionService, clock: ManualCl
     assert (traffic.rows, traffic.errors) == (12, 4)
     assert [(counts.revision, counts.rows, counts.failures) for counts in traffic.revisions] == [(1, 6, 1), (2, 6, 3)]
     assert traffic.latency_p99_ms is not None and 6.0 <= traffic.latency_p99_ms <= 6.8
+    assert service.get_traffic("shop", start=MONDAY).revisions == traffic.revisions
     recent = service.get_traffic("shop", received_since=clock.now())
     assert [(counts.revision, counts.rows) for counts in recent.revisions] == [(1, 2), (2, 6)]
 

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from penstock.core.errors import ConflictError, UnavailableError
+from penstock.core.ids import Digest
 from penstock.predictions.segment_log import SegmentLog
 from penstock.predictions.types import PredictionRow, Segment
+from penstock.registry.format.loaded import LoadedModel
+from penstock.registry.loading import open_tree
 from penstock.serving.gateway import Gateway
 from penstock.serving.gateway_loop import GatewayLoop
 from penstock.serving.port import GatewayPort
@@ -71,6 +74,26 @@ def test_a_candidate_that_cannot_be_loaded_gets_no_traffic(gateway: GatewayUnder
     rows = gateway.predict("shop", [{"user": f"u{number}", "recent": ""} for number in range(20)])
     assert {row["revision"] for row in rows} == {1}
     assert backend.serving.list_gateways()[0].failures[0].revision == 2
+
+
+def test_a_model_that_cannot_be_fetched_just_now_is_no_broken_model(backend: Backend, tmp_path: Path) -> None:
+    backend.serving.deploy("shop", "shop", 1)
+    log = SegmentLog(tmp_path / "segments")
+    is_away = [True]
+
+    def fetch(tree: Digest) -> LoadedModel:
+        if is_away[0]:
+            raise UnavailableError("the object store is away")
+        return open_tree(backend.objects, tree, tmp_path)
+
+    loop = GatewayLoop(Gateway(log), backend.port, log, fetch, tmp_path, poll_s=0.0)
+    loop.step()
+    assert loop.gateway.table.deployments == {}
+    assert backend.serving.list_gateways()[0].failures == []
+    is_away[0] = False
+    loop.step()
+    assert list(loop.gateway.table.deployments) == ["shop"]
+    loop.stop()
 
 
 def test_the_gateway_serves_on_while_the_server_is_away(backend: Backend, tmp_path: Path) -> None:

@@ -208,6 +208,8 @@ def test_only_the_last_report_of_a_gateway_is_kept(backend: Backend, clock: Manu
         backend.serving.report_gateway(report)
     (held,) = backend.serving.list_gateways()
     assert (held.routing, held.revisions) == (2, {"shop": [2]})
+    clock.advance(minutes=2)
+    assert backend.serving.list_gateways() == []
 
 
 class RolloutMachine(RuleBasedStateMachine):

@@ -11,6 +11,7 @@ from penstock.predictions.event_time import read_event_time
 from penstock.predictions.latency import add_latencies, latency_quantile
 from penstock.predictions.store import PredictionStore
 from penstock.predictions.tables import outcomes as outcome_table
+from penstock.predictions.tables import traffic_totals
 from penstock.predictions.types import (
     Outcome,
     OutcomesAdded,
@@ -41,6 +42,9 @@ class PredictionService:
             keys=["prediction_id"],
             update=["number", "segment", "deployment", "value", "at", "received_at"],
         )
+        self._upsert_totals = db.upsert(
+            traffic_totals, keys=["deployment", "revision"], update=["rows", "errors", "fallbacks", "latency"]
+        )
 
     @logs
     def add_segment(self, tx: Transaction, segment: Segment) -> Segment:
@@ -60,6 +64,7 @@ class PredictionService:
         number = self._store.next_segment_number(tx)
         added = msgspec.structs.replace(segment, number=number, received_at=tx.now)
         self._store.insert_segment(tx, added)
+        self._add_to_totals(tx, added)
         self._match_waiting(tx, added)
         ref = Ref("segment", added.id)
         keep_objects(tx, ref, [added.digest])
@@ -155,7 +160,7 @@ class PredictionService:
         end: datetime | None = None,
         received_since: datetime | None = None,
     ) -> Traffic:
-        """What a deployment answered, added up from whole segments.
+        """What a deployment answered, in whole segments; of all time when no bound is given.
 
         Args:
             deployment: its name.
@@ -163,21 +168,31 @@ class PredictionService:
             end: only segments with an event before this moment.
             received_since: only segments that arrived (wall clock) at or after this moment, such as a rollout's step.
         """
-        held = self._store.list_segments(tx, deployment, start=start, end=end, received_since=received_since)
-        revisions = add_counts([counts for segment in held for counts in segment.revisions])
+        if (start, end, received_since) == (None, None, None):
+            count, revisions = self._store.count_segments(tx, deployment), self._store.list_totals(tx, deployment)
+        else:
+            held = self._store.list_segments(tx, deployment, start=start, end=end, received_since=received_since)
+            count, revisions = len(held), add_counts([counts for segment in held for counts in segment.revisions])
         latency = add_latencies(counts.latency for counts in revisions)
         return Traffic(
             deployment=deployment,
-            segments=len(held),
-            rows=sum(segment.rows for segment in held),
-            errors=sum(segment.errors for segment in held),
-            fallbacks=sum(segment.fallbacks for segment in held),
+            segments=count,
+            rows=sum(counts.rows for counts in revisions),
+            errors=sum(counts.errors for counts in revisions),
+            fallbacks=sum(counts.fallbacks for counts in revisions),
             latency_p50_ms=latency_quantile(latency, 0.5),
             latency_p99_ms=latency_quantile(latency, 0.99),
             outcomes=self._store.count_outcomes(tx, deployment),
             watermark=self._store.watermark(tx, deployment),
             revisions=revisions,
         )
+
+    def _add_to_totals(self, tx: Transaction, segment: Segment) -> None:
+        totals = add_counts([*self._store.list_totals(tx, segment.deployment), *segment.revisions])
+        touched = {counts.revision for counts in segment.revisions}
+        changed = [counts for counts in totals if counts.revision in touched]
+        if changed:
+            self._store.set_totals(tx, self._upsert_totals, segment.deployment, changed)
 
     def _match_waiting(self, tx: Transaction, segment: Segment) -> None:
         """Outcomes that came before their segment now find their predictions."""

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Select, func, insert, select, update
 
 from penstock.core.ids import PredictionId, SegmentId
-from penstock.predictions.tables import outcomes, segments
-from penstock.predictions.types import RecordedOutcome, Segment
+from penstock.predictions.tables import outcomes, segments, traffic_totals
+from penstock.predictions.types import RecordedOutcome, RevisionCounts, Segment
 from penstock.storage.rows import from_row, to_row
 from penstock.storage.transaction import Transaction
 
@@ -30,6 +30,20 @@ class PredictionStore:
     def next_segment_number(self, tx: Transaction) -> int:
         """One more than the highest so far."""
         return int(tx.execute(select(func.max(segments.c.number))).scalar() or 0) + 1
+
+    def list_totals(self, tx: Transaction, deployment: str) -> list[RevisionCounts]:
+        """What all segments of each revision add up to."""
+        query = select(traffic_totals).where(traffic_totals.c.deployment == deployment)
+        return [from_row(RevisionCounts, row) for row in tx.execute(query.order_by(traffic_totals.c.revision))]
+
+    def set_totals(self, tx: Transaction, statement: Any, deployment: str, totals: Sequence[RevisionCounts]) -> None:
+        """Write totals with a statement that `Database.upsert` made."""
+        tx.execute(statement, [{"deployment": deployment, **to_row(counts)} for counts in totals])
+
+    def count_segments(self, tx: Transaction, deployment: str) -> int:
+        """How many segments a deployment has."""
+        query = select(func.count()).select_from(segments).where(segments.c.deployment == deployment)
+        return int(tx.execute(query).scalar_one())
 
     def list_segments(
         self,

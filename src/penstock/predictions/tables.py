@@ -35,3 +35,14 @@ outcomes = Table(
     Column("received_at", UtcTime, nullable=False),
     Index(None, "deployment", "number"),
 )
+
+traffic_totals = Table(  # what all segments of a revision add up to, so that a page need not read them
+    "traffic_totals",
+    metadata,
+    Column("deployment", String(128), primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("fallbacks", BigInteger, nullable=False),
+    Column("latency", Json, nullable=False),
+)

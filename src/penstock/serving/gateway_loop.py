@@ -31,6 +31,7 @@ REPORT_EVERY_S = 5.0
 class _Failure(Struct, frozen=True):
     problem: str
     retry_at: float
+    is_final: bool  # the model itself is at fault; otherwise its bytes could not be fetched just now
 
 
 class GatewayLoop:
@@ -177,7 +178,9 @@ class GatewayLoop:
             loaded = LiveRevision(route, self._open_model(route.tree))
         except Exception as error:  # whatever is wrong with a model, the gateway has to go on with the others
             log.warning("revision %d of %s cannot be loaded: %s", route.number, deployment, error)
-            self._failures[key] = _Failure(str(error), time.monotonic() + RETRY_AFTER_S)
+            is_final = not isinstance(error, (UnavailableError, OSError))
+            wait_s = RETRY_AFTER_S if is_final else self._poll_s
+            self._failures[key] = _Failure(str(error), time.monotonic() + wait_s, is_final)
             return None
         self._failures.pop(key, None)
         self._revisions[key] = loaded
@@ -210,7 +213,7 @@ class GatewayLoop:
                 problem=failure.problem,
             )
             for key, failure in sorted(self._failures.items())
-            if key in routes
+            if key in routes and failure.is_final
         ]
         return GatewayReport(
             gateway=self.name,

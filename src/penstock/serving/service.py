@@ -1,5 +1,6 @@
 """The verbs of serving: a rollout is a state machine, and every switch of traffic is one transaction."""
 
+from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import replace
@@ -32,6 +33,7 @@ from penstock.storage.verbs import logs, reads, writes
 
 DEFAULT_STEPS = (0.05, 0.25, 1.0)
 NO_GUARD = GuardSection()
+SILENT_AFTER = timedelta(minutes=1)  # gateways report every few seconds
 
 
 class ServingService:
@@ -266,12 +268,13 @@ class ServingService:
     @logs
     def report_gateway(self, tx: Transaction, report: GatewayReport) -> None:
         """Take in what a gateway says of itself; only its last report is kept."""
+        self._store.delete_reports(tx, before=tx.now - SILENT_AFTER)
         self._store.upsert_report(tx, self._upsert_report, replace(report, at=tx.now))
 
     @reads
     def list_gateways(self, tx: Transaction) -> list[GatewayReport]:
-        """The last report of each gateway."""
-        return self._store.list_reports(tx)
+        """The last report of each gateway; one that has said nothing for a minute is taken to be gone."""
+        return self._store.list_reports(tx, since=tx.now - SILENT_AFTER)
 
     def _find_or_add(self, tx: Transaction, name: str) -> Deployment:
         found = self._store.find_deployment(tx, name)

@@ -1,8 +1,9 @@
 """The SQL of serving; a query per method."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from penstock.core.errors import NotFoundError
 from penstock.core.ids import RolloutId
@@ -106,9 +107,13 @@ class ServingStore:
         """Write a gateway's report with a statement that `Database.upsert` made."""
         tx.execute(statement, [to_row(report)])
 
-    def list_reports(self, tx: Transaction) -> list[GatewayReport]:
-        """The last report of each gateway."""
-        query = select(gateway_reports).order_by(gateway_reports.c.gateway)
+    def delete_reports(self, tx: Transaction, before: datetime) -> None:
+        """Forget gateways that said nothing since."""
+        tx.execute(delete(gateway_reports).where(gateway_reports.c.at < before))
+
+    def list_reports(self, tx: Transaction, since: datetime) -> list[GatewayReport]:
+        """The last report of each gateway that said something since."""
+        query = select(gateway_reports).where(gateway_reports.c.at >= since).order_by(gateway_reports.c.gateway)
         return [from_row(GatewayReport, row) for row in tx.execute(query)]
 
     def _build(self, tx: Transaction, row: Any) -> Deployment:

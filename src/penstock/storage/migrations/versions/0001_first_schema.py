@@ -365,6 +365,16 @@ def upgrade() -> None:
     op.create_index(op.f("ix_segments_deployment_number"), "segments", ["deployment", "number"], unique=False)
     op.create_index(op.f("ix_segments_deployment_received_at"), "segments", ["deployment", "received_at"], unique=False)
     op.create_table(
+        "traffic_totals",
+        sa.Column("deployment", sa.String(length=128), nullable=False),
+        sa.Column("revision", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("errors", sa.BigInteger(), nullable=False),
+        sa.Column("fallbacks", sa.BigInteger(), nullable=False),
+        sa.Column("latency", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("deployment", "revision", name=op.f("pk_traffic_totals")),
+    )
+    op.create_table(
         "verdicts",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("report_id", sa.String(length=64), nullable=False),
