@@ -1,11 +1,12 @@
 """Idempotency keys: a call that is repeated with its key gets the first answer again and changes nothing."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import msgspec
 from blake3 import blake3
-from sqlalchemy import Column, String, Table, Text, insert, select
+from sqlalchemy import Column, String, Table, Text, delete, insert, select
 
 from penstock.core import codec
 from penstock.core.errors import ConflictError
@@ -13,6 +14,7 @@ from penstock.storage.columns import UtcTime, metadata
 from penstock.storage.transaction import Transaction
 
 R = TypeVar("R")
+KEPT_FOR = timedelta(days=7)  # longer than anyone goes on repeating a call
 
 idempotency_keys = Table(
     "idempotency_keys",
@@ -21,7 +23,7 @@ idempotency_keys = Table(
     Column("scope", String(200), nullable=False),
     Column("arguments_digest", String(64), nullable=False),
     Column("answer", Text, nullable=False),
-    Column("created_at", UtcTime, nullable=False),
+    Column("created_at", UtcTime, nullable=False, index=True),
 )
 
 
@@ -41,6 +43,7 @@ def answer_once(
         answer: R = msgspec.json.decode(known.answer, type=returns)
         return answer
     result = work(tx)
+    tx.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < tx.now - KEPT_FOR))
     row = {"key": key, "scope": scope, "arguments_digest": digest, "answer": codec.encode_text(result)}
     tx.execute(insert(idempotency_keys).values(**row, created_at=tx.now))
     return result
