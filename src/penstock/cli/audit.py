@@ -1,12 +1,14 @@
 """`penstock audit`: the audit log, and whether it is whole."""
 
 import typer
+from rich.markup import escape
 
-from penstock.cli.output import JsonOption, console, print_json, print_table
+from penstock.cli.apps import group_app
+from penstock.cli.output import JsonOption, console, print_json
 from penstock.cli.session import UrlOption, open_services
 from penstock.core.codec import encode_text
 
-app = typer.Typer(no_args_is_help=True, help="List audit events, or verify their chain.")
+app = group_app("List audit events, or verify their chain.")
 
 
 @app.command("list")
@@ -17,15 +19,19 @@ def list_events(
     json: bool = JsonOption,
     url: str = UrlOption,
 ) -> None:
-    """Who did what, when, to what; the newest last."""
+    """Who did what, when (UTC), to what; the newest last."""
     with open_services(url) as services:
         events = services.governance.list_events(limit=limit, action=action, subject=subject, newest_first=True)
     events.reverse()
     if json:
         print_json(events)
         return
-    rows = [(e.number, e.at, e.actor, e.action, e.subject, _shorten(encode_text(e.detail))) for e in events]
-    print_table([">#", "when (UTC)", "who", "action", "what", "detail"], rows, empty="Nothing has happened yet.")
+    for event in events:
+        console.print(f"[bold]{event.number:>4}[/bold] {event.at:%Y-%m-%d %H:%M:%S} {escape(event.actor)}", end="  ")
+        console.print(f"[bold]{event.action}[/bold] {escape(str(event.subject))}")
+        console.print(f"     [dim]{escape(_shorten(encode_text(event.detail)))}[/dim]")
+    if not events:
+        console.print("[dim]Nothing has happened yet.[/dim]")
 
 
 @app.command()
@@ -40,9 +46,10 @@ def verify(json: bool = JsonOption, url: str = UrlOption) -> None:
     else:
         console.print("[red]the audit log was tampered with[/red]")
         for problem in report.problems:
-            console.print(f"  - {problem}")
+            console.print(f"  - {escape(str(problem))}")
     raise typer.Exit(0 if report.is_whole else 1)
 
 
 def _shorten(text: str) -> str:
-    return text if len(text) <= 80 else text[:77] + "..."
+    room = max(console.width, 60) - 6
+    return text if len(text) <= room else text[: room - 3] + "..."

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.markup import escape
 
+from penstock.cli.apps import group_app
 from penstock.cli.output import JsonOption, ago, console, print_json, print_table
 from penstock.cli.session import UrlOption, open_project, open_services
 from penstock.core.codec import nearest_hint
@@ -15,7 +17,7 @@ from penstock.datasets.diff import diff_versions
 from penstock.datasets.ingest import add_version, ingest
 from penstock.datasets.types import CheckReport, DatasetChecksError
 
-app = typer.Typer(no_args_is_help=True, help="Add, check, list and compare dataset versions.")
+app = group_app("Add, check, list and compare dataset versions.")
 DatasetArgument = typer.Argument("", help="A dataset of penstock.toml. [default: all of them]")
 
 
@@ -53,7 +55,7 @@ def show_log(
         return
     rows = [(v.dataset, v.version, v.rows, v.size, v.time_end, ago(v.created_at), v.tree[:12]) for v in versions]
     print_table(
-        ["dataset", ">version", ">rows", ">bytes", "newest row", "added", "digest"],
+        ["dataset", ">version", ">rows", ">bytes", "newest row (UTC)", "added", "digest"],
         rows,
         empty="No version yet; 'penstock data add' takes in the sources of penstock.toml.",
     )
@@ -93,12 +95,12 @@ def diff(
         return
     console.print(f"[bold]{dataset}[/bold] version {before} to {after}: {first.rows:,} to {second.rows:,} rows")
     for change in found.schema:
-        console.print(f"  column {change}")
+        console.print(f"  column {escape(str(change))}")
     rows = found.rows
     by = f"by {rows.key}" if rows.key else "whole rows"
     console.print(f"  {by}: {rows.added:,} added, {rows.removed:,} removed, {rows.changed:,} changed")
     for sample in rows.samples[:5]:
-        console.print(f"      [dim]{sample.change}: {sample.values}[/dim]")
+        console.print(f"      [dim]{escape(f'{sample.change}: {sample.values}')}[/dim]")
     moved = [(c.name, c.distance, c.before.mean, c.after.mean) for c in found.columns if c.distance > 0]
     print_table(["column", ">distance", ">mean before", ">mean after"], moved, empty="No column's values moved.")
 
@@ -114,9 +116,9 @@ def _print_report(name: str, report: CheckReport) -> None:
     mark = "[green]passes[/green]" if report.passed else "[red]is blocked[/red]"
     console.print(f"[bold]{name}[/bold]: {report.rows:,} rows, {len(report.results)} checks, {mark}")
     for result in report.failures:
-        console.print(f"  [{'red' if result.blocks else 'yellow'}]{result.action}[/] {result.message}")
+        console.print(f"  [{'red' if result.blocks else 'yellow'}]{result.action}[/] {escape(result.message)}")
         for sample in result.samples[:5]:
-            console.print(f"      [dim]{sample.file} row {sample.row}: {sample.value!r}[/dim]")
+            console.print(f"      [dim]{escape(f'{sample.file} row {sample.row}: {sample.value!r}')}[/dim]")
 
 
 def _sections(project: Project, dataset: str) -> dict[str, DataSection]:

@@ -2,10 +2,11 @@
 
 import typer
 
+from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json
 from penstock.cli.session import UrlOption, open_project, open_services
 
-app = typer.Typer(add_completion=False)
+app = command_app()
 
 
 @app.command()

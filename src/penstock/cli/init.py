@@ -6,12 +6,14 @@ from pathlib import Path
 
 import msgspec
 import typer
+from rich.markup import escape
 
+from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json, print_table
 from penstock.core.errors import InvalidInputError
 from penstock.sdk.scaffold import ESTIMATORS, Plan, plan_project, write_project
 
-app = typer.Typer(add_completion=False)
+app = command_app()
 
 
 @app.command()
@@ -57,11 +59,12 @@ def init(
 
 def _explain(plan: Plan, data: Path) -> None:
     found = plan.inspection
-    console.print(f"[bold]{data}[/bold]: {found.rows:,} rows; {found.task_reason}, so the task is {plan.task}\n")
+    console.print(f"[bold]{escape(str(data))}[/bold]: {found.rows:,} rows")
+    console.print(f"{escape(found.task_reason)}, so the task is [bold]{plan.task}[/bold]\n")
     rows = [(column.name, column.role, column.reason) for column in found.columns]
     print_table(["column", "use", "why"], rows, empty="")
     for warning in found.warnings:
-        console.print(f"[yellow]note:[/yellow] {warning}")
+        console.print(f"[yellow]note:[/yellow] {escape(warning)}")
 
 
 def _ask(plan: Plan) -> Plan:

@@ -1,16 +1,18 @@
 """The entry point: finds the command's file, and turns every refusal into one clear message."""
 
+import errno
 import importlib
 import os
 import signal
 import sys
+import traceback
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
+from penstock.cli.apps import Group
 from penstock.core import codec
-from penstock.core.errors import InvalidInputError, PenstockError
+from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError, StorageFullError, UnavailableError
 
 # name: (section, file, one line of help); a command's file is imported only when it is called
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -36,7 +38,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 
-class LazyGroup(TyperGroup):
+INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
+FREE = "free some space and try again"
+TRACE = "PENSTOCK_TRACE"  # any value: where an error came from is printed with it
+
+
+class LazyGroup(Group):
     """Knows every command by name and imports one when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -67,33 +74,72 @@ class LazyGroup(TyperGroup):
                 lines += [*([""] if section else []), f"{group}:"]
                 section = group
             lines.append(f"  {name:<10} {text}")
-        lines += ["", "'penstock COMMAND --help' explains one. Every command takes --json. Start with 'penstock demo'."]
+        lines += [
+            "",
+            "'penstock COMMAND --help' explains one; every command takes --json.",
+            "Start with 'penstock demo', or 'penstock init --data FILE --label COLUMN'.",
+        ]
         formatter.write("\n".join(lines) + "\n")
 
 
-app = typer.Typer(cls=LazyGroup, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(cls=LazyGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@app.callback()
-def penstock(version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version.")) -> None:
-    """The whole life of a model as one loop."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from importlib.metadata import version as installed_version  # takes longer than most commands
 
         typer.echo(f"penstock {installed_version('penstock')}")
         raise typer.Exit
 
 
+@app.callback()
+def penstock(
+    version: bool = typer.Option(False, "--version", is_eager=True, callback=_print_version, help="Print the version."),
+) -> None:
+    """The whole life of a model as one loop."""
+
+
 def main() -> None:
     """Run the command line; every refusal is one message on standard error and exit code 1."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `penstock ... | head` ends quietly
     try:
-        app()
-    except PenstockError as error:
-        sys.exit(report(error, as_json="--json" in sys.argv))
-    except KeyboardInterrupt:
+        code = app(prog_name="penstock", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:  # the outermost loop: nobody should have to read a trace
+        if os.environ.get(TRACE):
+            traceback.print_exc()
+        sys.exit(report(_explain(error), as_json="--json" in sys.argv))
+    if code == INTERRUPTED:
         sys.stderr.write("\ninterrupted\n")
-        sys.exit(130)
+    sys.exit(code or 0)
+
+
+def _explain(error: Exception) -> PenstockError:
+    """Any failure as one that says what to do."""
+    match error:
+        case PenstockError():
+            return error
+        case typer.TyperException():
+            return _misused(error)
+        case OSError(errno=errno.ENOSPC) | OSError(errno=errno.EDQUOT):
+            return StorageFullError(f"there is no room left to write {error.filename or 'to the disk'}", hint=FREE)
+        case FileNotFoundError():
+            return NotFoundError(f"there is no {error.filename}")
+        case OSError() if error.filename is not None:
+            return UnavailableError(f"{error.filename} cannot be used: {(error.strerror or str(error)).lower()}")
+    told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return PenstockError(f"penstock failed, which it should not: {told}", hint=f"{TRACE}=1 shows where")
+
+
+def _misused(error: typer.TyperException) -> InvalidInputError:
+    """A command line that does not fit the command."""
+    describe = getattr(error, "format_message", error.__str__)
+    text = str(describe()).removesuffix(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "penstock"
+    return InvalidInputError(text[:1].lower() + text[1:], hint=f"'{command} --help' says what it takes")
 
 
 def report(error: PenstockError, *, as_json: bool) -> int:

@@ -1,12 +1,14 @@
 """`penstock monitor`: windows of drift and performance, and the alerts they raised."""
 
 import typer
+from rich.markup import escape
 
+from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json, print_table
 from penstock.cli.session import UrlOption, open_project, open_services
 from penstock.monitoring.types import Performance, Window
 
-app = typer.Typer(add_completion=False)
+app = command_app()
 
 
 @app.command()
@@ -27,17 +29,17 @@ def monitor(
         return
     rows = [(w.start, w.rows, w.outcomes, w.version, _performance(w.performance), _drift(w)) for w in windows]
     print_table(
-        ["window from", ">predictions", ">outcomes", ">version", "performance", "inputs that moved"],
+        ["window from (UTC)", ">predictions", ">outcomes", ">version", "performance", "inputs that moved"],
         rows,
         empty="No window has closed yet; windows follow the time of the predictions.",
     )
     console.print()
     print_table(
-        ["alert", "event time", "what was seen", "status"],
-        [(a.kind, a.as_of, a.summary, a.status) for a in alerts],
+        ["alert", "event time (UTC)", "status", "what was seen"],
+        [(a.kind, a.as_of, a.status, a.summary) for a in alerts],
         empty="No alert so far.",
     )
-    console.print(f"\nthe loop waits for: {state.waiting_for}")
+    console.print(f"\nthe loop waits for: {escape(state.waiting_for)}")
 
 
 def _performance(found: Performance | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import typer
 from msgspec import Struct
 
+from penstock.cli.apps import group_app
 from penstock.cli.output import JsonOption, console, print_json
 from penstock.cli.session import UrlOption, open_services
 from penstock.core import codec
@@ -15,7 +16,7 @@ from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.ids import PredictionId
 from penstock.predictions.types import Outcome, OutcomesAdded
 
-app = typer.Typer(no_args_is_help=True, help="Tell what really happened after predictions.")
+app = group_app("Tell what really happened after predictions.")
 BATCH = 5_000
 
 

@@ -1,17 +1,34 @@
 """How commands print: tables for people, one JSON document for programs."""
 
+import os
+import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TextIO
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from penstock.core import codec
 from penstock.core.clock import format_duration
 
 JsonOption = typer.Option(False, "--json", help="Print JSON instead of a table.")
-console = Console(highlight=False, soft_wrap=False)
+_PIPED_WIDTH = 1_000  # nobody cuts the lines of what another program reads
+
+
+def open_console(stream: TextIO) -> Console:
+    """A console without guesses: no highlighting, no wrapping of sentences, one line a row where nobody looks."""
+    is_seen = stream.isatty() or "COLUMNS" in os.environ
+    return Console(file=stream, highlight=False, soft_wrap=True, width=None if is_seen else _PIPED_WIDTH)
+
+
+console = open_console(sys.stdout)
+
+
+class Markup(str):
+    """A cell whose markup is meant."""
 
 
 def print_json(value: object) -> None:
@@ -20,13 +37,28 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """A table without lines; `empty` says what to do when it has no rows; `>` before a column name aligns it right."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+    """A table without lines.
+
+    Args:
+        columns: their names; `>` before one aligns it right. Only the last one is wrapped, or cut if its name ends in
+            three dots.
+        rows: a value for each column.
+        empty: what to print when there are none: what to do, or nothing.
+    """
+    table = Table(box=None, pad_edge=False, header_style="dim", show_header=any(columns))
+    for place, column in enumerate(columns, 1):
+        is_last = place == len(columns)
+        justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
+        name = column.lstrip(">").removesuffix("...")
+        is_cut = column.endswith("...")
+        overflow: Literal["ellipsis", "fold"] = "ellipsis" if is_cut else "fold"
+        table.add_column(name, justify=justify, no_wrap=is_cut or not is_last, overflow=overflow)
     for row in rows:
-        table.add_row(*(cell(value) for value in row))
-    console.print(table if table.row_count else f"[dim]{empty}[/dim]")
+        table.add_row(*(escape(cell(value)) if not isinstance(value, Markup) else value for value in row))
+    if table.row_count:
+        console.print(table, soft_wrap=False)
+    elif empty:
+        console.print(f"[dim]{empty}[/dim]")
 
 
 def cell(value: object) -> str:
@@ -46,4 +78,8 @@ def cell(value: object) -> str:
 
 def ago(moment: datetime) -> str:
     """How long ago, as people say it."""
-    return format_duration(datetime.now(UTC) - moment) + " ago"
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    if seconds < 1:
+        return "now"
+    size = next((size for limit, size in ((120, 1), (7_200, 60), (172_800, 3_600)) if seconds < limit), 86_400)
+    return format_duration(timedelta(seconds=seconds // size * size)) + " ago"

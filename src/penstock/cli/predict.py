@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import typer
 
-from penstock.cli.output import JsonOption, console, print_json
+from penstock.cli.apps import command_app
+from penstock.cli.output import JsonOption, print_json
 from penstock.cli.session import open_project
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError, UnavailableError
@@ -17,7 +18,8 @@ from penstock.datasets.ingest import find_files
 from penstock.remote.discovery import find_server
 from penstock.sdk.connect import project_config
 
-app = typer.Typer(add_completion=False)
+app = command_app()
+FORM = 'as in: penstock predict \'{"age": 41, "plan": "basic"}\'; or a list of such rows'
 
 
 @app.command()
@@ -31,7 +33,7 @@ def predict(
     """Ask the deployed model about some rows; each answer carries the id that its outcome is told by."""
     project = open_project()
     if sample == bool(rows):
-        raise InvalidInputError("give rows as JSON, or --sample for a row of this project's data")
+        raise InvalidInputError("give rows as JSON, or --sample for a row of this project's data", hint=FORM)
     asked = _sample(project) if sample else _parse(sys.stdin.read() if rows == "-" else rows)
     url = f"{gateway or _find_gateway(project)}/predict/{deployment or project.name}"
     try:
@@ -44,11 +46,15 @@ def predict(
         print_json(answer.json())
         return
     for row in answer.json()["predictions"]:
-        console.print(codec.encode_text(row), soft_wrap=True)
+        typer.echo(codec.encode_text(row))
 
 
 def _parse(text: str) -> list[dict[str, Any]]:
-    given = codec.decode(text, dict[str, Any] | list[dict[str, Any]])  # type: ignore[arg-type]  # a union of types
+    try:
+        given = codec.decode(text, dict[str, Any] | list[dict[str, Any]])  # type: ignore[arg-type]  # a union of types
+    except InvalidInputError as error:
+        told = error.message.removeprefix("the body is ")
+        raise InvalidInputError(f"the rows cannot be read: {told}", hint=FORM) from error
     return given if isinstance(given, list) else [given]
 
 

@@ -1,12 +1,15 @@
 """`penstock run`: data, pipeline, evaluation, gates, registry, rollout - now."""
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
 
 import typer
+from rich.markup import escape
 
 from penstock.catalogue.services import Services
+from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json
 from penstock.cli.session import UrlOption, open_project
 from penstock.core import codec
@@ -17,7 +20,7 @@ from penstock.processes.here import run_here
 from penstock.remote.discovery import find_server
 from penstock.sdk.connect import connect, connect_home, project_config
 
-app = typer.Typer(add_completion=False)
+app = command_app()
 PAUSE_S = 0.3
 
 
@@ -34,19 +37,19 @@ def run(
     config = project_config(Path(project.root))
     lives = bool(url) or find_server(config.home) is not None
     services = connect(url) if url else connect_home(config)
-    try:
-        step = _wait if lives else run_here(services, project, config)
+    with contextlib.ExitStack() as stack:
+        stack.callback(services.close)
+        step = _wait if lives else stack.enter_context(run_here(services, project, config))
         episode = _open(services, project, _parse_params(param), reason, resume=resume)
         if not json:
-            console.print(f"[bold]episode {episode.number}[/bold] of {project.name}: {episode.reason}")
+            console.print(f"[bold]episode {episode.number}[/bold] of {project.name}: {escape(episode.reason)}")
         ended = _follow(services, episode, step, quiet=json)
-    finally:
-        services.close()
     if json:
         print_json(ended)
     else:
         tone = "green" if ended.state == "promoted" else "yellow"
-        console.print(f"[bold {tone}]{ended.state}[/bold {tone}]: {ended.summary or 'it goes on as traffic arrives'}")
+        told = ended.summary or "it goes on as traffic arrives; 'penstock monitor' shows how"
+        console.print(f"[bold {tone}]{ended.state}[/bold {tone}]: {escape(told)}")
     raise typer.Exit(0 if ended.state in ("promoted", "releasing") else 1)
 
 
@@ -68,7 +71,7 @@ def _follow(services: Services, episode: Episode, step: Any, *, quiet: bool) -> 
         for decision in story.decisions[told:]:
             if not quiet:
                 console.print(
-                    f"  [dim]{decision.at:%H:%M:%S}[/dim] [bold]{decision.action:<9}[/bold] {decision.reason}"
+                    f"  [dim]{decision.at:%H:%M:%S}[/dim] [bold]{decision.action:<9}[/bold] {escape(decision.reason)}"
                 )
         told = len(story.decisions)
         if not story.episode.is_open or services.loop.get_state(episode.project).settled:

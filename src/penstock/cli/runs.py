@@ -1,13 +1,15 @@
 """`penstock runs`: what was run, with which params, and what came out."""
 
 import typer
+from rich.markup import escape
 
-from penstock.cli.output import JsonOption, ago, cell, console, print_json, print_table
+from penstock.cli.apps import group_app
+from penstock.cli.output import JsonOption, Markup, ago, cell, console, print_json, print_table
 from penstock.cli.session import UrlOption, open_services
 from penstock.core.ids import RunId
 from penstock.tracking.types import Run
 
-app = typer.Typer(no_args_is_help=True, help="List, show and compare runs.")
+app = group_app("List, show and compare runs.")
 
 
 @app.command("list")
@@ -23,9 +25,9 @@ def list_runs(
     if json:
         print_json(runs)
         return
-    rows = [(r.id, r.experiment, r.name, r.status.value, ago(r.started_at), _metrics(r)) for r in runs]
+    rows = [(r.id, r.experiment, _given_name(r), r.status.value, ago(r.started_at), _metrics(r)) for r in runs]
     print_table(
-        ["run", "experiment", "name", "status", "started", "metrics"],
+        ["run", "experiment", "name", "status", "started", "metrics..."],
         rows,
         empty="No runs yet. Start one with 'penstock run' or penstock.start_run().",
     )
@@ -40,23 +42,26 @@ def show(run: str, json: bool = JsonOption, url: str = UrlOption) -> None:
     if json:
         print_json({"run": found, "artifacts": artifacts})
         return
-    console.print(f"[bold]{found.id}[/bold] {found.name} ({found.experiment}): {found.status.value}")
+    console.print(f"[bold]{found.id}[/bold] {escape(found.name)} ({escape(found.experiment)}): {found.status.value}")
     source = found.source
     facts = [
-        ("started", found.started_at),
-        ("ended", found.ended_at),
+        ("started (UTC)", found.started_at),
+        ("ended (UTC)", found.ended_at),
         ("by", found.created_by),
         ("git commit", source.git_commit),
         ("uncommitted changes", source.git_dirty_diff),
-        ("environment", source.environment_lock),
+        ("environment", source.environment_lock[:12] if source.environment_lock else None),
         ("seed", source.seed),
         ("command", source.command),
         ("read", ", ".join(map(str, found.inputs)) or None),
     ]
     print_table(["", ""], facts, empty="")
+    console.print()
     print_table(["param", "value"], sorted(found.params.items()), empty="no params")
+    console.print()
     metrics = [(m.key, m.number, m.step) for m in sorted(found.metrics.values(), key=lambda m: m.key)]
     print_table(["metric", ">latest", ">step"], metrics, empty="no metrics")
+    console.print()
     files = [(a.path, a.size_bytes, a.digest[:12]) for a in artifacts]
     print_table(["artifact", ">bytes", "digest"], files, empty="no artifacts")
 
@@ -72,11 +77,17 @@ def compare(runs: list[str], json: bool = JsonOption, url: str = UrlOption) -> N
     columns = ["", *(f"{run.name or 'run'} {run.id[-6:]}" for run in comparison.runs)]
     params = [(_mark(p.key, p.differs), *p.values) for p in comparison.params]
     print_table(columns, params, empty="no params")
+    console.print()
     print_table(columns, [(_mark(m.key, m.differs), *m.values) for m in comparison.metrics], empty="no metrics")
 
 
 def _mark(key: str, differs: bool) -> str:
-    return f"[bold]{key}[/bold] *" if differs else key
+    return Markup(f"[bold]{escape(key)}[/bold] *") if differs else key
+
+
+def _given_name(run: Run) -> str | None:
+    """The name, unless it says no more than the id."""
+    return None if run.name == f"run-{run.id[-6:]}" else run.name
 
 
 def _metrics(run: Run) -> str:

@@ -1,12 +1,13 @@
 """`penstock status`: which of the seven stages hold, and the evidence."""
 
-import typer
+from rich.markup import escape
 
 from penstock.catalogue.lifecycle import read_lifecycle
+from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json
 from penstock.cli.session import UrlOption, open_project, open_services
 
-app = typer.Typer(add_completion=False)
+app = command_app()
 
 
 @app.command()
@@ -22,5 +23,5 @@ def status(json: bool = JsonOption, url: str = UrlOption) -> None:
     for stage in found.stages:
         mark = "[green]●[/green]" if stage.holds else "[dim]○[/dim]"
         console.print(f"  {mark} {stage.number} {stage.name}")
-        console.print(f"      [dim]{stage.evidence}[/dim]", soft_wrap=True)
-    console.print(f"\nthe loop waits for: {found.waiting_for}", soft_wrap=True)
+        console.print(f"      [dim]{escape(stage.evidence)}[/dim]")
+    console.print(f"\nthe loop waits for: {escape(found.waiting_for)}")

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import typer
-
+from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json
 from penstock.processes.up import stop_up
 from penstock.sdk.connect import find_project_folder, project_config
 
-app = typer.Typer(add_completion=False)
+app = command_app()
 
 
 @app.command()

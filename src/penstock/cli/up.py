@@ -1,16 +1,19 @@
 """`penstock up`: start this project."""
 
+import sys
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 
-from penstock.cli.output import JsonOption, console, print_json
+from penstock.cli.apps import command_app
+from penstock.cli.output import JsonOption, console, open_console, print_json
 from penstock.core.project.parse import load_project
-from penstock.processes.child import wait_for_stop
+from penstock.processes.child import hear_stop
 from penstock.processes.up import start_up
 from penstock.sdk.connect import PROJECT_FILE, find_project_folder, project_config
 
-app = typer.Typer(add_completion=False)
+app = command_app()
 
 
 @app.command()
@@ -24,8 +27,10 @@ def up(
     folder = find_project_folder(Path.cwd())
     project = load_project(folder / PROJECT_FILE)
     config = project_config(folder, host=host, port=port, gateway_port=gateway_port)
+    stop = hear_stop()
     with start_up(folder, config, _tell) as running:
-        running.wait_ready()
+        if not running.wait_ready(stop):
+            return
         if json:
             print_json({"url": running.url, "gateway_url": running.gateway_url, "pids": running.supervisor.pids})
         else:
@@ -34,10 +39,11 @@ def up(
             console.print(f"  predictions     {running.gateway_url}/v2/models/{project.name}/infer")
             console.print(f"  state and logs  {config.home}")
             console.print("[dim]Train and release with 'penstock run' in another terminal; stop with Ctrl-C.[/dim]")
-        wait_for_stop()
+        stop.wait()
         if not json:
             console.print("stopping ...")
 
 
 def _tell(line: str) -> None:
-    console.print(f"[yellow]{line}[/yellow]")
+    """To standard error, so that what --json prints stays JSON."""
+    open_console(sys.stderr).print(f"[yellow]{escape(line)}[/yellow]")

@@ -1,11 +1,13 @@
 """`penstock verify`: read every stored object again."""
 
 import typer
+from rich.markup import escape
 
+from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json
 from penstock.cli.session import open_services
 
-app = typer.Typer(add_completion=False)
+app = command_app()
 
 
 @app.command()
@@ -29,4 +31,4 @@ def _print(problems: list[str], whole: str, broken: str) -> None:
         return
     console.print(f"[red]{broken}[/red]")
     for problem in problems:
-        console.print(f"  - {problem}")
+        console.print(f"  - {escape(str(problem))}")

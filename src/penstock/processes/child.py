@@ -8,6 +8,8 @@ import sys
 import threading
 from collections.abc import Callable
 
+from penstock.core.errors import PenstockError
+
 PR_SET_PDEATHSIG = 1
 
 
@@ -22,12 +24,23 @@ def follow_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def wait_for_stop() -> None:
-    """Return at the first SIGTERM or SIGINT."""
+def hear_stop() -> threading.Event:
+    """From now on SIGTERM and SIGINT end nothing; they set this event."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    stop.wait()
+    return stop
+
+
+def run_process(work: Callable[[], None]) -> None:
+    """Do a process's work as a child of the supervisor; what it refuses is one line of its log, and exit code 1."""
+    log_to_stderr()
+    follow_parent()
+    try:
+        work()
+    except PenstockError as error:
+        logging.getLogger(__name__).error("%s", error)
+        sys.exit(1)
 
 
 def log_to_stderr() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from penstock.core.config import Config
 from penstock.predictions.segment_log import SegmentLog
-from penstock.processes.child import follow_parent, log_to_stderr
+from penstock.processes.child import run_process
 from penstock.processes.server import run_uvicorn
 from penstock.registry.loading import open_tree
 from penstock.remote.remote import open_remote
@@ -48,13 +48,12 @@ def serve_gateway(config: Config, listener: socket.socket) -> None:
 
 def main() -> None:
     """The entry point: `python -m penstock.processes.gateway --folder DIR --fd N`."""
-    follow_parent()
-    log_to_stderr()
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--fd", type=int, required=True)
     arguments = parser.parse_args()
-    serve_gateway(project_config(arguments.folder), socket.socket(fileno=arguments.fd))
+    listener = socket.socket(fileno=arguments.fd)
+    run_process(lambda: serve_gateway(project_config(arguments.folder), listener))
 
 
 if __name__ == "__main__":

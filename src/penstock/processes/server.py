@@ -17,7 +17,7 @@ from penstock.core.identity import local_actor
 from penstock.core.project.parse import load_project
 from penstock.core.project.types import Project
 from penstock.loop.controller import Controller
-from penstock.processes.child import Ticker, follow_parent, log_to_stderr
+from penstock.processes.child import Ticker, hear_stop, run_process
 from penstock.remote.discovery import LOCK_NAME, HomeLock, ServerInfo, write_server_file
 from penstock.sdk.connect import PROJECT_FILE, project_config
 from penstock.server.app import build_server
@@ -68,6 +68,7 @@ def check_exposure(config: Config) -> None:
 
 def run_uvicorn(app: object, listener: socket.socket) -> None:
     """Serve an ASGI application on a socket until SIGTERM or SIGINT."""
+    hear_stop()  # uvicorn sends itself the signal again when it is done, which must not end us before we tidied up
     settings = uvicorn.Config(
         app,  # type: ignore[arg-type]  # any ASGI callable will do
         loop="uvloop",
@@ -100,14 +101,15 @@ def _announce(config: Config, listener: socket.socket) -> None:
 
 def main() -> None:
     """The entry point: `python -m penstock.processes.server --folder DIR --fd N`."""
-    follow_parent()
-    log_to_stderr()
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--fd", type=int, required=True)
     arguments = parser.parse_args()
-    project = load_project(arguments.folder / PROJECT_FILE)
-    serve(project_config(arguments.folder), project, socket.socket(fileno=arguments.fd))
+    run_process(lambda: _serve_project(arguments.folder, socket.socket(fileno=arguments.fd)))
+
+
+def _serve_project(folder: Path, listener: socket.socket) -> None:
+    serve(project_config(folder), load_project(folder / PROJECT_FILE), listener)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,13 +14,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from penstock.core.errors import ConflictError
+from penstock.core.errors import ConflictError, UnavailableError
 
 log = logging.getLogger(__name__)
 
 SHORTEST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 HEALTHY_AFTER_S = 20.0  # a process that lived this long starts again without a pause
+GIVE_UP_AFTER = 3  # restarts, while they should all be starting
 STOP_TIMEOUT_S = 15.0
 LOG_LIMIT_BYTES = 20 * 1024 * 1024
 
@@ -39,7 +41,7 @@ class Child:
     def __init__(self, spec: ChildSpec, logs: Path) -> None:
         self.spec = spec
         self.restarts = -1
-        self._log = logs / f"{spec.name}.log"
+        self.log = logs / f"{spec.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._pause_s = 0.0
@@ -51,9 +53,9 @@ class Child:
 
     def start(self) -> None:
         """Start the process; its output goes to the end of its log file."""
-        _rotate(self._log)
+        _rotate(self.log)
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        with open(self._log, "ab") as output:
+        with open(self.log, "ab") as output:
             self._process = subprocess.Popen(
                 self.spec.argv,
                 stdin=subprocess.DEVNULL,
@@ -106,6 +108,7 @@ class Supervisor:
     """
 
     def __init__(self, specs: Sequence[ChildSpec], logs: Path, tell: Callable[[str], None]) -> None:
+        self.logs = logs
         logs.mkdir(parents=True, exist_ok=True)
         self._children = [Child(spec, logs) for spec in specs]
         self._tell = tell
@@ -127,6 +130,17 @@ class Supervisor:
         finally:
             self._stop_all()
 
+    def check_started(self) -> None:
+        """Look whether the processes stay alive.
+
+        Raises:
+            UnavailableError: one ends again and again; says what it wrote last.
+        """
+        for child in self._children:
+            if child.restarts >= GIVE_UP_AFTER:
+                told = _last_line(child.log)
+                raise UnavailableError(f"the {child.spec.name} does not start: {told}", hint=f"see {child.log}")
+
     def request_stop(self) -> None:
         """Make `watch` stop everything and return; may be called from a signal handler."""
         self._stop.set()
@@ -147,6 +161,13 @@ def _describe_end(code: int) -> str:
     if code < 0:
         return f"was ended by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"
+
+
+def _last_line(log_file: Path) -> str:
+    """The end of a log, without the time, level and place that the line begins with."""
+    lines = log_file.read_bytes()[-10_000:].decode(errors="replace").split("\n")
+    line = next((line for line in reversed(lines) if line.strip()), "it wrote nothing")
+    return re.sub(r"^[-\d]+ [:,\d]+ [A-Z]+ [\w.]+: ", "", line)
 
 
 def _rotate(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import threading
 import time
@@ -15,9 +16,8 @@ from penstock.core.config import Config
 from penstock.core.errors import ConflictError, NotFoundError, UnavailableError
 from penstock.processes.server import check_exposure
 from penstock.processes.supervisor import ChildSpec, Supervisor, child_argv, open_listener
-from penstock.remote.discovery import LOCK_NAME, HomeLock, find_server
+from penstock.remote.discovery import LOCK_NAME, UP_LOCK_NAME, HomeLock, find_server
 
-UP_LOCK_NAME = "up.lock"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 
@@ -35,20 +35,24 @@ class Up:
         self.url = url
         self.gateway_url = gateway_url
 
-    def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Wait until server and gateway answer.
+    def wait_ready(self, stop: threading.Event | None = None, timeout_s: float = START_TIMEOUT_S) -> bool:
+        """Wait until server and gateway answer; False when `stop` was set before they did.
 
         Raises:
-            UnavailableError: they did not in time; their logs say why.
+            UnavailableError: they did not in time, or one of them ends again and again.
         """
+        stop = stop or threading.Event()
         deadline = time.monotonic() + timeout_s
         for url in (f"{self.url}/ready", f"{self.gateway_url}/v2/health/live"):
             while not _answers(url):
+                self.supervisor.check_started()
                 if time.monotonic() > deadline:
                     raise UnavailableError(
-                        f"nothing answers at {url} after {timeout_s:.0f} s", hint="look into the logs"
+                        f"nothing answers at {url} after {timeout_s:.0f} s", hint=f"look into {self.supervisor.logs}"
                     )
-                time.sleep(0.05)
+                if stop.wait(0.05):
+                    return False
+        return True
 
 
 def _answers(url: str) -> bool:
@@ -112,7 +116,7 @@ def stop_up(home: Path) -> int:
         raise NotFoundError(f"nothing is up for {home}", hint="start it with 'penstock up'")
     holder = lock.holder
     with contextlib.suppress(ProcessLookupError):
-        os.kill(holder, 15)
+        os.kill(holder, signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT_S
     while lock.is_held:
         if time.monotonic() > deadline:
@@ -125,7 +129,9 @@ def _take(lock: HomeLock, home: Path) -> None:
     try:
         lock.acquire()
     except ConflictError as error:
-        server = find_server(home)
+        server = None
+        with contextlib.suppress(UnavailableError):  # it is only just starting
+            server = find_server(home, wait_s=0.0)
         where = f" at {server.url}" if server else ""
         raise ConflictError(
             f"this project is up already{where} (process {lock.holder})", hint="stop it with 'penstock stop'"

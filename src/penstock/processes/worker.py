@@ -9,7 +9,7 @@ from penstock.core.config import Config
 from penstock.pipelines.child_spec import StoreAddress
 from penstock.pipelines.port import WorkPort
 from penstock.pipelines.worker import Worker
-from penstock.processes.child import Ticker, follow_parent, log_to_stderr, wait_for_stop
+from penstock.processes.child import Ticker, hear_stop, run_process
 from penstock.remote.discovery import HomeLock
 from penstock.remote.remote import open_remote
 from penstock.sdk.connect import project_config
@@ -40,6 +40,7 @@ def work(folder: Path, config: Config) -> None:
     Raises:
         ConflictError: another worker of this home lives.
     """
+    stop = hear_stop()
     lock = HomeLock(config.home / LOCK_NAME)
     lock.acquire(wait_s=LOCK_WAIT_S)
     objects = open_object_store(config.objects_url)
@@ -51,7 +52,7 @@ def work(folder: Path, config: Config) -> None:
     ticker = Ticker("worker", worker.work_once, POLL_S)
     ticker.start()
     try:
-        wait_for_stop()
+        stop.wait()
     finally:
         worker.stop()
         compute.close()
@@ -62,13 +63,11 @@ def work(folder: Path, config: Config) -> None:
 
 def main() -> None:
     """The entry point: `python -m penstock.processes.worker --folder DIR`."""
-    follow_parent()
-    log_to_stderr()
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
     arguments = parser.parse_args()
     os.nice(5)  # answers go before training
-    work(arguments.folder, project_config(arguments.folder))
+    run_process(lambda: work(arguments.folder, project_config(arguments.folder)))
 
 
 if __name__ == "__main__":

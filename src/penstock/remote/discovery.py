@@ -13,7 +13,10 @@ from penstock.core import codec
 from penstock.core.errors import ConflictError, InvalidInputError, UnavailableError
 
 LOCK_NAME = "server.lock"
+UP_LOCK_NAME = "up.lock"  # held by the supervisor, which starts the server again when it dies
 FILE_NAME = "server.json"
+SHORT_WAIT_S = 0.2  # whoever only asks `is_held` has the lock for a moment, too
+RESTART_WAIT_S = 20.0
 
 
 class ServerInfo(Struct, frozen=True, kw_only=True):
@@ -36,7 +39,7 @@ class HomeLock:
         self._path = path
         self._file: IO[str] | None = None
 
-    def acquire(self, *, wait_s: float = 0.0) -> None:
+    def acquire(self, *, wait_s: float = SHORT_WAIT_S) -> None:
         """Take the lock.
 
         Raises:
@@ -53,8 +56,10 @@ class HomeLock:
                 if time.monotonic() >= deadline:
                     holder = _read_pid(self._path)
                     file.close()
-                    raise ConflictError(f"{self._path} is held by process {holder}") from None
-                time.sleep(0.05)
+                    raise ConflictError(
+                        f"{self._path} is held by process {holder}", hint=f"wait for its end, or 'kill {holder}'"
+                    ) from None
+                time.sleep(0.02)
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -81,7 +86,11 @@ class HomeLock:
     @property
     def holder(self) -> int:
         """The process that wrote its number last; 0 when none did."""
-        return _read_pid(self._path)
+        for _ in range(20):  # the number is written a moment after the lock was taken
+            if pid := _read_pid(self._path):
+                return pid
+            time.sleep(0.01)
+        return 0
 
 
 def _read_pid(path: Path) -> int:
@@ -98,25 +107,26 @@ def write_server_file(home: Path, info: ServerInfo) -> None:
     temporary.replace(home / FILE_NAME)
 
 
-def find_server(home: Path, *, wait_s: float = 5.0) -> ServerInfo | None:
-    """The living server of a home; None when none lives. One that is just starting is waited for.
+def find_server(home: Path, *, wait_s: float = RESTART_WAIT_S) -> ServerInfo | None:
+    """The living server of a home; None when none lives. One that is just starting, or starting again, is waited for.
 
     Raises:
         UnavailableError: a server holds the home and has not said where it answers.
     """
-    lock = HomeLock(home / LOCK_NAME)
+    lock, up = HomeLock(home / LOCK_NAME), HomeLock(home / UP_LOCK_NAME)
     deadline = time.monotonic() + wait_s
-    while lock.is_held:
-        info = _read_server_file(home)
-        if info is not None and info.pid == lock.holder:
-            return info
+    while True:
+        if lock.is_held:
+            info = _read_server_file(home)
+            if info is not None and info.pid == lock.holder:
+                return info
+        elif not up.is_held:
+            return None
         if time.monotonic() > deadline:
             raise UnavailableError(
-                f"a server (process {lock.holder}) holds {home} and does not say where it answers",
-                hint=f"look into {home / 'logs'}",
+                f"the server of {home} is starting and does not answer yet", hint=f"look into {home / 'logs'}"
             )
         time.sleep(0.05)
-    return None
 
 
 def _read_server_file(home: Path) -> ServerInfo | None:
