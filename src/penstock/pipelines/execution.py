@@ -1,7 +1,6 @@
 """One run from claim to candidate: read the data, trace, run the steps, examine the candidate."""
 
 import logging
-from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import structs
@@ -112,9 +111,11 @@ class Execution:
 
     def _choose_rows(self, version: DatasetVersion) -> StoredValue:
         until, window = self._run.until, self._project.retrain.window
-        if version.time_end is None:
+        newest = version.time_end
+        if newest is None:  # no column of time to choose by
             return rows.write(Rows(version), self._place.objects)
-        return rows.write(Rows(version, _start(until or version.time_end, window), until), self._place.objects)
+        end = newest if until is None else min(newest, until)
+        return rows.write(Rows(version, None if window is None else end - window, until), self._place.objects)
 
     def _examine(
         self, graph: Graph, data: dict[str, StoredValue], values: dict[str, StoredValue], runner: StepRunner
@@ -193,7 +194,3 @@ class Execution:
             return self._claim.call(self._port.registry.resolve, CHAMPION, self._project.name)
         except NotFoundError:
             return None
-
-
-def _start(end: datetime, window: timedelta | None) -> datetime | None:
-    return None if window is None else end - window
