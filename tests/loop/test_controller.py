@@ -222,6 +222,19 @@ def test_a_rollback_by_hand_ends_the_episode_and_the_champion_stays(shop: Shop, 
     assert champion is not None and champion.version == 1
 
 
+def test_a_rollout_that_a_person_promotes_ends_the_episode_well(shop: Shop, controller: Controller) -> None:
+    first_release(shop, controller)
+    drift(shop, controller)
+    shop.finish_run(open_run(shop), quality=0.9)
+    settle(controller)
+    rollout_id = newest(shop).rollout_id
+    assert rollout_id is not None
+    shop.services.serving.promote(rollout_id, reason="no need to wait")
+    settle(controller)
+    champion = shop.champion()
+    assert newest(shop).state == "promoted" and champion is not None and champion.version == 2
+
+
 def test_after_a_rollback_the_champion_is_what_serves_again(shop: Shop, controller: Controller) -> None:
     first_release(shop, controller)
     shop.release(0.7)

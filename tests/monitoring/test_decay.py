@@ -61,3 +61,10 @@ def test_errors_in_units_of_the_label_are_scaled_by_the_reference() -> None:
     assert not any(item.lost for item in evidence[:6])
     assert evidence[-1].lost
     assert evidence[-1].tolerated == pytest.approx(800, rel=0.2)
+
+
+def test_a_reference_without_a_single_loss_still_puts_up_with_a_few() -> None:
+    rng = np.random.default_rng(6)
+    windows = clicks(rng, 2, 1.0) + clicks(rng, 10, 0.995)
+    assert not any(item.lost for item in judge_losses("ranking", windows, BUDGET))
+    assert judge_losses("ranking", windows + clicks(rng, 3, 0.9), BUDGET)[-1].lost

@@ -155,3 +155,18 @@ def test_what_drifted_can_be_followed_from_the_model_to_the_alert(shop: Shop, mo
     (event,) = governance.list_events(action="monitoring.drift_found")
     refs = {str(ref) for ref in governance.trace_lineage(str(event.subject)).refs}
     assert {"window:shop/2011-03-08T00:00", "model-version:shop/1"} <= refs
+
+
+def test_an_alert_about_a_version_that_was_rolled_back_is_resolved_without_any_traffic(
+    shop: Shop, monitor: Monitor
+) -> None:
+    second = shop.release(0.7)
+    for day, weights in enumerate([EVEN, WINTER, WINTER]):
+        shop.request(START + day * DAY, 400, revision=2, weights=weights)
+    monitor.tick()
+    (alert,) = shop.services.monitoring.list_alerts("shop", "open")
+    assert alert.evidence["version"] == second.version
+    shop.services.serving.roll_back("shop", "by hand")
+    assert monitor.tick()
+    assert shop.services.monitoring.list_alerts("shop", "open") == []
+    assert not monitor.tick()

@@ -143,8 +143,9 @@ class EpisodeSteps:
         if episode.rollout_id is None:
             return self._deploy(episode, fence)
         rollout = self._sources.serving.get_rollout(episode.rollout_id)
-        if rollout.state == "promoted":
-            return self._promote(episode, rollout, fence)
+        if rollout.state == "promoted":  # by a person
+            self._sources.loop.db.write(self._promote, episode, fence)
+            return None
         if rollout.state == "aborted":
             told = rollout.events[-1].reason if rollout.events else ""
             reason = f"the rollout was aborted{f': {told}' if told else ''}"
@@ -204,21 +205,24 @@ class EpisodeSteps:
 
         return self._decide(episode, abort, "abort", judgement.reason, evidence, fence)
 
-    def _promote(self, episode: Episode, rollout: Rollout, fence: int) -> Waiting | None:
-        version = self._get_version(episode)
-        reason = f"version {version.version} answers all requests"
-
-        def effect(tx: Transaction) -> Episode:
-            registry = self._sources.registry
-            registry.move_alias.join(tx, self._name, CHAMPION, version.version, f"episode {episode.number}")
-            registry.remove_alias.join(tx, self._name, CHALLENGER, f"episode {episode.number} promoted it")
-            for alert in self._sources.monitoring.list_alerts.join(tx, self._name, "open"):
-                told = f"episode {episode.number} promoted version {version.version}"
-                self._sources.monitoring.resolve_alert.join(tx, alert.id, told, self._event_time(tx))
-            return replace(episode, state="promoted")
-
-        evidence = {"rollout": rollout.id, "version": version.version}
-        return self._decide(episode, effect, "promote", reason, evidence, fence)
+    def _promote(self, tx: Transaction, episode: Episode, fence: int) -> None:
+        """Crown the version once it answers all requests; in the same transaction as what made it so."""
+        if episode.rollout_id is None or episode.state != "releasing":
+            return
+        if self._sources.serving.get_rollout.join(tx, episode.rollout_id).state != "promoted":
+            return
+        registry, version = self._sources.registry, episode.version or 0
+        registry.move_alias.join(tx, self._name, CHAMPION, version, f"episode {episode.number}")
+        registry.remove_alias.join(tx, self._name, CHALLENGER, f"episode {episode.number} promoted it")
+        for alert in self._sources.monitoring.list_alerts.join(tx, self._name, "open"):
+            told = f"episode {episode.number} promoted version {version}"
+            self._sources.monitoring.resolve_alert.join(tx, alert.id, told, self._event_time(tx))
+        reason, evidence = (
+            f"version {version} answers all requests",
+            {"rollout": episode.rollout_id, "version": version},
+        )
+        after = replace(episode, state="promoted")
+        self._sources.loop.take_step.join(tx, episode, after, "promote", reason, evidence, fence)
 
     def _refuse(self, episode: Episode, reason: str, evidence: dict[str, Any], fence: int) -> Waiting | None:
         def effect(tx: Transaction) -> Episode:
@@ -238,8 +242,8 @@ class EpisodeSteps:
         loop = self._sources.loop
 
         def work(tx: Transaction) -> None:
-            after = effect(tx)
-            loop.take_step.join(tx, before, after, action, reason, evidence, fence)
+            after = loop.take_step.join(tx, before, effect(tx), action, reason, evidence, fence)
+            self._promote(tx, after, fence)
 
         loop.db.write(work)
         failpoints.hit("loop.after_decision")

@@ -52,7 +52,8 @@ def _reference_end(windows: list[WindowLosses]) -> int:
 
 
 def _start(reference: FloatArray, windows: int, budget: AlarmBudget) -> LossDetector:
-    tolerated = mean_interval(reference, confidence=1 - 2 * budget.rate).high
+    # One more group that lost everything: a reference without any loss does not prove that there never will be one.
+    tolerated = mean_interval(np.append(reference, 1.0), confidence=1 - 2 * budget.rate).high
     return watch_loss(
         float(np.clip(tolerated, 1e-6, 1 - 1e-6)), run_length=max(budget.run_length(len(reference) / windows), 2.0)
     )

@@ -79,31 +79,39 @@ class Monitor:
         self._budget = share_budget(project.monitor)
         self._meter = WindowMeter(sources.registry, sources.serving, sources.objects, project)
         self._reader = PredictionReader(sources.predictions, sources.objects, project.name)
+        self._live: int | None = None  # the version whose alerts were looked at last
 
     def tick(self) -> bool:
         """Work off what came in since the last time; returns whether anything changed."""
-        news = self._read_news()
-        if news is None:
+        news, live = self._read_news(), self._live_version()
+        if news is None and live == self._live:
             return False
         before = {window.start: window for window in self._list_windows()}
         known = dict(before)
-        measured = self._measure(news.due, known)
+        if news is not None:
+            self._work_off(news.due, known)
+        alerted = self._alert(sorted(known.values(), key=lambda window: window.start), live)
+        if news is not None:
+            self._sources.monitoring.move_cursor(news.cursor)
+        self._live = live
+        return alerted or known != before
+
+    def _work_off(self, due: list[datetime], known: dict[datetime, Window]) -> None:
+        """Compute and record the due windows, and the others whose judgement they change; `known` is brought along."""
+        measured = self._measure(due, known)
         judged = self._judge(known, {known[start].version for start in measured})
         for start in sorted(measured | judged):
             known[start] = self._sources.monitoring.record_window(known[start])
-        alerted = self._alert(sorted(known.values(), key=lambda window: window.start))
-        self._sources.monitoring.move_cursor(news.cursor)
-        return alerted or known != before
 
     def _read_news(self) -> News | None:
         before = self._sources.monitoring.get_cursor(self._deployment)
         self._reader.refresh()
-        known = self._reader.segments
-        watermark = self._sources.predictions.watermark(self._deployment)
         outcomes = self._reader.list_outcomes(before.outcomes)
-        fresh = [segment for segment in known.values() if segment.number > before.segments]
-        if watermark is None or not (fresh or outcomes):
+        watermark = self._sources.predictions.watermark(self._deployment)
+        if watermark is None or not (outcomes or self._reader.newest > before.segments):
             return None
+        known = self._reader.segments
+        fresh = [segment for segment in known.values() if segment.number > before.segments]
         homes = {outcome.segment for outcome in outcomes}
         touched = fresh + [segment for name, segment in known.items() if name in homes]
         since = before.closed_until
@@ -112,7 +120,7 @@ class Monitor:
         closed_until = window_start(watermark, self._length)
         cursor = Cursor(
             deployment=self._deployment,
-            segments=max((segment.number for segment in fresh), default=before.segments),
+            segments=max(self._reader.newest, before.segments),
             outcomes=max((outcome.number for outcome in outcomes), default=before.outcomes),
             closed_until=closed_until,
         )
@@ -164,9 +172,8 @@ class Monitor:
         data = self._sources.objects.get_bytes(window.loss.losses)
         return WindowLosses(np.frombuffer(data, dtype="<f4").astype(np.float64), window.loss)
 
-    def _alert(self, windows: list[Window]) -> bool:
+    def _alert(self, windows: list[Window], live: int | None) -> bool:
         """Open what should be open, and resolve what has passed; only the live version can raise an alert."""
-        live = self._live_version()
         alerts = self._sources.monitoring.list_alerts(self._deployment, limit=1000)
         recoveries = find_recoveries(windows, live, alerts)
         for recovery in recoveries:

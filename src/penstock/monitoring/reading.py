@@ -19,6 +19,7 @@ class PredictionReader:
 
     Attributes:
         segments: all that are known so far, by id.
+        newest: the number of the newest of them; 0 for none.
     """
 
     def __init__(self, predictions: PredictionService, objects: ObjectStore, deployment: str) -> None:
@@ -26,15 +27,15 @@ class PredictionReader:
         self._predictions = predictions
         self._objects = objects
         self._deployment = deployment
-        self._read_up_to = 0  # number of the newest segment in memory
+        self.newest = 0
 
     def refresh(self) -> None:
         """Learn of the segments that arrived since the last time."""
         while True:
-            page = self._predictions.list_segments(self._deployment, after=self._read_up_to, limit=PAGE)
+            page = self._predictions.list_segments(self._deployment, after=self.newest, limit=PAGE)
             self.segments |= {segment.id: segment for segment in page}
             if page:
-                self._read_up_to = page[-1].number
+                self.newest = page[-1].number
             if len(page) < PAGE:
                 return
 
