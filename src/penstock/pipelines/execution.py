@@ -164,16 +164,17 @@ class Execution:
     def _settings(self, label: str) -> ExamSettings:
         project = self._project
         performance = project.monitor.performance
-        metrics = [project.charter.metric, performance.metric if performance else None]
+        metrics = [project.charter.metric, performance.metric if performance else None, *project.evaluation.metrics]
         sections = project.data.values()
-        special = {name for each in sections for name in (each.time, each.key, *each.sensitive) if name}
+        slices = [*project.evaluation.slices, *(name for each in sections for name in each.sensitive)]
+        special = {name for each in sections for name in (each.time, each.key) if name} | set(slices)
         return ExamSettings(
             task=project.task,
             label=label,
             metrics=tuple(dict.fromkeys(filter(None, metrics))),
             primary=project.charter.metric,
             gates=project.gates,
-            slices=tuple(dict.fromkeys(name for each in sections for name in each.sensitive)),
+            slices=tuple(dict.fromkeys(slices)),
             not_inputs=tuple(sorted(special)),
             cluster=project.deploy.key,
             seed=self._seed,

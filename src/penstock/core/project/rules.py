@@ -16,6 +16,7 @@ from penstock.core.project.types import (
     CheckSection,
     DataSection,
     DeploySection,
+    EvaluationSection,
     MetricGate,
     PerformanceSection,
     PipelineSection,
@@ -56,6 +57,13 @@ def _charter(record: CharterSection, path: KeyPath, reader: Reader, task: Task |
     _metric(record.metric, path, reader, task)
     if record.target is not None and record.metric is None:
         reader.report((*path, "target"), "a target needs to know its metric", "add charter.metric")
+
+
+def _evaluation(record: EvaluationSection, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    for name in record.metrics:
+        problem = metric_problem(name, task) if task else None
+        if problem:
+            reader.report((*path, "metrics"), *problem)
 
 
 def _project(record: Project, path: KeyPath, reader: Reader, task: Task | None) -> None:
@@ -137,6 +145,7 @@ def _retrain(record: RetrainSection, path: KeyPath, reader: Reader, task: Task |
 _RULES: dict[type, Callable[[Any, KeyPath, Reader, Task | None], None]] = {
     Project: _project,
     CharterSection: _charter,
+    EvaluationSection: _evaluation,
     DataSection: _data,
     CheckSection: _check,
     PipelineSection: _pipeline,

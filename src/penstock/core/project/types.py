@@ -91,6 +91,13 @@ class PipelineSection(Section, frozen=True, kw_only=True):
     seed: int = 0
 
 
+class EvaluationSection(Section, frozen=True, kw_only=True):
+    """`[evaluation]`: what a report holds beyond what the charter and the gates ask for."""
+
+    metrics: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()  # columns of the test rows; each value, or range of numbers, is a slice
+
+
 class GateSection(Section, frozen=True, kw_only=True, tag_field="kind"):
     """`[[gate]]`: what has to hold before a model may be released. `kind` says which of the records below it is."""
 
@@ -206,6 +213,7 @@ class Project(Struct, frozen=True, kw_only=True):
     charter: CharterSection = CharterSection()
     data: dict[str, DataSection] = field(default_factory=dict)
     pipeline: PipelineSection = PipelineSection()
+    evaluation: EvaluationSection = EvaluationSection()
     gates: tuple[Gate, ...] = field(default=(), name="gate")
     deploy: DeploySection = DeploySection()
     monitor: MonitorSection = MonitorSection()
