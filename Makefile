@@ -7,6 +7,7 @@ SHELL := /bin/bash
 
 VENV   := .venv
 BIN    := $(VENV)/bin
+LOCKED := $(VENV)/.locked
 STAMP  := $(VENV)/.installed
 CODE   := src tests bench docs examples scripts .ci
 ARGS   ?=
@@ -27,12 +28,14 @@ help: ## what can be made here
 
 setup: $(STAMP) ## a virtual environment in .venv with locked, hashed dependencies
 
-$(STAMP): requirements/dev.lock pyproject.toml .ci/find_python
+$(LOCKED): requirements/dev.lock .ci/find_python
 	@python=$$(.ci/find_python)
 	@echo "setting up $(VENV) with $$($$python --version); this takes some minutes, once"
-	@rm -f $(STAMP)
 	@$$python -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
+	@touch $(LOCKED)
+
+$(STAMP): $(LOCKED) pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q src || true
 	@touch $(STAMP)
