@@ -39,7 +39,7 @@ def serve(config: Config, project: Project | None, listener: socket.socket) -> N
     lock = HomeLock(config.home / LOCK_NAME)
     lock.acquire(wait_s=LOCK_WAIT_S)
     services = open_app(config)
-    tickers = [_controller(services, project)] if project else []
+    tickers = [_controller(services, project, config)] if project else []
     try:
         app = build_server(services, config=config, owner=local_actor(), project=project)
         for ticker in tickers:
@@ -82,8 +82,8 @@ def run_uvicorn(app: object, listener: socket.socket) -> None:
     uvicorn.Server(settings).run(sockets=[listener])
 
 
-def _controller(services: Services, project: Project) -> Ticker:
-    controller = Controller(services, project, holder=f"server-{os.getpid()}")
+def _controller(services: Services, project: Project, config: Config) -> Ticker:
+    controller = Controller(services, project, holder=f"server of {config.home}")
     return Ticker("controller", controller.tick, CONTROLLER_PAUSE_S)
 
 

@@ -1,0 +1,112 @@
+"""`penstock demo`: watch a product-suggestion model live through the whole loop."""
+
+import contextlib
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from penstock.cli.apps import command_app
+from penstock.cli.output import JsonOption, open_console
+from penstock.core.config import Config
+from penstock.demo.live import Handle
+from penstock.demo.report import DemoResult, json_line
+from penstock.demo.run import DemoOptions, run_demo
+from penstock.processes.up import start_up
+from penstock.remote.discovery import find_server
+from penstock.remote.remote import open_remote
+from penstock.sdk.connect import project_config
+from penstock.storage.objects.open import open_object_store
+
+app = command_app()
+PATIENCE_S = 120.0  # with a server that was killed and comes back
+
+
+@app.command()
+def demo(
+    data: Path = typer.Option(
+        None, help="A real transaction log, Parquet or CSV, instead of the simulator."
+    ),
+    folder: Path = typer.Option(Path("shop"), help="Where the shop's project is written, and found again."),
+    weeks: int = typer.Option(None, help="Weeks after the first release. [default: 22 simulated, or the whole log]"),
+    seed: int = typer.Option(7, help="Of the simulated shop."),
+    keep: bool = typer.Option(False, "--keep", help="Leave everything running at the end, until Ctrl-C."),
+    json: bool = JsonOption,
+) -> None:
+    """Train, release, watch, retrain and release again, unattended, and measure what it brought.
+
+    A simulated shop's customers, or those of a real log, are served week by week. Interrupted, the same command goes on
+    with the week that was not finished. With --json the last line of standard output is the result.
+    """
+    console = open_console(stderr=json)
+    options = DemoOptions(folder=folder, data=data, weeks=weeks, seed=seed)
+
+    def start(project: Path) -> contextlib.AbstractContextManager[Handle]:
+        return _started(project, console)
+
+    def linger(result: DemoResult) -> None:
+        console.print(f"\nthe pages of this project: {result.page_url}" if keep else "")
+        if keep:
+            console.print("[dim]everything is left running; Ctrl-C stops it[/dim]")
+            with contextlib.suppress(KeyboardInterrupt):
+                threading.Event().wait()
+        else:
+            _tell_how_to_look(console, folder)
+
+    try:
+        result = run_demo(options, start, console, linger)
+    except KeyboardInterrupt:
+        console.print("\n[yellow]interrupted[/yellow]: the same command goes on with the week that was not finished")
+        sys.exit(130)
+    if json:
+        typer.echo(json_line(result))
+
+
+@contextlib.contextmanager
+def _started(project: Path, console: Console) -> Iterator[Handle]:
+    """The processes of a project: those that run already, or our own on free ports."""
+    config = project_config(project)
+    server = find_server(config.home)
+    if server is not None:
+        with _handle(config, server.url, server.gateway_url) as handle:
+            yield handle
+        return
+    config = msgspec.structs.replace(
+        config, port=_free(config.host, config.port), gateway_port=_free(config.host, config.gateway_port)
+    )
+    with start_up(project, config, lambda line: console.print(f"[yellow]{escape(line)}[/yellow]")) as running:
+        running.wait_ready()
+        console.print(f"[dim]pages {running.url} · predictions {running.gateway_url} · logs {config.logs}[/dim]")
+        with _handle(config, running.url, running.gateway_url) as handle:
+            yield handle
+
+
+@contextlib.contextmanager
+def _handle(config: Config, url: str, gateway_url: str) -> Iterator[Handle]:
+    objects = open_object_store(config.objects_url)
+    services = open_remote(url, token=config.token, patience_s=PATIENCE_S, objects=objects)
+    with contextlib.closing(services):
+        yield Handle(services, gateway_url, url, config.cache)
+
+
+def _free(host: str, port: int) -> int:
+    """The port itself where nobody listens on it, else 0: any free one."""
+    with contextlib.closing(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return 0
+    return port
+
+
+def _tell_how_to_look(console: Console, folder: Path) -> None:
+    console.print(
+        f"\nto look around: cd {folder}, penstock up, and open its page; or penstock status, episodes, audit"
+    )
