@@ -3,7 +3,6 @@
 import errno
 import importlib
 import os
-import signal
 import sys
 import traceback
 from typing import Any
@@ -101,19 +100,30 @@ def penstock(
 
 
 def main() -> None:
-    """Run the command line; every refusal is one message on standard error and exit code 1."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `penstock ... | head` ends quietly
+    """The program `penstock`."""
+    code = run(sys.argv[1:])
     try:
-        code = app(prog_name="penstock", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `penstock ... | head`; the interpreter would complain when it flushes again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line; returns the exit code. Every refusal is one message on standard error and exit code 1."""
+    try:
+        code = app(arguments, prog_name="penstock", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except BrokenPipeError:  # whoever read what we print has gone
+        return 1
     except Exception as error:  # the outermost loop: nobody should have to read a trace
         if os.environ.get(TRACE):
             traceback.print_exc()
-        sys.exit(report(_explain(error), as_json="--json" in sys.argv))
+        return report(_explain(error), as_json="--json" in arguments)
     if code == INTERRUPTED:
         sys.stderr.write("\ninterrupted\n")
-    sys.exit(code or 0)
+    return int(code or 0)
 
 
 def _explain(error: Exception) -> PenstockError:

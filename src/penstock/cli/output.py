@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TextIO
+from typing import Literal
 
 import typer
 from rich.console import Console
@@ -18,13 +18,13 @@ JsonOption = typer.Option(False, "--json", help="Print JSON instead of a table."
 _PIPED_WIDTH = 1_000  # nobody cuts the lines of what another program reads
 
 
-def open_console(stream: TextIO) -> Console:
+def open_console(*, stderr: bool = False) -> Console:
     """A console without guesses: no highlighting, no wrapping of sentences, one line a row where nobody looks."""
-    is_seen = stream.isatty() or "COLUMNS" in os.environ
-    return Console(file=stream, highlight=False, soft_wrap=True, width=None if is_seen else _PIPED_WIDTH)
+    is_seen = (sys.stderr if stderr else sys.stdout).isatty() or "COLUMNS" in os.environ
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if is_seen else _PIPED_WIDTH)
 
 
-console = open_console(sys.stdout)
+console = open_console()
 
 
 class Markup(str):

@@ -1,6 +1,5 @@
 """`penstock up`: start this project."""
 
-import sys
 from pathlib import Path
 
 import typer
@@ -46,4 +45,4 @@ def up(
 
 def _tell(line: str) -> None:
     """To standard error, so that what --json prints stays JSON."""
-    open_console(sys.stderr).print(f"[yellow]{escape(line)}[/yellow]")
+    open_console(stderr=True).print(f"[yellow]{escape(line)}[/yellow]")

@@ -209,7 +209,9 @@ def _read(path: str, body: bytes) -> pl.DataFrame:
 
 def _read_csv(body: bytes, separator: str = ",") -> pl.DataFrame:
     # The whole file is looked at for its types: a column must not change its kind with the luck of the first rows.
-    return pl.read_csv(io.BytesIO(body), separator=separator, try_parse_dates=True, infer_schema_length=None)
+    frame = pl.read_csv(io.BytesIO(body), separator=separator, try_parse_dates=True, infer_schema_length=None)
+    # polars reads quotes within a quoted field, but leaves them doubled in the column names.
+    return frame.rename({name: name.replace('""', '"') for name in frame.columns if '""' in name})
 
 
 def _read_tsv(body: bytes) -> pl.DataFrame:

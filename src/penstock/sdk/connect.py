@@ -9,6 +9,7 @@ from penstock.app.app import open_app
 from penstock.catalogue.services import Services
 from penstock.core.config import Config, load_config
 from penstock.core.errors import NotFoundError
+from penstock.core.identity import Actor, Role
 from penstock.core.project.parse import load_project
 from penstock.remote.discovery import find_server
 from penstock.remote.remote import open_remote
@@ -28,16 +29,19 @@ def connect(target: str | Path | None = None, *, token: str = "", actor: str = "
         actor: the name in the audit log; empty: the user of this machine.
 
     Raises:
-        NotFoundError: there is no project here.
+        NotFoundError: there is no project here, or no such folder.
         UnavailableError: no server answers at the URL.
     """
     token = token or os.environ.get("PENSTOCK_TOKEN", "")
     target = target or os.environ.get("PENSTOCK_URL") or find_project_folder(Path.cwd())
     if isinstance(target, str) and target.startswith(("http://", "https://")):
         return open_remote(target, token=token, actor=actor)
-    folder = Path(target)
+    folder = Path(target).absolute()
+    if not folder.is_dir():
+        raise NotFoundError(f"there is no folder {folder}", hint="a server's URL begins with http:// or https://")
     has_project = (folder / PROJECT_FILE).is_file()
-    config = project_config(folder) if has_project else load_config(os.environ, home=folder / ".penstock")
+    given = {"token": token or None}
+    config = project_config(folder, **given) if has_project else load_config(os.environ, **_place(folder), **given)
     return connect_home(config, actor=actor)
 
 
@@ -45,7 +49,7 @@ def connect_home(config: Config, *, actor: str = "") -> Services:
     """The services of a home folder: through its server while one lives, else in this process."""
     server = find_server(config.home)
     if server is None:
-        return open_app(config)
+        return open_app(config, actor=Actor(actor, Role.ADMIN) if actor else None)
     objects = open_object_store(config.objects_url)  # same machine: files need not travel through the server
     return open_remote(server.url, token=config.token, actor=actor, objects=objects)
 
@@ -73,7 +77,7 @@ def project_config(folder: Path, **given: object) -> Config:
         ProjectFileError: its project file has mistakes.
     """
     project = load_project(folder / PROJECT_FILE)
-    config = load_config(os.environ, **({"home": folder / ".penstock"} | given))
+    config = load_config(os.environ, **(_place(folder) | given))
     storage = project.storage
     return msgspec.structs.replace(
         config,
@@ -82,7 +86,14 @@ def project_config(folder: Path, **given: object) -> Config:
     )
 
 
+def _place(folder: Path) -> dict[str, object]:
+    """Where the state of a folder's project lies, unless the environment says so."""
+    return {} if os.environ.get("PENSTOCK_HOME") else {"home": folder / ".penstock"}
+
+
 def _beside(folder: Path, place: str | None) -> str:
-    if not place or "://" in place:
+    """A path of the project file is meant from its folder, wherever a command is called."""
+    scheme, slashes, path = (place or "").rpartition("://")
+    if not place or scheme not in ("", "sqlite"):
         return place or ""
-    return str(folder / place)
+    return f"sqlite:///{folder / path.removeprefix('/')}" if slashes else str(folder / place)

@@ -71,7 +71,7 @@ class ActiveRun:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the run as it went."""
-        if kind is None:
+        if kind is None or (isinstance(error, SystemExit) and not error.code):
             self.end()
         else:
             self.end(RunStatus.KILLED if issubclass(kind, KeyboardInterrupt) else RunStatus.FAILED)

@@ -1,6 +1,7 @@
 """Writes a project that runs, from a table: what `penstock init --data FILE --label COLUMN` does."""
 
 import json
+import keyword
 import re
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ from msgspec import Struct
 
 from penstock.core.errors import ConflictError, InvalidInputError
 from penstock.core.identity import local_actor
+from penstock.core.ids import check_name
 from penstock.core.project.parse import load_project
 from penstock.core.project.types import Task
 from penstock.datasets.inspect import InspectedColumn, Inspection, inspect_file
@@ -23,6 +25,7 @@ ESTIMATORS: dict[Task, str] = {
     "regression": "HistGradientBoostingRegressor",
 }
 METRICS: dict[Task, str] = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "mae"}
+TAKEN = {"pl", "ps", "split", "fit", "train", "rows", "cut", "learning_rate", "test_share"}  # names in pipeline.py
 MARGINS: dict[Task, float] = {"binary": 0.01, "multiclass": 0.01, "regression": 0.0}
 
 
@@ -50,7 +53,7 @@ def plan_project(
 
     Raises:
         NotFoundError: there is no such file.
-        InvalidInputError: it is no table, has no such column, or holds nothing to learn from.
+        InvalidInputError: it is no table, has no such column, or holds nothing to learn from; or the name is none.
     """
     inspection = inspect_file(data, label)
     if not inspection.features:
@@ -62,7 +65,7 @@ def plan_project(
             hint=f"use {', '.join(ESTIMATORS)}; 'penstock demo' shows a ranking project",
         )
     return Plan(
-        name=name or _to_name(label, "model"),
+        name=check_name(name or _to_name(label) or "model", "project"),
         task=chosen,
         label=label,
         time=time or inspection.time,
@@ -79,8 +82,7 @@ def write_project(plan: Plan, data: Path, folder: Path) -> Path:
     """
     if folder.exists() and any(folder.iterdir()):
         raise ConflictError(f"{folder} is not empty", hint="name another folder with --folder")
-    dataset = _to_name(data.stem, "rows").replace("-", "_").replace(".", "_")
-    values = _template_values(plan, dataset, f"data/{data.name}")
+    values = _template_values(plan, _to_variable(data.stem), f"data/{data.name}")
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -88,7 +90,8 @@ def write_project(plan: Plan, data: Path, folder: Path) -> Path:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["toml"] = json.dumps  # a JSON string is a TOML and a Python string
+    environment.filters["text"] = _quote
+    environment.filters["comment"] = lambda text: " ".join(str(text).split())
     (folder / "data").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(data, folder / "data" / data.name)
     (folder / ".gitignore").write_text(GITIGNORE)
@@ -130,5 +133,18 @@ def _is_category(column: InspectedColumn) -> bool:
     return column.kind in ("text", "boolean")
 
 
-def _to_name(text: str, otherwise: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_").lower() or otherwise
+def _quote(text: str) -> str:
+    """A JSON string, which is a TOML and a Python string as well."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _to_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_").lower()[:100].rstrip("-_")
+
+
+def _to_variable(text: str) -> str:
+    """A name for the data that can be a parameter in pipeline.py."""
+    name = _to_name(text).replace("-", "_")
+    if not name or name in TAKEN or keyword.iskeyword(name):
+        return f"{name or 'own'}_data"
+    return name if not name[0].isdigit() else f"data_{name}"
