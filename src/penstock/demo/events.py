@@ -8,7 +8,7 @@ import polars as pl
 from msgspec import Struct
 
 RECENT = 200  # touched items that a request carries; the project's pipeline learns from as many
-YOUNGEST = 10  # of the items touched last, the youngest one says how new a customer's interests are
+YOUNGEST = 5  # of the items touched last, the youngest one says how new a customer's interests are
 TREND_WEEKS = 4  # that the list of popular items looks back
 LISTED = 100  # of a customer's own items, and of the popular ones behind them
 NO_TIES: Mapping[str, int] = {}

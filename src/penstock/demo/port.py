@@ -33,7 +33,7 @@ class EpisodeLine(Struct, frozen=True, kw_only=True):
     number: int
     trigger: str
     state: str
-    at: datetime  # event time when it was opened
+    at: datetime | None = None  # event time when it was opened; None before there was any traffic
     version: int | None = None
     reason: str  # why it was opened
     summary: str = ""  # how it ended

@@ -35,7 +35,7 @@ class ArmResults(Struct, frozen=True, kw_only=True):
 class DemoResult(Struct, frozen=True, kw_only=True):
     """All of it."""
 
-    source: str
+    title: str
     measure: Measure
     weeks: int  # after the first release
     all_weeks: ArmResults

@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float64]
 AISLES = ("tea", "coffee", "garden", "candles", "kitchen", "toys", "paper", "bath", "lamps", "baskets")
 LOOKS = ("Blue", "Oak", "Linen", "Little", "Striped", "Copper", "Garden", "Winter", "Old", "Bright", "Folk", "Stone")
 THINGS = ("box", "set", "jar", "gift", "tin", "bowl", "card", "frame", "lantern", "basket", "bottle", "star")
-START = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday
+START = datetime(2026, 1, 19, tzinfo=UTC)  # a Monday
 STYLES = 6  # dimensions of style
 
 
@@ -28,9 +28,10 @@ class ShopSettings(Struct, frozen=True, kw_only=True):
     """What kind of shop it is."""
 
     seed: int = 7
-    customers: int = 900
+    customers: int = 1000  # in the end
+    regulars: float = 0.7  # share of them that is there from the beginning; the others come in over the weeks
     goods: int = 320  # on sale at the beginning
-    new_per_week: int = 9  # goods that arrive
+    new_per_week: int = 6  # goods that arrive
     weeks: int = 36  # that the shop exists, warm-up included
     visits: float = 0.6  # share of the customers that come in a week
     slots: int = 10  # suggestions that a customer is shown
@@ -62,6 +63,11 @@ class Shop:
         self._taste = [chance.dirichlet(np.full(len(AISLES), 0.3), size=settings.customers) for _ in range(2)]
         self._own_style = _unit(chance.normal(size=(settings.customers, STYLES)))
         self._turns = chance.normal(settings.weeks * 0.5, settings.weeks * 0.17, size=settings.customers)
+        self._joins = np.where(
+            chance.random(settings.customers) < settings.regulars,
+            0,
+            chance.integers(settings.weeks, size=settings.customers),
+        )
         self._stays = chance.random(settings.customers) < (0.3 if settings.changes else 1.0)
         self.items = [f"{AISLES[aisle]}-{number:03d}" for number, aisle in enumerate(self._aisle)]
         self._number = {item: number for number, item in enumerate(self.items)}
@@ -91,7 +97,7 @@ class Shop:
     def _draw_visitors(self, week: int) -> list[tuple[str, datetime]]:
         """Who comes in a week, and when, in the order of time."""
         chance = self._chance(week, 1)
-        comes = chance.random(len(self.users)) < self.settings.visits
+        comes = (chance.random(len(self.users)) < self.settings.visits) & (self._joins <= week)
         minutes = np.sort(chance.integers(0, 5 * 1440, size=int(comes.sum())))  # Monday to Friday
         order = chance.permutation(np.flatnonzero(comes))
         start = self.week_start(week)
@@ -171,7 +177,7 @@ class Shop:
             return self._quality
         age = week - self._arrives
         season = 1.0 * np.sin(2 * np.pi * week / 52 + self._season)[self._aisle]
-        fresh = 0.8 * np.exp(-np.maximum(age, 0) / 3.0) * (self._arrives >= 0)
+        fresh = 0.5 * np.exp(-np.maximum(age, 0) / 3.0) * (self._arrives >= 0)
         faded = np.where(self._ever_green, 0.0, -0.9 * np.maximum(age, 0) / self._fades)
         return np.where(age < 0, -np.inf, self._quality + season + fresh + faded)
 

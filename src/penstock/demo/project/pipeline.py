@@ -11,7 +11,7 @@ from learners import LEARNERS, Mix, assemble, count, last_viewed, popularity
 import penstock as ps
 
 RECENT = 200  # how many touched items a request carries
-YOUNGEST = 10  # of the items touched last, the youngest one says how new a customer's interests are
+YOUNGEST = 5  # of the items touched last, the youngest one says how new a customer's interests are
 NEW = timedelta(weeks=4)  # a customer or an item is new for so long
 CHECKED = 500  # moments are enough to choose by
 MIXES = [Mix(similar=similar, again=again, popular=0.1) for similar in (0.1, 0.2, 0.5) for again in (0.2, 1.0)]
