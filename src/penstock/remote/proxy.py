@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from penstock.core import codec
-from penstock.core.errors import InvalidInputError, PenstockError, UnavailableError, error_from_code
+from penstock.core.errors import ERRORS, InvalidInputError, PenstockError, UnavailableError, error_from_code
 from penstock.core.ids import new_id
 from penstock.core.routes import Route
 from penstock.storage.verbs import verb_of
@@ -79,7 +79,9 @@ def _error_of(response: httpx.Response) -> PenstockError:
             if isinstance(error, InvalidInputError):
                 error.field = body.get("field", "")
             return error
-    return PenstockError(f"the server answered {response.status_code} {response.reason_phrase}")
+    told = f"the server answered {response.status_code} {response.reason_phrase}"
+    kind = next((error for error in ERRORS.values() if error.http_status == response.status_code), PenstockError)
+    return kind(f"{told} to {response.request.method} {response.request.url.path}")  # an answer to HEAD has no body
 
 
 class ServiceProxy:

@@ -15,6 +15,8 @@ from penstock.core.ids import new_id
 from penstock.storage.objects.blob_store import Data
 
 _KEY = re.compile(r"[a-z0-9-][a-z0-9.-]*(?:/[a-z0-9-][a-z0-9.-]*)*")
+_PREFIX = re.compile(rf"(?:{_KEY.pattern}/?)?")
+_KEY_LIMIT = 200  # bytes; ours are some 70, and a file system takes no name above 255
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _TEMPORARY = ".tmp-"  # a key never begins with a dot, so what is half written can never be read
@@ -49,13 +51,13 @@ class LocalBlobStore:
     def get(self, key: str) -> bytes:
         """The whole blob."""
         path = self._path(key)
-        with explained(path):
+        with explained(Path(key)):
             return path.read_bytes()
 
     def get_range(self, key: str, offset: int, length: int) -> bytes:
         """A part of a blob."""
         path = self._path(key)
-        with explained(path):
+        with explained(Path(key)):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 return os.pread(descriptor, length, offset)
@@ -64,6 +66,8 @@ class LocalBlobStore:
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """The keys below a prefix, in order of the alphabet."""
+        if not _PREFIX.fullmatch(prefix):
+            raise InvalidInputError(f"{prefix!r} is no beginning of a key", field="prefix")
         start = self.folder / prefix.rpartition("/")[0]
         for key in self._walk(start):
             if key.startswith(prefix):
@@ -78,7 +82,7 @@ class LocalBlobStore:
     def size(self, key: str) -> int:
         """A blob's length in bytes."""
         path = self._path(key)
-        with explained(path):
+        with explained(Path(key)):
             return path.stat().st_size
 
     def sweep(self, older_than: timedelta = timedelta(days=1)) -> int:
@@ -93,8 +97,8 @@ class LocalBlobStore:
         return swept
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise InvalidInputError(f"{key!r} is no key of an object store", field="key")
+        if len(key) > _KEY_LIMIT or not _KEY.fullmatch(key):
+            raise InvalidInputError(f"{key[:_KEY_LIMIT]!r} is no key of an object store", field="key")
         return self.folder / key
 
     def _make_folder(self, folder: Path) -> None:
