@@ -8,6 +8,7 @@ from penstock.storage.columns import metadata
 from penstock.storage.database import Database
 
 TESTER = Actor("tester", Role.ADMIN)
+OPENED: list[Database] = []  # by the tests that run; `conftest.py` closes what a test leaves open
 
 
 def open_database(folder: Path, clock: Clock | None = None) -> Database:
@@ -15,4 +16,5 @@ def open_database(folder: Path, clock: Clock | None = None) -> Database:
     db = Database(f"sqlite:///{folder / 'penstock.db'}", clock=clock, actor=TESTER)
     with db.engine.begin() as connection:
         metadata.create_all(connection)
+    OPENED.append(db)
     return db
