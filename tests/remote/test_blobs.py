@@ -111,6 +111,13 @@ def test_no_key_leads_out_of_the_store(method: str, key: str, home: tuple[Servic
     assert sorted(path.name for path in (tmp_path / "home").iterdir()) == before
 
 
+def test_a_blob_that_is_not_there_is_named_without_the_folder_of_the_server(
+    home: tuple[Services, str], tmp_path: Path
+) -> None:
+    answer = httpx.get(f"{home[1]}/api/v1/blobs/loose/none")
+    assert (answer.status_code, answer.json()["message"]) == (404, "there is no loose/none")
+
+
 @pytest.mark.parametrize("prefix", ["../", "..", "/", "/etc", "loose/../..", "\0"])
 def test_no_prefix_leads_out_of_the_store(prefix: str, home: tuple[Services, str]) -> None:
     answer = httpx.get(f"{home[1]}/api/v1/blobs", params={"prefix": prefix})
