@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import open_database
 from sqlalchemy import delete, update
 
+from factories import open_database
 from penstock.core.ids import Ref
 from penstock.governance.checkpoints import CheckpointLog
 from penstock.governance.ledger import FIRST_PREVIOUS, Ledger, chain_digest
@@ -120,3 +120,8 @@ def test_lineage_is_walked_both_ways(db: Database, service: GovernanceService) -
     assert {str(ref) for ref in up.refs} == {"thing:a", "thing:a'", "thing:b", "thing:b'"}
     down = service.trace_lineage("thing:b", "down")
     assert {str(ref) for ref in down.refs} == {"thing:b", "thing:b'"}
+
+
+def test_a_prediction_is_traced_through_the_segment_that_holds_it(db: Database, service: GovernanceService) -> None:
+    db.write(lambda tx: tx.link(Ref("revision", "shop/1"), Ref("segment", "01abc"), "answered"))
+    assert Ref("revision", "shop/1") in service.trace_lineage("prediction:01abc-17").refs

@@ -55,6 +55,13 @@ class Ref(Struct, frozen=True, order=True):
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}"
 
+    @property
+    def traced(self) -> "Ref":
+        """What lineage knows this thing by: a prediction is a row of its segment, everything else itself."""
+        if self.kind == "prediction":
+            return Ref("segment", self.id.rpartition("-")[0])
+        return self
+
     @classmethod
     def parse(cls, text: str) -> "Ref":
         """The ref that `str()` wrote.

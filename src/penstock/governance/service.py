@@ -84,8 +84,11 @@ class GovernanceService:
 
     @reads
     def trace_lineage(self, tx: Transaction, ref: str, direction: Literal["up", "down"] = "up") -> Lineage:
-        """Everything that `ref` came from (up), or that came from it (down); at most 10,000 edges."""
-        start = Ref.parse(ref)
+        """Everything that `ref` came from (up), or that came from it (down); at most 10,000 edges.
+
+        `prediction:ID` starts from the segment of the prediction log that holds it.
+        """
+        start = Ref.parse(ref).traced
         seen, frontier = {start}, [start]
         edges: list[LineageEdge] = []
         while frontier and len(edges) < MAXIMUM_EDGES:
