@@ -92,7 +92,6 @@ def test_a_remote_store_is_verified_as_a_local_one_is(local: ObjectStore, remote
 @pytest.mark.parametrize(
     "key",
     [
-        "loose/none",
         "../../penstock.db",
         "..%2f..%2fpenstock.db",
         "/etc/passwd",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from penstock.core.errors import ConflictError, UnavailableError
+from penstock.core.errors import ConflictError, InvalidInputError, UnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Child:
         try:
             self._process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            log.warning("process did not stop in time and is killed", extra={"process": self.spec.name})
+            log.warning("process did not stop in time and is killed", extra={"child": self.spec.name})
             self._process.kill()
             self._process.wait()
 
@@ -190,6 +190,9 @@ def open_listener(host: str, port: int, *, what: str, option: str, wait_s: float
             listener.bind((host, port))
             listener.listen(1024)
             return listener
+        except OverflowError as error:
+            listener.close()
+            raise InvalidInputError(f"the {what} has no port {port}", hint=f"{option} takes 0 to 65535") from error
         except OSError as error:
             listener.close()
             if time.monotonic() < deadline:

@@ -1,0 +1,113 @@
+"""A child process dies with its supervisor, logs in one form, and says in one line why it cannot work."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from penstock.processes.child import Ticker
+
+FOLLOWS = "from penstock.processes.child import run_process\nimport time\nrun_process(lambda: time.sleep(600))\n"
+PARENT = """
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], env={**os.environ, "PENSTOCK_PARENT": str(os.getpid())})
+print(child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_child_dies_when_its_supervisor_is_killed() -> None:
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", PARENT, FOLLOWS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert supervisor.stdout is not None
+    child = int(supervisor.stdout.readline())
+    while "sleep" not in Path(f"/proc/{child}/wchan").read_text() and not _is_followed(child):
+        time.sleep(0.02)
+    supervisor.kill()
+    supervisor.communicate()
+    deadline = time.monotonic() + 30
+    while _lives(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _is_followed(pid: int) -> bool:
+    """Whether a process has got far enough to have asked for its parent's death."""
+    return "ctypes" in Path(f"/proc/{pid}/maps").read_text()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_child_whose_supervisor_is_gone_already_does_not_even_start() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", FOLLOWS], env={**os.environ, "PENSTOCK_PARENT": "1"}, timeout=60, check=False
+    )
+    assert ended.returncode == -signal.SIGTERM
+
+
+def test_what_a_child_cannot_do_is_one_line_of_its_log() -> None:
+    program = (
+        "from penstock.processes.child import run_process\n"
+        "from penstock.core.errors import ConflictError\n"
+        "def work(): raise ConflictError('the port is taken', hint='take another')\n"
+        "run_process(work)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.endswith("ERROR penstock.processes.child: the port is taken; take another")
+
+
+def test_a_line_of_the_log_has_its_fields_behind_the_message() -> None:
+    program = (
+        "import logging\n"
+        "from penstock.processes.child import log_to_stderr\n"
+        "log_to_stderr()\n"
+        "logging.getLogger('penstock.x').info('alias moved', extra={'alias': 'champion', 'version': 3})\n"
+        "try: 1 / 0\n"
+        "except ZeroDivisionError: logging.getLogger('penstock.x').exception('it failed', extra={'run': 7})\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    lines = ended.stderr.splitlines()
+    assert lines[0].endswith("INFO penstock.x: alias moved alias=champion version=3")
+    assert lines[1].endswith("ERROR penstock.x: it failed run=7")
+    assert lines[2].startswith("Traceback")
+
+
+def test_a_ticker_goes_on_after_a_tick_that_failed(caplog: pytest.LogCaptureFixture) -> None:
+    calls = []
+    enough = threading.Event()
+
+    def tick() -> bool:
+        calls.append(len(calls))
+        if len(calls) == 1:
+            raise OSError("once")
+        if len(calls) == 4:
+            enough.set()
+        return len(calls) < 4
+
+    ticker = Ticker("test", tick, pause_s=600)
+    with caplog.at_level(logging.ERROR):
+        ticker.start()
+        # After the failure it waits for its pause; whoever stops it does not have to.
+        while len(calls) < 1:
+            time.sleep(0.01)
+        ticker.stop()
+    assert "a tick of test failed and is repeated" in caplog.text
+    again = Ticker("again", tick, pause_s=600)
+    again.start()
+    assert enough.wait(30)
+    again.stop()
+    assert calls == [0, 1, 2, 3]
