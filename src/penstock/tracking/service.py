@@ -334,6 +334,8 @@ class TrackingService:
 
     def _keep_source(self, tx: Transaction, run: Ref, source: RunSource) -> None:
         keep_objects(tx, run, filter(None, (source.git_dirty_diff, source.environment_lock)))
+        if source.git_commit:
+            tx.link(Ref("commit", source.git_commit), run, "ran")
 
     def _get(self, tx: Transaction, run_id: RunId) -> Run:
         run = self._store.find_run(tx, run_id)
