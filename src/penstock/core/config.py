@@ -11,6 +11,7 @@ from penstock.core import codec
 
 DEFAULT_PORT = 5151
 DEFAULT_GATEWAY_PORT = 5152
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -43,6 +44,16 @@ class Config(Struct, frozen=True, kw_only=True):
         return self.objects or str(self.home / "objects")
 
     @property
+    def url(self) -> str:
+        """Where the server answers, as seen from this machine."""
+        return f"http://{_to_reach(self.host)}:{self.port}"
+
+    @property
+    def gateway_url(self) -> str:
+        """Where the gateway answers, as seen from this machine."""
+        return f"http://{_to_reach(self.host)}:{self.gateway_port}"
+
+    @property
     def logs(self) -> Path:
         """The folder of the processes' logs."""
         return self.home / "logs"
@@ -51,6 +62,13 @@ class Config(Struct, frozen=True, kw_only=True):
     def cache(self) -> Path:
         """The folder of what can be made again: model directories, data frames."""
         return self.home / "cache"
+
+
+def _to_reach(host: str) -> str:
+    """The host part of a URL that leads to an address that is listened on."""
+    if host in _EVERYWHERE:
+        return _EVERYWHERE[host]
+    return f"[{host}]" if ":" in host else host
 
 
 def load_config(environment: Mapping[str, str] = os.environ, **given: object) -> Config:

@@ -23,9 +23,7 @@ POLL_S = 0.2
 def serve_gateway(config: Config, listener: socket.socket) -> None:
     """Answer predictions until told to stop; the server may come and go meanwhile."""
     objects = open_object_store(config.objects_url)
-    services = open_remote(
-        f"http://{config.host}:{config.port}", token=config.token, actor="gateway", patience_s=2.0, objects=objects
-    )
+    services = open_remote(config.url, token=config.token, actor="gateway", patience_s=2.0, objects=objects)
     folder = config.home / "gateway"
     segments = SegmentLog(folder / "segments")
     gateway = Gateway(segments)

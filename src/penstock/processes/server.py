@@ -7,6 +7,7 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import uvicorn
 
 from penstock.app.app import open_app
@@ -88,10 +89,10 @@ def _controller(services: Services, project: Project, config: Config) -> Ticker:
 
 
 def _announce(config: Config, listener: socket.socket) -> None:
-    port = listener.getsockname()[1]
+    config = msgspec.structs.replace(config, port=listener.getsockname()[1])
     info = ServerInfo(
-        url=f"http://{config.host}:{port}",
-        gateway_url=f"http://{config.host}:{config.gateway_port}",
+        url=config.url,
+        gateway_url=config.gateway_url,
         pid=os.getpid(),
         started_at=datetime.now(UTC),
     )

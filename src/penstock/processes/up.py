@@ -94,8 +94,8 @@ def start_up(folder: Path, config: Config, tell: Callable[[str], None]) -> Itera
             try:
                 yield Up(
                     supervisor,
-                    f"http://{config.host}:{config.port}",
-                    f"http://{config.host}:{config.gateway_port}",
+                    config.url,
+                    config.gateway_url,
                 )
             finally:
                 supervisor.request_stop()

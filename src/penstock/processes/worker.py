@@ -44,9 +44,7 @@ def work(folder: Path, config: Config) -> None:
     lock = HomeLock(config.home / LOCK_NAME)
     lock.acquire(wait_s=LOCK_WAIT_S)
     objects = open_object_store(config.objects_url)
-    services = open_remote(
-        f"http://{config.host}:{config.port}", token=config.token, actor="worker", patience_s=10.0, objects=objects
-    )
+    services = open_remote(config.url, token=config.token, actor="worker", patience_s=10.0, objects=objects)
     compute = LocalProcess()
     worker = build_worker(services, folder, config, objects, compute)
     ticker = Ticker("worker", worker.work_once, POLL_S)
