@@ -63,7 +63,7 @@ class OfflinePenstock:
         self.asked += asked
         self._week += asked
         replies = []
-        for number, ask in enumerate(asked, start=len(self.asked)):
+        for number, ask in enumerate(asked, start=len(self.asked) - len(asked)):
             items, _ = self._models[-1].suggest(ask.inputs["recent"].split())
             replies.append(Reply(f"p-{number}", [item for item in items if item not in ask.exclude][:20]))
         return replies

@@ -26,8 +26,7 @@ class ArmResults(Struct, frozen=True, kw_only=True):
     """Results over some weeks."""
 
     arms: dict[str, Estimate]
-    difference: Estimate  # loop - frozen
-    over_popularity: Estimate  # loop - popularity
+    gains: dict[str, Estimate]  # loop - arm, for each other arm
     customers: int
     suggestions: int  # lists that were shown
 
@@ -62,8 +61,7 @@ def summarize(scores: Iterable[Score], arms: Sequence[Arm], measure: Measure) ->
     ledger = _add_up(scores, tuple(arms))
     return ArmResults(
         arms={arm: _estimate(ledger, measure, arm) for arm in arms},
-        difference=_estimate(ledger, measure, "loop", "frozen"),
-        over_popularity=_estimate(ledger, measure, "loop", "popularity"),
+        gains={arm: _estimate(ledger, measure, "loop", arm) for arm in arms if arm != "loop"},
         customers=len(ledger.sums),
         suggestions=ledger.lists,
     )
@@ -71,18 +69,16 @@ def summarize(scores: Iterable[Score], arms: Sequence[Arm], measure: Measure) ->
 
 def json_line(result: DemoResult) -> str:
     """The last line of `penstock demo --json`."""
-    held = result.all_weeks
+    held, late = result.all_weeks, result.last_third
     told: dict[str, object] = {arm: held.arms[arm] for arm in ("frozen", "loop", "popularity")}
-    told |= {"difference": held.difference, "episodes": result.episodes}
-    told |= {"measure": result.measure.name, "weeks": result.weeks, "over_popularity": held.over_popularity}
-    told["last_third"] = result.last_third
+    told |= {"difference": held.gains["frozen"], "episodes": result.episodes}
+    told |= {"measure": result.measure.name, "weeks": result.weeks, "gains": held.gains}
+    told["last_third"] = {**late.arms, "difference": late.gains["frozen"], "gains": late.gains}
     if "repeat" in held.arms:
         told["repeat"] = held.arms["repeat"]
     if result.control is not None:
-        told["control"] = {
-            "difference": result.control.all_weeks.difference,
-            "episodes": len(own_episodes(result.control.episodes)),
-        }
+        difference = result.control.all_weeks.gains["frozen"]
+        told["control"] = {"difference": difference, "episodes": len(own_episodes(result.control.episodes))}
     return codec.encode_text(told)
 
 

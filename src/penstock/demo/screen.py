@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from penstock.demo.port import EpisodeLine
-from penstock.demo.report import ArmResults, DemoResult, Estimate, own_episodes
+from penstock.demo.report import DemoResult, Estimate, own_episodes
 from penstock.demo.source import Measure, Score, Source
 
 _TONES = {"promoted": "green", "refused": "yellow", "failed": "red"}
@@ -63,7 +63,7 @@ def show_result(console: Console, result: DemoResult) -> None:
 
 
 def _show_control(console: Console, control: DemoResult) -> None:
-    told = _interval(control.all_weeks.difference, control.measure, signed=True)
+    told = _interval(control.all_weeks.gains["frozen"], control.measure, signed=True)
     count = len(own_episodes(control.episodes))
     console.print(
         f"\n[bold]Control[/bold] ({control.title}, {control.weeks} weeks): loop - frozen {told}; "
@@ -80,29 +80,18 @@ def _table(result: DemoResult) -> Table:
     for arm in sorted(whole.arms, key=["frozen", "loop", "popularity", "repeat"].index):
         table.add_row(arm, *(_interval(held.arms[arm], result.measure) for held in (whole, third)))
     table.add_section()
-    for name, pick in _DIFFERENCES.items():
-        cells = [_interval(pick(held), result.measure, signed=True) for held in (whole, third)]
-        table.add_row(f"[bold]{name}[/bold]", *cells)
+    for arm in whole.gains:
+        cells = [_interval(held.gains[arm], result.measure, signed=True) for held in (whole, third)]
+        table.add_row(f"[bold]loop - {arm}[/bold]", *cells)
     table.caption = (
         f"{whole.customers:,} customers, {whole.suggestions:,} lists; in brackets 95 % intervals over customers"
     )
     return table
 
 
-def _difference(held: ArmResults) -> Estimate:
-    return held.difference
-
-
-def _over_popularity(held: ArmResults) -> Estimate:
-    return held.over_popularity
-
-
-_DIFFERENCES = {"loop - frozen": _difference, "loop - popularity": _over_popularity}
-
-
 def _verdict(result: DemoResult) -> str:
     """What the last third says, in a sentence."""
-    found = result.last_third.difference
+    found = result.last_third.gains["frozen"]
     if found.low > 0:
         return "[green]In the last third of the weeks the loop is better than the frozen model.[/green]"
     if found.high < 0:

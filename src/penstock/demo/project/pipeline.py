@@ -9,10 +9,12 @@ import polars as pl
 from learners import LEARNERS, Mix, assemble, count, last_viewed, popularity
 
 import penstock as ps
+from penstock.evaluation.evaluate import evaluate
 
 RECENT = 200  # how many touched items a request carries
 YOUNGEST = 5  # of the items touched last, the youngest one says how new a customer's interests are
 NEW = timedelta(weeks=4)  # a customer or an item is new for so long
+METRICS = ("recall_at_20", "ndcg_at_20", "mrr_at_20", "coverage_at_20")
 CHECKED = 500  # moments are enough to choose by
 MIXES = [Mix(similar=similar, again=again, popular=0.1) for similar in (0.1, 0.2, 0.5) for again in (0.2, 1.0)]
 
@@ -72,24 +74,28 @@ def split(moments: pl.DataFrame, *, stretches: int) -> tuple[pl.DataFrame, pl.Da
 
 
 @ps.step
-def compare(past: pl.DataFrame) -> dict[str, object]:
-    """Let learners and baselines suggest for the last two stretches of the past, having seen only what lies before."""
+def compare(past: pl.DataFrame) -> tuple[dict[str, object], pl.DataFrame]:
+    """Let learners and baselines suggest for the last two stretches of the past, having seen only what lies before.
+
+    Returns:
+        The learner and the mix with the best recall, and a table of all metrics with their intervals; the table stands
+        in the log of this step as well.
+    """
     is_check = pl.col("stretch") <= 2
     counts, check = count(past.filter(~is_check)), past.filter(is_check)
     check = check.gather_every(-(-len(check) // CHECKED))
-    scores = {
-        "popularity": {"recall_at_20": _recall(popularity(counts), check)},
-        "last-viewed": {"recall_at_20": _recall(last_viewed(counts), check)},
-    }
-    best: dict[str, object] = {"recall_at_20": -1.0}
+    models, mixes = {"popularity": popularity(counts), "last-viewed": last_viewed(counts)}, {}
     for name, learn in LEARNERS.items():
         learnt = learn(counts)
-        tried = [(_recall(assemble(counts, learnt, mix, depth=20), check), number) for number, mix in enumerate(MIXES)]
-        recall, number = max(tried)
-        scores[name] = {"recall_at_20": recall, "mix": number}
-        if recall > best["recall_at_20"]:
-            best = {"learner": name, "mix": number, "recall_at_20": recall}
-    return {**best, "scores": scores}
+        tried = [assemble(counts, learnt, mix, depth=20) for mix in MIXES]
+        mixes[name] = max(range(len(tried)), key=lambda number: _recall(tried[number], check))
+        models[name] = tried[mixes[name]]
+    table = pl.concat([_measure(name, model, check) for name, model in models.items()])
+    recalls = dict(table.filter(pl.col("metric") == "recall_at_20").select("model", "value").iter_rows())
+    learner = max(mixes, key=lambda name: recalls[name])
+    with pl.Config(tbl_rows=-1):
+        print(f"{learner} is trained on; {len(check)} moments were checked\n{table}")
+    return {"learner": learner, "mix": mixes[learner]}, table
 
 
 @ps.step
@@ -104,7 +110,7 @@ def train(events: ps.Data, catalogue: ps.Data, days: int = 7, stretches: int = 4
     """From events to a candidate."""
     moments = label(events, catalogue, days=days)
     past, reference, recent = split(moments, stretches=stretches)
-    best = compare(past)
+    best, _ = compare(past)
     return ps.Candidate(fit(past, best), test=recent, label="relevant", reference=reference)
 
 
@@ -112,6 +118,16 @@ def _recall(model: ps.RankingModel, check: pl.DataFrame) -> float:
     suggested = model.predict(check)["items"].list.head(20)
     hits = check["relevant"].list.set_intersection(suggested).list.len()
     return float((hits / check["relevant"].list.len()).mean())
+
+
+def _measure(name: str, model: ps.RankingModel, check: pl.DataFrame) -> pl.DataFrame:
+    """Every metric of a model with its interval; the moments of one customer count as one."""
+    suggested, known = model.predict(check), len(model.items)
+    found = evaluate(
+        suggested, check, label="relevant", task="ranking", metrics=METRICS, cluster="user", catalogue=known
+    )
+    rows = [(name, held.name, held.value, held.low, held.high) for held in found.report.metrics if held.name in METRICS]
+    return pl.DataFrame(rows, schema=["model", "metric", "value", "low", "high"], orient="row")
 
 
 def _mark_long_tail(past: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:
