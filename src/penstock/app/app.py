@@ -1,8 +1,11 @@
 """The one place that builds the services."""
 
+from sqlalchemy.exc import DatabaseError, OperationalError
+
 from penstock.catalogue.services import Services
 from penstock.core.clock import Clock
 from penstock.core.config import Config
+from penstock.core.errors import CorruptDataError, StorageFullError, UnavailableError
 from penstock.core.identity import Actor
 from penstock.datasets.service import DatasetService
 from penstock.evaluation.service import EvaluationService
@@ -26,10 +29,12 @@ def open_app(config: Config, *, clock: Clock | None = None, actor: Actor | None 
     Raises:
         ConflictError: the database was written by a newer penstock.
         InvalidInputError: the configuration names no database or object store that can be opened.
+        CorruptDataError: the database is damaged, or is none.
+        UnavailableError: the database cannot be opened just now.
     """
     config.home.mkdir(parents=True, exist_ok=True)
     db = Database(config.database_url, clock=clock, actor=actor)
-    db.migrate()
+    _migrate(db)
     checkpoints = CheckpointLog(config.home / "audit")
     Ledger(db, checkpoints)
     governance = GovernanceService(db, checkpoints)
@@ -61,3 +66,17 @@ def open_app(config: Config, *, clock: Clock | None = None, actor: Actor | None 
         objects=open_object_store(config.objects_url),
         close=db.close,
     )
+
+
+def _migrate(db: Database) -> None:
+    name = db.engine.url.render_as_string(hide_password=True)
+    try:
+        db.migrate()
+    except OperationalError as error:
+        if "full" in str(error.orig):
+            raise StorageFullError(f"there is no room left for the database {name}", hint="free some space") from error
+        raise UnavailableError(f"the database {name} cannot be opened: {error.orig}") from error
+    except DatabaseError as error:
+        raise CorruptDataError(
+            f"the database {name} cannot be read: {error.orig}", hint="bring back a copy of it that is whole"
+        ) from error

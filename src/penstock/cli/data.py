@@ -80,7 +80,7 @@ def check(dataset: str = DatasetArgument, json: bool = JsonOption, url: str = Ur
 
 @app.command()
 def diff(
-    dataset: str,
+    dataset: str = typer.Argument(help="A dataset."),
     before: int = typer.Argument(help="A version."),
     after: int = typer.Argument(help="A later version."),
     json: bool = JsonOption,

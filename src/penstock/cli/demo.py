@@ -30,9 +30,7 @@ PATIENCE_S = 120.0  # with a server that was killed and comes back
 
 @app.command()
 def demo(
-    data: Path = typer.Option(
-        None, help="A real transaction log, Parquet or CSV, instead of the simulator."
-    ),
+    data: Path = typer.Option(None, help="A real transaction log, Parquet or CSV, instead of the simulator."),
     folder: Path = typer.Option(Path("shop"), help="Where the shop's project is written, and found again."),
     weeks: int = typer.Option(None, help="Weeks after the first release. [default: 22 simulated, or the whole log]"),
     seed: int = typer.Option(7, help="Of the simulated shop."),
@@ -107,6 +105,4 @@ def _free(host: str, port: int) -> int:
 
 
 def _tell_how_to_look(console: Console, folder: Path) -> None:
-    console.print(
-        f"\nto look around: cd {folder}, penstock up, and open its page; or penstock status, episodes, audit"
-    )
+    console.print(f"\nto look around: cd {folder}, penstock up, and open its page; or penstock status, episodes, audit")

@@ -7,6 +7,7 @@ from rich.tree import Tree
 from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json
 from penstock.cli.session import UrlOption, open_services
+from penstock.core.errors import InvalidInputError
 from penstock.core.ids import Ref
 from penstock.governance.types import Lineage
 
@@ -25,7 +26,7 @@ def lineage(
 ) -> None:
     """Walk the lineage graph from one thing: upstream to its sources, or downstream to all it reached."""
     if up and down:
-        raise typer.BadParameter("choose one of --up and --down")
+        raise InvalidInputError("choose one of --up and --down")
     with open_services(url) as services:
         found = services.governance.trace_lineage(_traced(ref), "down" if down else "up")
     if json:

@@ -139,6 +139,8 @@ def _explain(error: Exception) -> PenstockError:
             return NotFoundError(f"there is no {error.filename}")
         case OSError() if error.filename is not None:
             return UnavailableError(f"{error.filename} cannot be used: {(error.strerror or str(error)).lower()}")
+    if getattr(error, "orig", None) is not None:  # a database's own error, inside SQLAlchemy's
+        return UnavailableError(f"the database cannot be used: {error.orig}")  # type: ignore[attr-defined]
     told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return PenstockError(f"penstock failed, which it should not: {told}", hint=f"{TRACE}=1 shows where")
 

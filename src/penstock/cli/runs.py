@@ -11,6 +11,9 @@ from penstock.tracking.types import Run
 
 app = group_app("List, show and compare runs.")
 
+RunArgument = typer.Argument(help="Its id, as 'penstock runs list' shows it.")
+RunsArgument = typer.Argument(help="Two or more ids.")
+
 
 @app.command("list")
 def list_runs(
@@ -34,7 +37,7 @@ def list_runs(
 
 
 @app.command()
-def show(run: str, json: bool = JsonOption, url: str = UrlOption) -> None:
+def show(run: str = RunArgument, json: bool = JsonOption, url: str = UrlOption) -> None:
     """One run: params, metrics, tags, source and artifacts."""
     with open_services(url) as services:
         found = services.tracking.get_run(RunId(run))
@@ -67,7 +70,7 @@ def show(run: str, json: bool = JsonOption, url: str = UrlOption) -> None:
 
 
 @app.command()
-def compare(runs: list[str], json: bool = JsonOption, url: str = UrlOption) -> None:
+def compare(runs: list[str] = RunsArgument, json: bool = JsonOption, url: str = UrlOption) -> None:
     """Several runs side by side; what differs is marked."""
     with open_services(url) as services:
         comparison = services.tracking.compare_runs([RunId(run) for run in runs])

@@ -1,16 +1,19 @@
 """What server, gateway and worker share as processes: they die with their supervisor, and log in one form."""
 
+import contextlib
 import ctypes
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from penstock.core.errors import PenstockError
 
 PR_SET_PDEATHSIG = 1
+_FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def follow_parent() -> None:
@@ -46,10 +49,25 @@ def run_process(work: Callable[[], None]) -> None:
 def log_to_stderr() -> None:
     """One line an event: time, level, logger, message and the fields given as `extra`."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Formatter(_FORM))
     logging.basicConfig(level=os.environ.get("PENSTOCK_LOG_LEVEL", "INFO"), handlers=[handler], force=True)
     for noisy in ("httpx", "httpcore", "alembic", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+@contextlib.contextmanager
+def log_to_file(path: Path) -> Iterator[None]:
+    """Our own log goes to the end of a file while the block runs, in the same form."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path)
+    handler.setFormatter(_Formatter(_FORM))
+    ours = logging.getLogger("penstock")
+    ours.addHandler(handler)
+    try:
+        yield
+    finally:
+        ours.removeHandler(handler)
+        handler.close()
 
 
 _STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}

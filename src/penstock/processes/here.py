@@ -11,6 +11,7 @@ from penstock.core.config import Config
 from penstock.core.errors import ConflictError
 from penstock.core.project.types import Project
 from penstock.loop.controller import Controller
+from penstock.processes.child import log_to_file
 from penstock.processes.worker import LOCK_NAME, build_worker
 from penstock.remote.discovery import HomeLock
 
@@ -38,7 +39,8 @@ def run_here(services: Services, project: Project, config: Config) -> Iterator[C
         worker.work_once()
 
     try:
-        yield step
+        with log_to_file(config.logs / "run.log"):
+            yield step
     finally:
         worker.stop()
         compute.close()
