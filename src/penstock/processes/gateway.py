@@ -36,6 +36,7 @@ def serve_gateway(config: Config, listener: socket.socket) -> None:
         name=f"gateway-{os.getpid()}",
         poll_s=POLL_S,
     )
+    loop.restore()  # before the first request: callers who waited for a restart must not hear that nothing is served
     loop.start()
     try:
         run_uvicorn(gateway, listener)
