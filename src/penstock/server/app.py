@@ -1,6 +1,6 @@
 """Puts the HTTP application together: guard, API, blobs, live events, pages."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
@@ -12,16 +12,18 @@ from starlette.types import ASGIApp
 
 from penstock.catalogue.services import ROUTES, Services
 from penstock.core import codec
+from penstock.core.codec import nearest_hint
 from penstock.core.config import Config
 from penstock.core.errors import NotFoundError, PenstockError
 from penstock.core.identity import Actor
 from penstock.core.project.types import Project
 from penstock.server.blobs import blob_routes
 from penstock.server.dispatch import API, http_routes
-from penstock.server.guard import HostGuard, Identifier, answer_error, answer_failure, error_response
+from penstock.server.guard import HostGuard, Identifier, answer_error, describe_failure, error_response
 from penstock.server.live import live_route
 from penstock.server.openapi import openapi_document
-from penstock.server.web.pages import page_routes
+from penstock.server.web.context import error_page, wants_page
+from penstock.server.web.pages import PAGES, page_routes
 from penstock.server.web.render import FOLDER, Renderer, installed_version
 
 
@@ -46,9 +48,9 @@ def build_server(services: Services, *, config: Config, owner: Actor, project: P
         live_route(lambda: str(services.governance.head())),
         Mount("/static", StaticFiles(directory=FOLDER / "static")),
         *page_routes(services, renderer, identify, project),
-        Route("/{path:path}", _not_found, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Route("/{path:path}", _not_found_with(renderer), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
-    app = Starlette(routes=routes, exception_handlers={PenstockError: answer_error, Exception: answer_failure})
+    app = Starlette(routes=routes, exception_handlers={PenstockError: answer_error, Exception: _fail_with(renderer)})
     return HostGuard(app, config)
 
 
@@ -69,5 +71,22 @@ def _serve_openapi() -> Callable[[Request], Response]:
     return lambda request: Response(document, media_type="application/json")
 
 
-async def _not_found(request: Request) -> Response:
-    return error_response(NotFoundError(f"nothing is at {request.url.path}"))
+def _not_found_with(renderer: Renderer) -> Callable[[Request], Response]:
+    def not_found(request: Request) -> Response:
+        path = request.url.path
+        if wants_page(request):
+            error = NotFoundError(
+                f"there is no page {path}", hint=nearest_hint(path, [page for page in PAGES if "{" not in page])
+            )
+            return error_page(renderer, request, error)
+        return error_response(NotFoundError(f"nothing is at {path}"))
+
+    return not_found
+
+
+def _fail_with(renderer: Renderer) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def fail(request: Request, error: Exception) -> Response:
+        told = describe_failure(request, error)
+        return error_page(renderer, request, told) if wants_page(request) else error_response(told)
+
+    return fail

@@ -22,7 +22,8 @@ SECURITY_HEADERS = [
     (b"referrer-policy", b"same-origin"),
     (
         b"content-security-policy",
-        b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+        b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+        b"frame-ancestors 'none'",
     ),
 ]
 
@@ -49,13 +50,14 @@ class HostGuard:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in (b"host", b"origin")}
         host = headers.get(b"host", "")
         origin = headers.get(b"origin", "")
+        send = _with_security_headers(send)
         if _name(host) not in self._hosts:
             error = PermissionDeniedError(f"this server does not answer to the host name {_name(host)!r}")
             await error_response(error)(scope, receive, send)
         elif origin and origin.partition("://")[2] != host:
             await error_response(PermissionDeniedError("a page of another origin sent this"))(scope, receive, send)
         else:
-            await self._app(scope, receive, _with_security_headers(send))
+            await self._app(scope, receive, send)
 
 
 def _name(host: str) -> str:
@@ -114,7 +116,12 @@ async def answer_error(request: Request, error: Exception) -> Response:
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:
-    """The catch-all: the log has the trace, the caller a number to ask for."""
+    """The catch-all for programs."""
+    return error_response(describe_failure(request, error))
+
+
+def describe_failure(request: Request, error: Exception) -> PenstockError:
+    """What to say of an error that nobody expected: the log has the trace, the caller a number to ask for."""
     number = new_id()
     log.error("request failed", exc_info=error, extra={"request": number, "path": request.url.path})
-    return error_response(PenstockError("something went wrong here", hint=f"the server's log has it under {number}"))
+    return PenstockError("something went wrong here", hint=f"the server's log has it under {number}")

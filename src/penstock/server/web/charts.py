@@ -1,145 +1,170 @@
 """Charts as SVG, made on the server: they need no script, print well and follow the page's colours."""
 
-import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Literal
 
 from markupsafe import Markup, escape
 from msgspec import Struct
 
-WIDTH, HEIGHT = 760, 220
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 26
-MOST_LABELS = 7
+from penstock.server.web.formats import format_measure
+from penstock.server.web.plot import (
+    WIDE,
+    Area,
+    Scale,
+    fit_values,
+    step_axis,
+    time_axis,
+    to_position,
+    value_axis,
+)
+
+MOST_DOTS = 120
+EMPTY = Markup('<p class="empty">Nothing to draw yet.</p>')
 
 
 class Point(Struct, frozen=True):
-    """One value at a moment, with its interval where there is one."""
+    """One value at a moment or a step, with its interval where there is one."""
 
-    at: datetime
+    at: datetime | float
     value: float
     low: float | None = None
     high: float | None = None
+    note: str = ""  # shown when pointed at, in front of the value
 
 
 class Series(Struct, frozen=True):
-    """A named line of points in order of time."""
+    """A named line of points in order."""
 
     name: str
     points: Sequence[Point]
 
 
 class Mark(Struct, frozen=True):
-    """A moment worth a vertical line, such as a promotion."""
+    """A moment worth seeing: another version took over, or an alert was raised."""
 
     at: datetime
+    kind: Literal["takeover", "alert"]
+    text: str  # a word or two, written beside it
+    label: str  # all of it, shown when pointed at
+
+
+class Bar(Struct, frozen=True):
+    """A value that matters, drawn as a horizontal line."""
+
+    value: float
     label: str
 
 
-class _Scale(Struct, frozen=True):
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def x(self, at: datetime) -> float:
-        span = (self.end - self.start) or 1.0
-        return LEFT + (at.timestamp() - self.start) / span * (WIDTH - LEFT - RIGHT)
-
-    def y(self, value: float) -> float:
-        span = (self.high - self.low) or 1.0
-        return TOP + (self.high - value) / span * (HEIGHT - TOP - BOTTOM)
-
-
-def line_chart(series: Sequence[Series], *, title: str, marks: Sequence[Mark] = (), bar: float | None = None) -> Markup:
-    """Lines over time with their intervals as bands; at most three series.
+def line_chart(
+    series: Sequence[Series],
+    *,
+    title: str,
+    unit: str = "",
+    area: Area = WIDE,
+    marks: Sequence[Mark] = (),
+    bar: Bar | None = None,
+    span: tuple[datetime, datetime] | None = None,
+    from_zero: bool = False,
+) -> Markup:
+    """Lines over event time or over steps, with their intervals as bands and a legend of what is drawn.
 
     Args:
-        series: drawn in order; those without points are left out.
+        series: at most three, drawn in order; those without points are left out.
         title: read out by screen readers.
-        marks: moments drawn as vertical lines.
-        bar: a value that matters, such as a gate's, drawn as a horizontal line.
+        unit: what the values are, written at their axis.
+        area: how large.
+        marks: moments that matter.
+        bar: a value that matters.
+        span: what the axis of time reaches over; by default from the first to the last point.
+        from_zero: whether the axis of values begins at zero.
     """
     drawn = [one for one in series if one.points]
     if not drawn:
-        return Markup('<p class="empty">Nothing to draw yet.</p>')
-    scale = _scale(drawn, bar)
-    parts = [_value_axis(scale), _time_axis(scale)]
-    if bar is not None:
-        y = scale.y(bar)
-        parts.append(f'<line class="bar" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-    for mark in marks:
-        if scale.start <= mark.at.timestamp() <= scale.end:
-            x = scale.x(mark.at)
-            line = f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
-            parts.append(f"<g>{line}<title>{escape(mark.label)}</title></g>")
+        return EMPTY
+    scale = _scale(drawn, area, bar, span, from_zero=from_zero)
+    is_time = isinstance(drawn[0].points[0].at, datetime)
+    seen = [mark for mark in marks if scale.holds(to_position(mark.at))]
+    parts = [value_axis(scale, unit), time_axis(scale) if is_time else step_axis(scale)]
+    parts += [_bar(scale, bar)] if bar else []
+    parts += [_mark(scale, mark) for mark in seen]
     parts += [_series(scale, one, number) for number, one in enumerate(drawn, 1)]
     return Markup(
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f"{''.join(parts)}</svg>"
+        f'<figure class="chart"><svg class="chart {area.css}" viewBox="0 0 {area.width} {area.height}" role="img" '
+        f'aria-label="{escape(title)}">{"".join(parts)}</svg>{_legend(drawn, seen, bar)}</figure>'
     )
 
 
-def _scale(series: Sequence[Series], bar: float | None) -> _Scale:
+def _scale(
+    series: Sequence[Series], area: Area, bar: Bar | None, span: tuple[datetime, datetime] | None, *, from_zero: bool
+) -> Scale:
     points = [point for one in series for point in one.points]
     values = [value for p in points for value in (p.value, p.low, p.high) if value is not None]
-    values += [] if bar is None else [bar]
-    low, high = min(values), max(values)
-    room = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
-    times = [point.at.timestamp() for point in points]
-    floor = 0.0 if low >= 0 and low - room < 0 else low - room
-    return _Scale(floor, high + room, min(times), max(times))
+    low, high, step = fit_values([*values, bar.value] if bar else values, from_zero=from_zero)
+    positions = [to_position(at) for at in span] if span else [to_position(point.at) for point in points]
+    return Scale(area=area, low=low, high=high, step=step, start=min(positions), end=max(positions))
 
 
-def _value_axis(scale: _Scale) -> str:
-    step = _nice_step(scale.high - scale.low)
-    value = math.ceil(scale.low / step) * step
-    parts = []
-    while value <= scale.high:
-        y = scale.y(value)
-        parts.append(f'<line class="grid-line" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:.4g}</text>')
-        value += step
-    return "".join(parts)
+def _bar(scale: Scale, bar: Bar) -> str:
+    area, y = scale.area, scale.y(bar.value)
+    return (
+        f'<line class="bar" x1="{area.left}" x2="{area.right_edge}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text class="bar-label" x="{area.right_edge}" y="{y - 5:.1f}" text-anchor="end">{escape(bar.label)}</text>'
+    )
 
 
-def _nice_step(span: float) -> float:
-    raw = span / 4 or 1.0
-    power = 10 ** math.floor(math.log10(raw))
-    return next(float(factor * power) for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
+def _mark(scale: Scale, mark: Mark) -> str:
+    area, x = scale.area, scale.x(to_position(mark.at))
+    if mark.kind == "alert":
+        y = area.bottom_edge
+        shape = f'<path class="alert" d="M{x - 6:.1f} {y - 1} L{x:.1f} {y - 12} L{x + 6:.1f} {y - 1} Z"/>'
+        return f"<g>{shape}<title>{escape(mark.label)}</title></g>"
+    is_right = x > area.right_edge - 80
+    place = f'x="{x + (-5 if is_right else 5):.1f}" y="{area.top - 4}" text-anchor="{"end" if is_right else "start"}"'
+    line = f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{area.top - 12}" y2="{area.bottom_edge}"/>'
+    text = f'<text class="mark-label" {place}>{escape(mark.text)}</text>'
+    return f"<g>{line}{text}<title>{escape(mark.label)}</title></g>"
 
 
-def _time_axis(scale: _Scale) -> str:
-    y = HEIGHT - BOTTOM
-    parts = [f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>']
-    days = (scale.end - scale.start) / 86_400
-    form = "%H:%M" if days < 2 else "%d %b" if days < 300 else "%b %Y"
-    shown: set[str] = set()
-    for number in range(MOST_LABELS):
-        moment = datetime.fromtimestamp(scale.start + (scale.end - scale.start) * number / (MOST_LABELS - 1), UTC)
-        text = moment.strftime(form)
-        if text not in shown:
-            shown.add(text)
-            anchor = "start" if number == 0 else "end" if number == MOST_LABELS - 1 else "middle"
-            parts.append(f'<text x="{scale.x(moment):.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{text}</text>')
-    return "".join(parts)
-
-
-def _series(scale: _Scale, series: Series, number: int) -> str:
+def _series(scale: Scale, series: Series, number: int) -> str:
     parts = []
     band = [point for point in series.points if point.low is not None and point.high is not None]
     if len(band) > 1:
-        upper = " ".join(f"{scale.x(p.at):.1f},{scale.y(p.high or 0.0):.1f}" for p in band)
-        lower = " ".join(f"{scale.x(p.at):.1f},{scale.y(p.low or 0.0):.1f}" for p in reversed(band))
+        upper = " ".join(f"{_x(scale, p)},{scale.y(p.high or 0.0):.1f}" for p in band)
+        lower = " ".join(f"{_x(scale, p)},{scale.y(p.low or 0.0):.1f}" for p in reversed(band))
         parts.append(f'<polygon class="band-{number}" points="{upper} {lower}"/>')
-    path = " ".join(f"{scale.x(p.at):.1f},{scale.y(p.value):.1f}" for p in series.points)
+    path = " ".join(f"{_x(scale, p)},{scale.y(p.value):.1f}" for p in series.points)
     parts.append(f'<polyline class="line-{number}" points="{path}"/>')
-    if len(series.points) <= 60:
+    if len(series.points) <= MOST_DOTS:
         parts += [_dot(scale, series.name, point, number) for point in series.points]
     return "".join(parts)
 
 
-def _dot(scale: _Scale, name: str, point: Point, number: int) -> str:
+def _dot(scale: Scale, name: str, point: Point, number: int) -> str:
+    """A point with a larger place around it to point at."""
+    when = point.note or (f"{point.at:%Y-%m-%d %H:%M}" if isinstance(point.at, datetime) else f"step {point.at:g}")
     interval = "" if point.low is None or point.high is None else f" [{point.low:.4g}, {point.high:.4g}]"
-    text = f"{name} {point.at:%Y-%m-%d %H:%M}: {point.value:.4g}{interval}"
-    centre = f'cx="{scale.x(point.at):.1f}" cy="{scale.y(point.value):.1f}"'
-    return f'<circle class="dot-{number}" {centre} r="3"><title>{escape(text)}</title></circle>'
+    text = f"{when}: {name} {format_measure(point.value)}{interval}"
+    place = f'cx="{_x(scale, point)}" cy="{scale.y(point.value):.1f}"'
+    return (
+        f'<g><circle class="hit" {place} r="9"/><circle class="dot-{number}" {place} r="3"/>'
+        f"<title>{escape(text)}</title></g>"
+    )
+
+
+def _x(scale: Scale, point: Point) -> str:
+    return f"{scale.x(to_position(point.at)):.1f}"
+
+
+def _legend(series: Sequence[Series], marks: Sequence[Mark], bar: Bar | None) -> str:
+    """What is drawn, and only that."""
+    told = [f'<span><i class="key-{number}"></i>{escape(one.name)}</span>' for number, one in enumerate(series, 1)]
+    if any(point.low is not None for one in series for point in one.points):
+        told.append('<span><i class="key-band"></i>95% interval</span>')
+    if bar:
+        told.append(f'<span><i class="key-bar"></i>{escape(bar.label)}</span>')
+    if any(mark.kind == "takeover" for mark in marks):
+        told.append('<span><i class="key-mark"></i>another version took over</span>')
+    if any(mark.kind == "alert" for mark in marks):
+        told.append('<span><i class="key-alert"></i>alert</span>')
+    return f'<figcaption class="legend">{"".join(told)}</figcaption>' if len(told) > 1 else ""

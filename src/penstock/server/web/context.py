@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from penstock.catalogue.services import Services
-from penstock.core.errors import PenstockError
+from penstock.core.errors import PenstockError, PermissionDeniedError
 from penstock.core.identity import Role
 from penstock.core.project.types import Project
 from penstock.server.dispatch import Identify
@@ -36,11 +36,21 @@ def page(context: PageContext, path: str, function: PageFunction) -> Route:
         try:
             actor = context.identify(request)
             if actor.role < Role.READER:
-                raise PenstockError("pages need the role reader")
+                raise PermissionDeniedError("pages need the role reader", hint=f"{actor.name} has none")
             return await run_in_threadpool(function, context, request)
         except PenstockError as error:
-            return context.renderer.page(
-                request, "error.html", status=error.http_status, title="Not to be shown", error=error
-            )
+            return error_page(context.renderer, request, error)
 
     return Route(path, show, methods=["GET"])
+
+
+def error_page(renderer: Renderer, request: Request, error: PenstockError) -> Response:
+    """What went wrong, and what to do."""
+    title = "Not found" if error.http_status == 404 else "Not to be shown"
+    return renderer.page(request, "error.html", status=error.http_status, title=title, error=error)
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person's browser asks, and not a program."""
+    is_page = request.method in ("GET", "HEAD") and not request.url.path.startswith("/api/")
+    return is_page and "text/html" in request.headers.get("accept", "")

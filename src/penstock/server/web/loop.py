@@ -4,12 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from penstock.catalogue.lifecycle import read_lifecycle
-from penstock.server.web.charts import line_chart
 from penstock.server.web.context import PageContext
 from penstock.server.web.episodes import state_tone
-from penstock.server.web.watching import drift_grid, performance_marks, performance_series
+from penstock.server.web.strips import share_meter
+from penstock.server.web.watching import WINDOWS_SHOWN, draw_drift, draw_performance
 
-WINDOWS_SHOWN = 60
 EPISODES_SHOWN = 6
 
 
@@ -19,9 +18,9 @@ def show_loop(context: PageContext, request: Request) -> Response:
     if project is None:
         return context.renderer.page(request, "welcome.html", title="Server", models=services.registry.list_models())
     windows = services.monitoring.list_windows(project.name, limit=WINDOWS_SHOWN)
-    rollouts = services.serving.list_rollouts(project.name, limit=50)
+    alerts = services.monitoring.list_alerts(project.name)
     live = next((d for d in services.serving.list_deployments() if d.name == project.name), None)
-    wanted = project.monitor.performance
+    state = services.loop.get_state(project.name)
     return context.renderer.page(
         request,
         "loop.html",
@@ -29,16 +28,13 @@ def show_loop(context: PageContext, request: Request) -> Response:
         project=project,
         lifecycle=read_lifecycle(services, project),
         live=live,
+        meter=share_meter(live.share, f"{live.share:.0%} to the candidate") if live and live.candidate else "",
         traffic=services.predictions.get_traffic(project.name),
-        performance=line_chart(
-            performance_series(windows),
-            title=f"Measured performance of {project.name}",
-            marks=performance_marks(rollouts, windows),
-            bar=wanted.at_least if wanted else None,
-        ),
-        metric=wanted.metric if wanted else "",
-        drift=drift_grid(windows),
+        windows=windows,
+        performance=draw_performance(windows, alerts, project),
+        drift=draw_drift(windows),
         episodes=services.loop.list_episodes(project.name, limit=EPISODES_SHOWN),
-        alerts=services.monitoring.list_alerts(project.name, status="open"),
+        open_episode=state.episode,
+        alerts=[alert for alert in alerts if alert.status == "open"],
         tone=state_tone,
     )

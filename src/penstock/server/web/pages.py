@@ -5,7 +5,7 @@ from starlette.routing import Route
 from penstock.catalogue.services import Services
 from penstock.core.project.types import Project
 from penstock.server.dispatch import Identify
-from penstock.server.web import audit, data, deployments, episodes, loop, models, runs
+from penstock.server.web import api_page, audit, data, deployments, episodes, loop, models, runs
 from penstock.server.web.context import PageContext, PageFunction, page
 from penstock.server.web.render import Renderer
 
@@ -24,6 +24,7 @@ PAGES: dict[str, PageFunction] = {
     "/episodes/{episode}": episodes.show_episode,
     "/audit": audit.show_audit,
     "/lineage/{ref:path}": audit.show_lineage,
+    "/api": api_page.show_api,
 }
 
 

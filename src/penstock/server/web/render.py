@@ -1,6 +1,5 @@
 """Turns templates into pages: one Jinja environment with the filters every page uses."""
 
-from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,36 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from penstock.core import codec
-from penstock.core.clock import format_duration
+from penstock.server.web import formats
+from penstock.server.web.refs import lineage_page, link_ref
 
 FOLDER = Path(__file__).parent
 NAVIGATION = [
     ("/", "Loop"),
-    ("/runs", "Runs"),
-    ("/models", "Models"),
-    ("/data", "Data"),
-    ("/deployments", "Deployments"),
     ("/episodes", "Episodes"),
+    ("/deployments", "Deployments"),
+    ("/models", "Models"),
+    ("/runs", "Runs"),
+    ("/data", "Data"),
     ("/audit", "Audit"),
 ]
+FILTERS = {
+    "number": formats.format_number,
+    "measure": formats.format_measure,
+    "change": formats.format_change,
+    "p_value": formats.format_p_value,
+    "share": formats.format_share,
+    "size": formats.format_bytes,
+    "ms": formats.format_milliseconds,
+    "moment": formats.format_moment,
+    "date": formats.format_date,
+    "duration": formats.format_length,
+    "cell": formats.format_cell,
+    "short": formats.shorten,
+    "ref": link_ref,
+    "lineage": lineage_page,
+    "json": codec.encode_text,
+}
 
 
 class Renderer:
@@ -39,17 +56,12 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters |= {
-            "number": format_number,
-            "moment": format_moment,
-            "duration": format_length,
-            "short": lambda text: str(text)[:10],
-            "json": lambda value: codec.encode_text(value),
-        }
+        self._environment.filters |= FILTERS
         self._environment.globals |= {
             "navigation": NAVIGATION,
             "project_name": project_name,
-            "version": installed_version(),
+            "penstock_version": installed_version(),
+            "interval": formats.format_interval,
         }
 
     def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -64,22 +76,3 @@ def installed_version() -> str:
         return version("penstock")
     except PackageNotFoundError:
         return "development"
-
-
-def format_number(value: float | None) -> str:
-    """Four significant digits, thousands parted by commas; a dash for nothing."""
-    if value is None:
-        return "–"
-    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
-        return f"{int(value):,}"
-    return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
-
-
-def format_moment(value: datetime | None) -> str:
-    """To the minute, UTC; a dash for nothing."""
-    return "–" if value is None else value.strftime("%d %b %Y, %H:%M")
-
-
-def format_length(value: timedelta | None) -> str:
-    """A length of time as people say it; a dash for nothing."""
-    return "–" if value is None else format_duration(value)
