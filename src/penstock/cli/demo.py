@@ -32,7 +32,7 @@ PATIENCE_S = 120.0  # with a server that was killed and comes back
 def demo(
     data: Path = typer.Option(None, help="A real transaction log, Parquet or CSV, instead of the simulator."),
     folder: Path = typer.Option(Path("shop"), help="Where the shop's project is written, and found again."),
-    weeks: int = typer.Option(None, help="Weeks after the first release. [default: 22 simulated, or the whole log]"),
+    weeks: int = typer.Option(None, help="Weeks after the first release. [default: 24 simulated, or the whole log]"),
     seed: int = typer.Option(7, help="Of the simulated shop."),
     keep: bool = typer.Option(False, "--keep", help="Leave everything running at the end, until Ctrl-C."),
     json: bool = JsonOption,

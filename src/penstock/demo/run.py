@@ -21,8 +21,8 @@ from penstock.demo.shop import WARM_UP, SimulatedShop
 from penstock.demo.simulator import ShopSettings
 from penstock.demo.source import Score, Source
 
-LIVE_WEEKS = 22
-CONTROL_WEEKS = 10
+LIVE_WEEKS = 24
+CONTROL_WEEKS = 12
 FEWEST_WEEKS = 3
 CONTROL = "control"  # the folder of the control, inside the demo's
 

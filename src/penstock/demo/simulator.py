@@ -98,6 +98,7 @@ class Shop:
         """Who comes in a week, and when, in the order of time."""
         chance = self._chance(week, 1)
         comes = (chance.random(len(self.users)) < self.settings.visits) & (self._joins <= week)
+        comes |= (self._joins == 0) & (week == 0)  # later, only who really is new has no past
         minutes = np.sort(chance.integers(0, 5 * 1440, size=int(comes.sum())))  # Monday to Friday
         order = chance.permutation(np.flatnonzero(comes))
         start = self.week_start(week)
