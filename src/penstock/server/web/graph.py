@@ -8,7 +8,7 @@ from penstock.core.ids import Ref
 from penstock.governance.types import LineageEdge
 from penstock.server.web.refs import name_ref
 
-BOX_WIDTH, BOX_HEIGHT = 172, 44
+BOX_WIDTH, BOX_HEIGHT = 186, 44
 GAP_X, GAP_Y, MARGIN = 20, 46, 6
 MOST_NODES = 60
 MOST_TWINS = 3  # alike in kind and neighbours, such as the segments of a revision: more of them share a box

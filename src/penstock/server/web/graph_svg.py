@@ -9,7 +9,7 @@ from penstock.governance.types import LineageEdge
 from penstock.server.web.graph import BOX_HEIGHT, BOX_WIDTH, MARGIN, Arrow, Node, arrange, build_graph
 
 MOST_NAMED_ARROWS = 30
-NAME_LENGTH = 23
+NAME_LENGTH = 26
 
 
 def draw_lineage(start: Ref, edges: Sequence[LineageEdge]) -> Markup:

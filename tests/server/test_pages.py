@@ -1,0 +1,189 @@
+"""Every page, with a story and without one: it answers, is well-formed, leads on, and trusts nobody's text."""
+
+from collections import Counter
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+import httpx
+import pytest
+
+from penstock.core.ids import new_id
+from penstock.core.project.types import CheckSection, DataSection
+from penstock.datasets.ingest import add_version
+from penstock.datasets.types import DatasetChecksError
+from penstock.server.web.pages import PAGES
+from penstock.tracking.types import Metric
+from server.reading import Page, open_page, serve_shop
+from server.seeding import Shop, open_shop
+
+EVIL = "<script>alert(1)</script>"
+MOST_ALIKE = 4  # pages of one kind that a walk opens, such as the lineage of segments
+
+
+def walk(url: str) -> dict[str, httpx.Response]:
+    """All that can be reached from the first page; of very many alike only the first."""
+    found: dict[str, httpx.Response] = {}
+    alike: Counter[str] = Counter()
+    waiting = ["/"]
+    while waiting:
+        path = waiting.pop(0)
+        kind = unquote(path).partition(":")[0].partition("=")[0]
+        if path in found or alike[kind] >= MOST_ALIKE:
+            continue
+        alike[kind] += 1
+        found[path] = open_page(url + path)
+        if "text/html" in found[path].headers["content-type"]:
+            links = (urljoin(path, link).partition("#")[0] for link in Page(found[path].text).links)
+            waiting += [link for link in links if link not in found]
+    return found
+
+
+@pytest.fixture(scope="module")
+def shop_pages(shop_url: str) -> dict[str, httpx.Response]:
+    return walk(shop_url)
+
+
+@pytest.fixture(scope="module")
+def empty_pages(empty_url: str) -> dict[str, httpx.Response]:
+    return walk(empty_url)
+
+
+@pytest.fixture(params=["with a story", "without one"])
+def pages(
+    request: pytest.FixtureRequest, shop_pages: dict[str, httpx.Response], empty_pages: dict[str, httpx.Response]
+) -> dict[str, httpx.Response]:
+    return shop_pages if request.param == "with a story" else empty_pages
+
+
+def test_every_link_leads_somewhere(pages: dict[str, httpx.Response]) -> None:
+    assert {path: page.status_code for path, page in pages.items() if page.status_code != 200} == {}
+
+
+def test_every_page_is_well_formed(pages: dict[str, httpx.Response]) -> None:
+    html = {path: page.text for path, page in pages.items() if "text/html" in page.headers["content-type"]}
+    assert {path: found for path, text in html.items() if (found := Page(text).mistakes)} == {}
+
+
+def test_no_page_has_a_script_or_a_style_of_its_own(pages: dict[str, httpx.Response]) -> None:
+    for path, page in pages.items():
+        for tag, attributes in Page(page.text).elements if "text/html" in page.headers["content-type"] else []:
+            assert tag != "style", path
+            assert tag != "script" or attributes.get("src"), path
+            assert not [name for name in attributes if name.startswith("on") or name == "style"], path
+
+
+def test_every_page_says_in_its_title_and_heading_what_it_is(pages: dict[str, httpx.Response]) -> None:
+    for path, page in pages.items():
+        if "text/html" in page.headers["content-type"]:
+            tags = [tag for tag, _ in Page(page.text).elements]
+            assert (tags.count("h1"), tags.count("title") > 0, tags.count("main")) == (1, True, 1), path
+
+
+def test_no_page_shows_what_only_a_programmer_wants_to_see(pages: dict[str, httpx.Response]) -> None:
+    for path, page in pages.items():
+        if "text/html" in page.headers["content-type"]:
+            for trace in ("{{", "{%", ">None<", "datetime(", "Struct(", " object at 0x", ">nan<", "Traceback"):
+                assert trace not in page.text, (path, trace)
+
+
+def test_a_walk_comes_to_every_kind_of_page(shop_pages: dict[str, httpx.Response]) -> None:
+    opened = {urlsplit(path).path.split("/")[1] for path in shop_pages}
+    assert opened >= {page.split("/")[1] for page in PAGES}
+    for kind in ("run", "model-version", "dataset-version", "segment", "alert", "rollout", "verdict", "source"):
+        assert any(kind in unquote(path) for path in shop_pages), kind
+
+
+@pytest.mark.parametrize(
+    ("path", "told", "hint"),
+    [
+        ("/runns", "there is no page /runns", "did you mean &#39;/runs&#39;?"),
+        ("/runs/01j00000000000000000000000", "01j00000000000000000000000", "penstock runs list"),
+        ("/models/suggest/99", "has no version 99", "its newest is 4"),
+        ("/models/churn/1", "there is no model &#39;churn&#39;", "penstock models list"),
+        ("/models/suggest/two", "there is no page", "/models"),
+        ("/data/events/99", "has no version 99", "its newest is 4"),
+        ("/data/orders/1", "there is no dataset &#39;orders&#39;", "penstock data list"),
+        ("/deployments/churn", "churn", ""),
+        ("/episodes/01j00000000000000000000000", "01j00000000000000000000000", ""),
+        ("/runs/compare?run=nothing", "nothing", ""),
+    ],
+)
+def test_what_is_not_there_is_a_page_that_helps(shop_url: str, path: str, told: str, hint: str) -> None:
+    answer = open_page(shop_url + path)
+    assert answer.status_code == 404
+    assert told in answer.text
+    assert hint in answer.text
+    assert Page(answer.text).mistakes == []
+
+
+def test_what_makes_no_sense_is_a_page_that_helps(shop_url: str) -> None:
+    for path in ("/audit?subject=nonsense", "/lineage/nonsense", "/audit?upto=many"):
+        answer = open_page(shop_url + path)
+        assert answer.status_code == 422
+        assert "write " in answer.text
+
+
+def test_programs_get_json_where_nothing_is(shop_url: str) -> None:
+    for path in ("/api/v1/nothing", "/nothing"):
+        answer = httpx.get(shop_url + path)
+        assert (answer.status_code, answer.json()["error_code"]) == (404, "NOT_FOUND")
+
+
+def test_every_answer_tells_the_browser_to_be_careful(shop_url: str) -> None:
+    for path in ("/", "/static/style.css", "/api/v1/runs", "/nothing", "/health"):
+        headers = httpx.get(shop_url + path).headers
+        policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
+        assert policy["default-src"] == "'self'"
+        assert policy["frame-ancestors"] == "'none'"
+        assert not {"script-src", "style-src"} & policy.keys()
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+    assert httpx.get(shop_url, headers={"host": "evil.example"}).headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("headers", [{"host": "evil.example"}, {"origin": "http://evil.example"}, {"origin": "null"}])
+def test_pages_of_another_site_get_nothing(shop_url: str, headers: dict[str, str]) -> None:
+    for path in ("/", "/audit", "/live", "/static/style.css"):
+        assert httpx.get(shop_url + path, headers=headers).status_code == 403
+
+
+def test_pages_ask_for_the_token_where_there_is_one(empty: Shop) -> None:
+    with serve_shop(empty, token="secret") as url:
+        assert open_page(url).status_code == 401
+        assert httpx.get(url, headers={"authorization": "Bearer wrong"}).status_code == 401
+        assert httpx.get(url, headers={"authorization": "Bearer secret"}).status_code == 200
+
+
+def test_a_server_without_a_project_has_pages_too(shop: Shop) -> None:
+    with serve_shop(shop, is_project=False) as url:
+        for path in ("/", "/runs", "/models", "/episodes", "/audit", "/deployments", "/deployments/suggest"):
+            assert open_page(url + path).status_code == 200
+
+
+def test_text_of_users_stays_text(tmp_path: Path) -> None:
+    with open_shop(tmp_path, is_seeded=False) as shop, serve_shop(shop) as url:
+        _write_evil_things(shop)
+        pages = {path: page.text for path, page in walk(url).items() if "text/html" in page.headers["content-type"]}
+    shown = [path for path, text in pages.items() if "&lt;script&gt;" in text]
+    for kind in ("/runs/", "/runs", "/episodes/", "/data/", "/data", "/audit"):
+        assert any(path.startswith(kind) for path in shown), kind
+    for path, text in pages.items():
+        assert "<script>" not in text, path
+        assert Page(text).mistakes == [], path
+
+
+def _write_evil_things(shop: Shop) -> None:
+    tracking = shop.services.tracking
+    for _ in range(2):
+        run = tracking.create_run(EVIL, EVIL, tags={"note": EVIL})
+        tracking.log_batch(run.id, params={"p": EVIL}, metrics=[Metric(EVIL, 0.5, step) for step in range(3)])
+        tracking.log_artifact(run.id, "notes/evil.txt", shop.services.objects.put_bytes(b"evil"), 4)
+    table = shop.project.root / "evil.csv"
+    table.write_text(f"name,{EVIL}\n" + f"{EVIL},1\n" * 20)
+    section = DataSection(source="evil.csv")
+    add_version(shop.services.datasets, shop.services.objects, "evil", section, shop.project.root)
+    table.write_text(f"name,{EVIL}\n" + f"{EVIL}{new_id()},1\n" * 20)
+    strict = DataSection(source="evil.csv", checks=(CheckSection(column="name", allowed=("good",)),))
+    with pytest.raises(DatasetChecksError):
+        add_version(shop.services.datasets, shop.services.objects, "evil", strict, shop.project.root)
+    shop.services.loop.open_episode(shop.name, EVIL, params={"learner": EVIL})
