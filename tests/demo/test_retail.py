@@ -1,5 +1,6 @@
 """A real log: what counts as a purchase, and what is said about a file that is none."""
 
+import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import polars as pl
 import pytest
 
 from penstock.core.errors import InvalidInputError, NotFoundError
+from penstock.demo.events import History
 from penstock.demo.retail import RetailLog, read_retail
+from penstock.demo.source import Lists, Score
 
 START = datetime(2011, 1, 5, 9, 30)  # a Wednesday
 
@@ -113,3 +116,24 @@ def test_the_catalogue_holds_nothing_that_was_not_sold_yet(tmp_path: Path) -> No
     log = RetailLog(read_retail(write(late, tmp_path)))
     assert log.catalogue(13)["item"].to_list() == ["71053"]
     assert log.catalogue(14)["item"].to_list() == ["71053", "99999"]
+
+
+@pytest.mark.skipif("PENSTOCK_DATA" not in os.environ, reason="PENSTOCK_DATA names no folder of real data")
+def test_the_real_log_is_read_as_it_was_measured() -> None:
+    log = RetailLog(read_retail(Path(os.environ["PENSTOCK_DATA"]) / "online_retail.parquet"))
+    history = History()
+    for events in log.warm_up_events():
+        history.add(events)
+    scores: list[Score] = []
+    for week in range(log.warm_up, log.weeks):
+        users, popular = [visit.user for visit in log.visits(week)], history.popular()
+        lists: Lists = {"popularity": dict.fromkeys(users, popular), "repeat": history.repeats(users, popular)}
+        result = log.answer(week, lists)
+        history.add(result.events)
+        scores += result.scores
+    recall = {arm: [score.gained for score in scores if score.arm == arm] for arm in lists}
+    assert {arm: round(sum(values) / len(values), 3) for arm, values in recall.items()} == {
+        "popularity": 0.091,
+        "repeat": 0.235,
+    }
+    assert len(scores) == 2 * 13_226

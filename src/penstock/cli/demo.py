@@ -31,7 +31,9 @@ PATIENCE_S = 120.0  # with a server that was killed and comes back
 @app.command()
 def demo(
     data: Path = typer.Option(None, help="A real transaction log, Parquet or CSV, instead of the simulator."),
-    folder: Path = typer.Option(Path("shop"), help="Where the shop's project is written, and found again."),
+    folder: Path = typer.Option(
+        None, help="Where the shop's project is written, and found again. [default: shop, or shop-log with --data]"
+    ),
     weeks: int = typer.Option(None, help="Weeks after the first release. [default: 24 simulated, or the whole log]"),
     seed: int = typer.Option(7, help="Of the simulated shop."),
     keep: bool = typer.Option(False, "--keep", help="Leave everything running at the end, until Ctrl-C."),
@@ -43,6 +45,7 @@ def demo(
     with the week that was not finished. With --json the last line of standard output is the result.
     """
     console = open_console(stderr=json)
+    folder = folder or Path("shop-log" if data else "shop")
     options = DemoOptions(folder=folder, data=data, weeks=weeks, seed=seed)
 
     def start(project: Path) -> contextlib.AbstractContextManager[Handle]:
