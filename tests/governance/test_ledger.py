@@ -125,3 +125,14 @@ def test_lineage_is_walked_both_ways(db: Database, service: GovernanceService) -
 def test_a_prediction_is_traced_through_the_segment_that_holds_it(db: Database, service: GovernanceService) -> None:
     db.write(lambda tx: tx.link(Ref("revision", "shop/1"), Ref("segment", "01abc"), "answered"))
     assert Ref("revision", "shop/1") in service.trace_lineage("prediction:01abc-17").refs
+
+
+def test_a_line_that_a_crash_tore_is_replaced_by_the_next_checkpoint(
+    db: Database, service: GovernanceService, tmp_path: Path
+) -> None:
+    with open(tmp_path / "checkpoints.jsonl", "ab") as file:
+        file.write(b'{"digest":"ab')
+    db.write(_change, "g")
+    report = service.verify_audit()
+    assert report.is_whole
+    assert report.checkpoints == 7

@@ -39,6 +39,20 @@ class InvalidInputError(PenstockError):
         self.field = field
 
 
+class UnauthenticatedError(PenstockError):
+    """No token, or one that nobody issued."""
+
+    code = "UNAUTHENTICATED"
+    http_status = 401
+
+
+class TooLargeError(PenstockError):
+    """The body is larger than what is read here."""
+
+    code = "TOO_LARGE"
+    http_status = 413
+
+
 class PermissionDeniedError(PenstockError):
     """The actor's role does not allow this."""
 
@@ -93,6 +107,8 @@ ERRORS: dict[str, type[PenstockError]] = {
     error.code: error
     for error in (
         InvalidInputError,
+        UnauthenticatedError,
+        TooLargeError,
         PermissionDeniedError,
         NotFoundError,
         ConflictError,

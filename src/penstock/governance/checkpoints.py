@@ -4,8 +4,10 @@ Whoever can write the database can rebuild a whole chain, but not sign it: the k
 checkpoints kept elsewhere proves what the chain was.
 """
 
+import fcntl
 import os
 import threading
+from io import FileIO
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -15,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError
 from penstock.governance.types import AuditCheckpoint
+
+LONGEST_LINE_BYTES = 1024
 
 
 class CheckpointLog:
@@ -33,7 +37,9 @@ class CheckpointLog:
     def append(self, number: int, digest: str) -> None:
         """Sign and write one checkpoint; a full disk only means that this one is missing."""
         checkpoint = AuditCheckpoint(number, digest, self._key.sign(_statement(number, digest)).hex())
-        with self._lock, open(self._path, "ab", buffering=0) as file:
+        with self._lock, open(self._path, "a+b", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # freed when the file is closed
+            _cut_torn_line(file)
             file.write(codec.encode(checkpoint) + b"\n")
 
     def read(self) -> list[AuditCheckpoint]:
@@ -56,6 +62,16 @@ class CheckpointLog:
         except (InvalidSignature, ValueError):
             return False
         return True
+
+
+def _cut_torn_line(file: FileIO) -> None:
+    """Remove the beginning of a line that a crash or a full disk left at the end; it was never a checkpoint."""
+    size = file.seek(0, os.SEEK_END)
+    start = max(0, size - LONGEST_LINE_BYTES)
+    file.seek(start)
+    tail = file.read()
+    if tail and not tail.endswith(b"\n"):
+        file.truncate(start + tail.rfind(b"\n") + 1)
 
 
 def _statement(number: int, digest: str) -> bytes:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Models, versions, aliases, and the format of a model directory."""

@@ -2,16 +2,9 @@
 
 from starlette.requests import Request
 
-from penstock.core.errors import PenstockError
+from penstock.core.errors import TooLargeError
 
 LIMIT_BYTES = 32 * 1024 * 1024
-
-
-class TooLargeError(PenstockError):
-    """The body is larger than the server reads."""
-
-    code = "TOO_LARGE"
-    http_status = 413
 
 
 async def read_body(request: Request, limit_bytes: int = LIMIT_BYTES) -> bytes:

@@ -10,7 +10,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penstock.core import codec
 from penstock.core.config import LOOPBACK, Config
-from penstock.core.errors import InvalidInputError, PenstockError, PermissionDeniedError, UnavailableError
+from penstock.core.errors import (
+    InvalidInputError,
+    PenstockError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from penstock.core.identity import Actor, Role
 from penstock.core.ids import new_id
 
@@ -26,13 +32,6 @@ SECURITY_HEADERS = [
         b"frame-ancestors 'none'",
     ),
 ]
-
-
-class UnauthenticatedError(PenstockError):
-    """No token, or one that nobody issued."""
-
-    code = "UNAUTHENTICATED"
-    http_status = 401
 
 
 class HostGuard:

@@ -11,12 +11,11 @@ from msgspec import Struct
 
 from penstock.core import failpoints
 from penstock.core.clock import Clock, SystemClock
-from penstock.core.errors import PenstockError
+from penstock.core.errors import PenstockError, TooLargeError
 from penstock.predictions.segment_log import SegmentLog
 from penstock.serving.calls import Answer, Call
 from penstock.serving.http import (
     BodyTimeoutError,
-    BodyTooLargeError,
     HttpAnswer,
     HttpRequest,
     MethodNotAllowedError,
@@ -174,8 +173,8 @@ class Gateway:
             raise self._too_large()
         return b"".join(chunks)
 
-    def _too_large(self) -> BodyTooLargeError:
-        return BodyTooLargeError(
+    def _too_large(self) -> TooLargeError:
+        return TooLargeError(
             f"the body is larger than {self.limits.body_bytes} bytes", hint="send the rows in several requests"
         )
 

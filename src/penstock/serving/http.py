@@ -58,13 +58,6 @@ class BodyTimeoutError(PenstockError):
     http_status = 408
 
 
-class BodyTooLargeError(PenstockError):
-    """The body is larger than the gateway reads."""
-
-    code = "TOO_LARGE"
-    http_status = 413
-
-
 class UnsupportedMediaTypeError(PenstockError):
     """The body is of a kind that is not read here."""
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Experiments, runs, params, metrics and artifacts."""
