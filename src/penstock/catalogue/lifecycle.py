@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from penstock.catalogue.services import Services
+from penstock.core.errors import NotFoundError
 from penstock.core.project.types import Project
 from penstock.evaluation.types import Report, Verdict
 from penstock.registry.types import ModelVersion
@@ -52,12 +53,14 @@ def _newest_judged(services: Services, project: Project) -> tuple[Report | None,
         return None, None
     report = services.evaluation.get_report(versions[0].report_id)
     verdicts = services.evaluation.list_verdicts(report.id)
-    return report, verdicts[-1] if verdicts else None
+    return report, verdicts[0] if verdicts else None
 
 
 def _versions(services: Services, project: Project) -> list[ModelVersion]:
-    known = {model.name for model in services.registry.list_models()}
-    return services.registry.list_versions(project.name) if project.name in known else []
+    try:
+        return services.registry.list_versions(project.name)
+    except NotFoundError:
+        return []
 
 
 def _charter(project: Project) -> Stage:
@@ -71,13 +74,12 @@ def _charter(project: Project) -> Stage:
 
 
 def _data(services: Services, project: Project, report: Report | None) -> Stage:
-    datasets = {found.name: found for found in services.datasets.list_datasets()}
-    missing = [name for name in project.data if name not in datasets]
+    latest = [services.datasets.find_latest(dataset) for dataset in project.data]
     name = "Define data, establish a baseline"
-    if not project.data or missing:
+    found = [version for version in latest if version is not None]
+    if not found or len(found) < len(latest):
         return Stage(number=2, name=name, holds=False, evidence="take in the data with 'penstock data add'")
-    latest = [datasets[dataset].latest for dataset in project.data]
-    told = "; ".join(f"{version.dataset} version {version.version}, {version.rows:,} rows" for version in latest)
+    told = "; ".join(f"{version.dataset} version {version.version}, {version.rows:,} rows" for version in found)
     baselines = [baseline.name for baseline in report.baselines] if report else []
     told += f"; baseline {', '.join(baselines)}" if baselines else "; no baseline yet"
     return Stage(number=2, name=name, holds=bool(baselines), evidence=told, link="/data")
