@@ -13,7 +13,7 @@ from penstock.core import failpoints
 from penstock.core.clock import ManualClock
 from penstock.core.errors import ConflictError, StorageFullError
 from penstock.storage.database import Database
-from penstock.storage.leases import acquire_lease, check_fence, find_lease, release_lease
+from penstock.storage.leases import acquire_lease, check_fence, find_lease
 
 TTL = timedelta(seconds=30)
 
@@ -85,24 +85,6 @@ def test_a_lease_that_nobody_took_lets_nothing_pass(db: Database) -> None:
         db.write(check_fence, "loop", 1)
 
 
-def test_a_lease_given_back_is_free_at_once(db: Database) -> None:
-    first = db.write(acquire_lease, "loop", "a", TTL)
-    assert first is not None
-    db.write(release_lease, first)
-    second = db.write(acquire_lease, "loop", "b", TTL)
-    assert second is not None
-    assert second.fence == first.fence + 1
-
-
-def test_giving_back_a_lease_that_is_lost_takes_it_from_nobody(db: Database, clock: ManualClock) -> None:
-    first = db.write(acquire_lease, "loop", "a", TTL)
-    clock.advance(seconds=31)
-    second = db.write(acquire_lease, "loop", "b", TTL)
-    assert first is not None
-    db.write(release_lease, first)
-    assert db.read(find_lease, "loop") == second
-
-
 def test_leases_of_different_names_do_not_meet(db: Database) -> None:
     assert db.write(acquire_lease, "loop", "a", TTL)
     assert db.write(acquire_lease, "gc", "b", TTL)
@@ -118,7 +100,7 @@ def test_a_lease_that_cannot_be_renewed_is_not_renewed(db: Database, clock: Manu
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["acquire", "release", "wait"]), st.sampled_from("abc"), st.integers(1, 40)), max_size=30
+    st.tuples(st.sampled_from(["acquire", "wait"]), st.sampled_from("abc"), st.integers(1, 40)), max_size=30
 )
 
 
@@ -131,9 +113,7 @@ def test_of_all_who_ever_held_a_lease_only_one_may_act(db: Database, clock: Manu
     for action, who, seconds in steps:
         if action == "wait":
             clock.advance(seconds=seconds)
-        elif action == "release" and who in held:
-            db.write(release_lease, held.pop(who))
-        elif action == "acquire" and (lease := db.write(acquire_lease, "loop", who, TTL)):
+        elif lease := db.write(acquire_lease, "loop", who, TTL):
             held[who] = lease
             fences.append(lease.fence)
         assert fences == sorted(fences)

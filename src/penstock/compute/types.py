@@ -14,7 +14,6 @@ class Job(Struct, frozen=True, kw_only=True):
     log: Path  # its standard output and error are added at the end of this file
     env: dict[str, str] = {}  # on top of this process's own environment
     cpus: float = 1.0
-    memory_bytes: int | None = None  # what it is expected to need; back ends that place jobs go by it
     timeout_s: float | None = None
 
 

@@ -1,14 +1,13 @@
 """A look at somebody's table: what kind of task it is, and what each column is good for, in plain words."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import polars as pl
 from msgspec import Struct
 
 from penstock.core.project.types import Task
-from penstock.datasets.frames import check_column, read_table, times_of
+from penstock.datasets.frames import check_column, times_of
 from penstock.datasets.schema import kind_of
 from penstock.datasets.types import ColumnKind
 
@@ -47,16 +46,6 @@ class Inspection(Struct, frozen=True, kw_only=True):
     def features(self) -> tuple[str, ...]:
         """The columns a model may learn from."""
         return tuple(column.name for column in self.columns if column.role == "feature")
-
-
-def inspect_file(path: Path, label: str) -> Inspection:
-    """Look at a table in a file; see `inspect_table`.
-
-    Raises:
-        NotFoundError: there is no such file.
-        InvalidInputError: it is no table, or has no such column.
-    """
-    return inspect_table(read_table(path), label)
 
 
 def inspect_table(frame: pl.DataFrame, label: str) -> Inspection:

@@ -28,7 +28,7 @@ from penstock.predictions.service import PredictionService
 from penstock.predictions.store import PredictionStore
 from penstock.serving.service import ServingService
 from penstock.storage.database import Database
-from penstock.storage.leases import Lease, acquire_lease, check_fence, release_lease
+from penstock.storage.leases import Lease, acquire_lease, check_fence
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs, reads, writes
 
@@ -205,11 +205,6 @@ class LoopService:
     def hold_lease(self, tx: Transaction, project: str, holder: str, ttl_s: float) -> Lease | None:
         """Take or extend the right to decide for a project; None while another controller has it."""
         return acquire_lease(tx, lease_name(project), holder, timedelta(seconds=ttl_s))
-
-    @logs
-    def give_back_lease(self, tx: Transaction, lease: Lease) -> None:
-        """Let another controller take over at once."""
-        release_lease(tx, lease)
 
     def _seen(self, tx: Transaction) -> Seen:
         return Seen(

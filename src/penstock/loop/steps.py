@@ -13,7 +13,7 @@ from penstock.core import failpoints
 from penstock.core.errors import CorruptDataError, InvalidInputError, NotFoundError
 from penstock.core.ids import ReportId
 from penstock.core.project.types import Project
-from penstock.evaluation.evaluate import Evaluation
+from penstock.evaluation.evaluate import Evaluation, load_evaluation
 from penstock.evaluation.gates import judge
 from penstock.evaluation.types import Verdict
 from penstock.loop.rollouts import RolloutWatch
@@ -97,7 +97,6 @@ class EpisodeSteps:
         return self._decide(
             episode, effect, "register", f"run {run.id} made a candidate; it is the challenger", evidence, fence
         )
-        return None
 
     def _judge(self, episode: Episode, fence: int) -> Waiting | None:
         version, champion = self._get_version(episode), self._find_champion()
@@ -275,8 +274,7 @@ class EpisodeSteps:
         return record
 
     def _read_evaluation(self, report_id: ReportId) -> Evaluation:
-        report = self._sources.evaluation.get_report(report_id)
-        return Evaluation(report, self._sources.objects.get_bytes(report.scores))
+        return load_evaluation(self._sources.evaluation.get_report(report_id), self._sources.objects.get_bytes)
 
 
 def _describe(verdict: Verdict) -> dict[str, Any]:

@@ -17,11 +17,6 @@ def squared_error_terms(truth: Any, predicted: Any) -> FloatArray:
     return (_errors(truth, predicted) ** 2)[:, None]
 
 
-def error_terms(truth: Any, predicted: Any) -> FloatArray:
-    """Predicted minus true, in units of the label; shape (n, 1)."""
-    return -_errors(truth, predicted)[:, None]
-
-
 def percentage_error_terms(truth: Any, predicted: Any) -> FloatArray:
     """|error| / |truth| as a share; NaN where the truth is 0, and such rows are left out; shape (n, 1)."""
     truth = np.asarray(truth, dtype=np.float64)

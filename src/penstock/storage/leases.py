@@ -48,12 +48,6 @@ def acquire_lease(tx: Transaction, name: str, holder: str, ttl: timedelta) -> Le
     return Lease(name, holder, fence, expires_at)
 
 
-def release_lease(tx: Transaction, lease: Lease) -> None:
-    """Give a lease back early; one that is no longer held is left alone."""
-    mine = (leases.c.name == lease.name) & (leases.c.holder == lease.holder) & (leases.c.fence == lease.fence)
-    tx.execute(update(leases).where(mine).values(expires_at=tx.now))
-
-
 def check_fence(tx: Transaction, name: str, fence: int) -> None:
     """Let an effect pass only for the present holder.
 

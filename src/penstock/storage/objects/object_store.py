@@ -10,7 +10,7 @@ from penstock.core.errors import CorruptDataError, InvalidInputError, NotFoundEr
 from penstock.core.ids import Digest
 from penstock.storage.objects.adding import add_file, add_plan, check_file, plan_files, plan_folder
 from penstock.storage.objects.blob_store import BlobStore, Data
-from penstock.storage.objects.checkout import check_target, write_file, write_folder
+from penstock.storage.objects.checkout import check_target, write_folder
 from penstock.storage.objects.chunker import Chunker, FixedChunker
 from penstock.storage.objects.format import (
     BYTES,
@@ -166,18 +166,6 @@ class ObjectStore:
         """Every file below a tree with its path, folder by folder in order of their names."""
         return ((path, entry) for path, entry in self._walk(tree) if entry.kind is not EntryKind.FOLDER)
 
-    def find_file(self, tree: Digest, path: str) -> TreeEntry | None:
-        """The entry at a path such as `2024/jan.csv`, file or folder; None when there is none."""
-        entry = None
-        for number, name in enumerate(path.split("/")):
-            if number and (entry is None or entry.kind is not EntryKind.FOLDER):
-                return None
-            here = self.get_tree(entry.digest if entry else tree)
-            entry = next((entry for entry in here.entries if entry.name == name), None)
-            if entry is None:
-                return None
-        return entry
-
     def checkout(self, tree: Digest, target: Path) -> None:
         """Write a tree to a folder, whole or not at all; after a power cut it may have to be written again.
 
@@ -192,13 +180,6 @@ class ObjectStore:
         files = [(path, entry) for path, entry in entries if entry.kind is not EntryKind.FOLDER]
         files.sort(key=lambda item: self._position(item[1].digest))  # packs are read from front to back
         write_folder(target, folders, files, self._write_from(PackReader(self.blobs)))
-
-    def save_file(self, digest: Digest, path: Path) -> None:
-        """Write one file to a path that is not taken."""
-        entry = TreeEntry("file", EntryKind.FILE, self.size(digest), digest)
-        if path.exists():
-            raise InvalidInputError(f"{path} is there already")
-        write_file(path, entry, self._write_from(PackReader(self.blobs)))
 
     def verify(self, roots: Iterable[Digest] = ()) -> VerifyReport:
         """Read every byte again and name each object that is damaged, missing, or known to nothing.
