@@ -1,139 +1,46 @@
-"""A small project of one's own on real processes, as a user would have it."""
+"""Projects of one's own, as a user has them: a folder, commands, and real processes."""
 
-import contextlib
-import json
 import os
-import signal
-import subprocess
-import sys
-import time
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
-import numpy as np
-import polars as pl
 import pytest
 
-COMMAND = [sys.executable, "-m", "penstock"]
+from journeys.own_project import OwnProject, init_project
 
 
-def make_customers(rows: int, *, seed: int, shift: float = 0.0) -> pl.DataFrame:
-    """Customers who leave or stay; `shift` moves what makes them leave."""
-    chance = np.random.default_rng(seed)
-    age = chance.integers(18, 80, rows)
-    calls = chance.poisson(2, rows)
-    plan = chance.choice(["basic", "plus", "gold"], rows)
-    logit = 0.9 * (calls - 2) - 0.03 * (age - 45) + 1.2 * (plan == "basic") - 0.6 + shift
-    left = chance.random(rows) < 1 / (1 + np.exp(-logit))
-    start = np.datetime64("2026-01-01T00:00:00", "us")
-    return pl.DataFrame(
-        {
-            "customer_id": np.arange(rows) + seed * 1_000_000,
-            "signed_at": start + np.arange(rows) * np.timedelta64(20 * 60 * 1_000_000, "us"),
-            "age": age,
-            "calls": calls,
-            "plan": plan,
-            "churned": left.astype(int),
-        }
-    )
-
-
-class OwnProject:
-    """A project folder and the commands that are run in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.url = ""
-        self.gateway_url = ""
-        self.up: subprocess.Popen[str] | None = None
-
-    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command of penstock in the project."""
-        done = subprocess.run([*COMMAND, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=150)
-        if check and done.returncode != 0:
-            raise AssertionError(
-                f"penstock {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
-            )
-        return done
-
-    def json(self, *arguments: str) -> Any:
-        """What a command prints with --json."""
-        return json.loads(self.run(*arguments, "--json").stdout.splitlines()[-1])
-
-    def start(self) -> None:
-        """`penstock up` on free ports."""
-        argv = [*COMMAND, "up", "--port", "0", "--gateway-port", "0", "--json"]
-        self.up = subprocess.Popen(argv, cwd=self.folder, stdout=subprocess.PIPE, text=True)
-        assert self.up.stdout is not None
-        line = self.up.stdout.readline()
-        assert line, "penstock up ended before it was ready"
-        told = json.loads(line)
-        self.url, self.gateway_url = told["url"], told["gateway_url"]
-
-    def kill_all(self) -> None:
-        """SIGKILL to the supervisor; its processes follow."""
-        assert self.up is not None
-        self.up.send_signal(signal.SIGKILL)
-        self.up.wait()
-
-    def stop(self) -> None:
-        """Ctrl-C."""
-        if self.up is not None and self.up.poll() is None:
-            self.up.send_signal(signal.SIGINT)
-            self.up.wait(timeout=60)
-
-    def predict(self, rows: list[dict[str, Any]], **parameters: Any) -> httpx.Response:
-        """Ask the gateway."""
-        body = {"dataframe_records": rows, "params": parameters} if parameters else {"dataframe_records": rows}
-        return httpx.post(f"{self.gateway_url}/invocations", json=body, timeout=30)
+@pytest.fixture(scope="session", autouse=True)
+def own_environment() -> None:
+    """No setting of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith("PENSTOCK_")]:
+        del os.environ[name]
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[OwnProject]:
-    """A project that `penstock init` wrote from a table of customers."""
-    table = tmp_path / "customers.csv"
-    make_customers(2_000, seed=1).write_csv(table)
-    argv = [*COMMAND, "init", "--data", str(table), "--label", "churned", "--yes"]
-    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    own = OwnProject(tmp_path / "churned")
+    """A fresh project; whatever is up in it is stopped at the end."""
+    own = init_project(tmp_path)
     try:
         yield own
     finally:
         own.stop()
 
 
-def wait_until(condition: Any, *, timeout_s: float = 60.0, what: str = "") -> Any:
-    """The first true answer of `condition`."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        with contextlib.suppress(httpx.TransportError):
-            answer = condition()
-            if answer:
-                return answer
-        time.sleep(0.1)
-    raise AssertionError(f"waited {timeout_s} s in vain{': ' + what if what else ''}")
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> OwnProject:
+    """A project with a released version, trained without a server; not to be changed."""
+    own = init_project(tmp_path_factory.mktemp("trained"))
+    own.run("run")
+    return own
 
 
-def find_processes(folder: Path) -> dict[str, int]:
-    """The living processes of a project by name, read from /proc."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                argv = (entry / "cmdline").read_bytes().split(b"\0")
-                if str(folder).encode() in argv:
-                    name = next(
-                        (a.decode().rpartition(".")[2] for a in argv if a.startswith(b"penstock.processes.")), ""
-                    )
-                    if name:
-                        found[name] = int(entry.name)
-    return found
-
-
-def kill(process: int) -> None:
-    """SIGKILL."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process, signal.SIGKILL)
+@pytest.fixture
+def trained(trained_once: OwnProject, tmp_path: Path) -> Iterator[OwnProject]:
+    """A copy of it, for a test of its own."""
+    shutil.copytree(trained_once.folder, tmp_path / "churned")
+    own = OwnProject(tmp_path / "churned")
+    try:
+        yield own
+    finally:
+        own.stop()

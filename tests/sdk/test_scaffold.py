@@ -15,6 +15,7 @@ import pytest
 import penstock as ps
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.project.parse import load_project
+from penstock.core.project.types import ChampionGate
 from penstock.datasets.frames import read_table
 from penstock.sdk.scaffold import plan_project, write_project
 
@@ -135,6 +136,13 @@ def test_the_written_code_is_clean(task: str, tmp_path: Path) -> None:
     checked = subprocess.run([*argv, project / "pipeline.py"], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
     tomllib.loads((project / "penstock.toml").read_text())
+
+
+@pytest.mark.parametrize(("rows", "margin"), [(120, 0.16), (2_000, 0.04), (200_000, 0.01)])
+def test_the_fewer_rows_the_more_is_put_up_with(rows: int, margin: float, tmp_path: Path) -> None:
+    table = pl.DataFrame({"size": [n % 13 for n in range(rows)], "target": [n % 2 for n in range(rows)]})
+    settings = load_project(scaffold(table, tmp_path))
+    assert [gate.margin for gate in settings.gates if isinstance(gate, ChampionGate)] == [margin]
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def outcomes() -> None:
 
 @app.command()
 def add(
-    file: str = typer.Argument("", help="JSON Lines with prediction_id, value and at; '-' reads standard input."),
+    file: str = typer.Argument("", help="JSON Lines with prediction_id, value and maybe at; '-' reads standard input."),
     prediction: str = typer.Option("", "--prediction", help="One prediction's id, instead of a file."),
     value: str = typer.Option("", "--value", help='Its outcome, as JSON: 1, "yes" or ["item-7"].'),
     json: bool = JsonOption,
@@ -65,20 +65,26 @@ def _one(prediction: str, value: str) -> Outcome:
 
 
 def _read_file(name: str) -> list[Outcome]:
-    if name == "-":
-        text = sys.stdin.read()
-    else:
-        try:
-            text = Path(name).read_text()
-        except FileNotFoundError as error:
-            raise NotFoundError(f"there is no file {name!r}") from error
+    text, written_at = _read_text(name)
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    return [_read_line(name, number, line) for number, line in lines]
+    return [_read_line(name, number, line, written_at) for number, line in lines]
 
 
-def _read_line(name: str, number: int, line: str) -> Outcome:
+def _read_text(name: str) -> tuple[str, datetime]:
+    """What a file says, and when it was written, so that the same file sent twice says the same twice."""
+    if name == "-":
+        return sys.stdin.read(), datetime.now(UTC)
+    try:
+        return Path(name).read_text(), datetime.fromtimestamp(Path(name).stat().st_mtime, UTC)
+    except FileNotFoundError as error:
+        raise NotFoundError(f"there is no file {name!r}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{name} is no text: {error}") from error
+
+
+def _read_line(name: str, number: int, line: str, written_at: datetime) -> Outcome:
     try:
         read = codec.decode(line, _Line)
     except InvalidInputError as error:
         raise InvalidInputError(f"line {number} of {name}: {error.message}", hint=error.hint) from error
-    return Outcome(prediction_id=read.prediction_id, value=read.value, at=read.at or datetime.now(UTC))
+    return Outcome(prediction_id=read.prediction_id, value=read.value, at=read.at or written_at)

@@ -2,11 +2,14 @@
 
 import json
 import keyword
+import math
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from msgspec import Struct
 
@@ -15,7 +18,8 @@ from penstock.core.identity import local_actor
 from penstock.core.ids import check_name
 from penstock.core.project.parse import load_project
 from penstock.core.project.types import Task
-from penstock.datasets.inspect import InspectedColumn, Inspection, inspect_file
+from penstock.datasets.frames import read_table
+from penstock.datasets.inspect import InspectedColumn, Inspection, inspect_table
 
 TEMPLATES = Path(__file__).parent / "templates"
 GITIGNORE = "# penstock's state and logs; everything else belongs into Git\n.penstock/\n__pycache__/\n"
@@ -26,7 +30,8 @@ ESTIMATORS: dict[Task, str] = {
 }
 METRICS: dict[Task, str] = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "mae"}
 TAKEN = {"pl", "ps", "split", "fit", "train", "rows", "cut", "learning_rate", "test_share"}  # names in pipeline.py
-MARGINS: dict[Task, float] = {"binary": 0.01, "multiclass": 0.01, "regression": 0.0}
+TEST_SHARE = 0.2
+SMALLEST_MARGIN = 0.01  # of a share, such as accuracy
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -37,6 +42,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     label: str
     time: str | None
     key: str | None
+    margin: float  # how much worse than the champion is put up with
     inspection: Inspection
 
 
@@ -55,7 +61,8 @@ def plan_project(
         NotFoundError: there is no such file.
         InvalidInputError: it is no table, has no such column, or holds nothing to learn from; or the name is none.
     """
-    inspection = inspect_file(data, label)
+    frame = read_table(data)
+    inspection = inspect_table(frame, label)
     if not inspection.features:
         raise InvalidInputError(f"no column of {data} is left to learn {label} from")
     chosen = task or inspection.task
@@ -70,6 +77,7 @@ def plan_project(
         label=label,
         time=time or inspection.time,
         key=key or inspection.key,
+        margin=_choose_margin(frame.get_column(label).drop_nulls(), chosen),
         inspection=inspection,
     )
 
@@ -118,7 +126,8 @@ def _template_values(plan: Plan, dataset: str, source: str) -> dict[str, Any]:
         "dataset": dataset,
         "source": source,
         "metric": metric,
-        "margin": MARGINS[plan.task],
+        "margin": f"{plan.margin:.2g}",
+        "test_share": TEST_SHARE,
         "bar": 0.5 if metric == "roc_auc" else None,
         "bar_key": "at_least",
         "estimator": ESTIMATORS[plan.task],
@@ -127,6 +136,14 @@ def _template_values(plan: Plan, dataset: str, source: str) -> dict[str, Any]:
         "left_out": left_out,
         "target_has_gaps": any(f"have no {plan.label}" in warning for warning in plan.inspection.warnings),
     }
+
+
+def _choose_margin(label: pl.Series, task: Task) -> float:
+    """A loss that the test rows can tell from none: a tighter one would refuse every tie, a wider one hide a loss."""
+    if task == "regression":
+        values = label.cast(pl.Float64).to_numpy()
+        return 0.05 * float(np.mean(np.abs(values - np.median(values)))) if len(values) else 0.0
+    return max(SMALLEST_MARGIN, 0.8 / math.sqrt(TEST_SHARE * max(len(label), 1)))
 
 
 def _is_category(column: InspectedColumn) -> bool:
