@@ -14,7 +14,7 @@ from penstock.app.app import open_app
 from penstock.catalogue.services import Services
 from penstock.core.config import LOOPBACK, Config
 from penstock.core.errors import PermissionDeniedError
-from penstock.core.identity import local_actor
+from penstock.core.identity import Actor, Role, local_actor
 from penstock.core.project.parse import load_project
 from penstock.core.project.types import Project
 from penstock.loop.controller import Controller
@@ -39,7 +39,7 @@ def serve(config: Config, project: Project | None, listener: socket.socket) -> N
     check_exposure(config)
     lock = HomeLock(config.home / LOCK_NAME)
     lock.acquire(wait_s=LOCK_WAIT_S)
-    services = open_app(config)
+    services = open_app(config, actor=Actor("controller", Role.ADMIN))  # requests say themselves who acts
     tickers = [_controller(services, project, config)] if project else []
     try:
         app = build_server(services, config=config, owner=local_actor(), project=project)
