@@ -132,6 +132,13 @@ class Shop:
             self.answer(ids, clicks, at + DAY)
         return ids
 
+    def request_at(self, times: Sequence[datetime], deployment: str = "shop") -> list[PredictionId]:
+        """Requests at these very moments, in one segment; nobody says what became of them."""
+        text, answer = '{"user": "u1", "recent": "i0"}', '{"items": ["i0"], "scores": [1.0]}'
+        rows = [PredictionRow(to_microseconds(at), 1, "u1", text, answer, 2000) for at in times]
+        segment = self._ship(rows, deployment)
+        return [PredictionId(f"{segment.id}-{number}") for number in range(len(rows))]
+
     def answer(self, ids: Sequence[PredictionId], clicks: float, at: datetime) -> None:
         """Say of each prediction whether its list was clicked."""
         liked = [["i0"] if self.rng.random() < clicks else [] for _ in ids]
@@ -195,9 +202,9 @@ class Shop:
         rows = {"user": [f"r{n}" for n in range(2000)], "recent": [f"{item} i3" for item in newest]}
         return self.services.objects.put_bytes(_parquet(pl.DataFrame(rows)))
 
-    def _ship(self, rows: list[PredictionRow]) -> Segment:
+    def _ship(self, rows: list[PredictionRow], deployment: str = "shop") -> Segment:
         self.clock.advance(seconds=1)
-        segment = describe_segment(SegmentId(new_id()), "shop", rows)
+        segment = describe_segment(SegmentId(new_id()), deployment, rows)
         digest = self.services.objects.put_bytes(encode_rows(rows))
         shipped = Segment(**{**{name: getattr(segment, name) for name in segment.__struct_fields__}, "digest": digest})
         return self.services.predictions.add_segment(shipped)

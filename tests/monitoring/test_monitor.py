@@ -170,3 +170,19 @@ def test_an_alert_about_a_version_that_was_rolled_back_is_resolved_without_any_t
     assert monitor.tick()
     assert shop.services.monitoring.list_alerts("shop", "open") == []
     assert not monitor.tick()
+
+
+def test_a_segment_with_times_centuries_apart_makes_no_windows_in_between(shop: Shop, monitor: Monitor) -> None:
+    shop.request_at([START - 10_000 * DAY, START, START + 30_000 * DAY])
+    assert monitor.tick()
+    assert [window.start for window in windows(shop)] == [START - 10_000 * DAY, START]
+
+
+def test_outcomes_of_another_deployment_are_no_news(shop: Shop, monitor: Monitor) -> None:
+    shop.request(START, 30)
+    shop.request(START + DAY, 1)
+    monitor.tick()
+    before = shop.services.monitoring.get_cursor("shop")
+    shop.request_at([START], deployment="other")
+    assert not monitor.tick()
+    assert shop.services.monitoring.get_cursor("shop") == before

@@ -15,7 +15,7 @@ from penstock.core.errors import ConflictError, InvalidInputError
 from penstock.core.ids import Digest, PredictionId, SegmentId, new_id
 from penstock.predictions.segment_file import describe_segment
 from penstock.predictions.service import PredictionService
-from penstock.predictions.types import Outcome, PredictionRow, Segment
+from penstock.predictions.types import Arrivals, Outcome, PredictionRow, Segment
 from penstock.storage.columns import to_microseconds
 from penstock.storage.references import list_kept
 
@@ -84,6 +84,20 @@ def test_segments_are_listed_by_cursor_and_by_event_time(service: PredictionServ
     inside = service.list_segments("shop", start=MONDAY + timedelta(hours=1), end=MONDAY + timedelta(hours=3))
     assert inside == held[1:3]
     assert service.list_segments("churn") == []
+
+
+def test_what_has_arrived_is_told_by_numbers_and_what_is_new_is_listed(service: PredictionService) -> None:
+    first, second = (service.add_segment(make_segment(at=MONDAY + timedelta(days=day))) for day in range(2))
+    service.add_segment(make_segment(deployment="other"))
+    service.add_outcomes([make_outcome(first), make_outcome(second)])
+    seen = service.get_arrivals("shop")
+    assert (seen.segments, seen.outcomes) == (2, 2)
+    assert service.get_arrivals().segments == 3
+    assert service.get_arrivals("none") == Arrivals()
+    assert service.list_segments("shop", outcomes_after=seen.outcomes) == []
+    service.add_outcomes([make_outcome(first, 1)])
+    assert service.list_segments("shop", outcomes_after=seen.outcomes) == [first]
+    assert service.get_arrivals("shop").outcomes == 3
 
 
 def test_the_watermark_is_the_newest_event_time_and_never_goes_back(service: PredictionService) -> None:

@@ -63,11 +63,7 @@ class RolloutWatch:
         watched, task = self._project.monitor.performance, self._project.task
         if watched is None:
             return {}
-        self._reader.refresh()
-        since = rollout.started_at
-        rows = self._reader.read_rows(
-            segment for segment in self._reader.segments.values() if (segment.received_at or since) >= since
-        )
+        rows = self._reader.read_rows(self._reader.list_segments(received_since=rollout.started_at))
         losses = {}
         for revision in self._sources.serving.list_revisions(rollout.deployment):
             if revision.number in (rollout.revision, rollout.baseline):

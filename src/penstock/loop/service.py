@@ -25,7 +25,6 @@ from penstock.loop.types import (
 from penstock.monitoring.service import MonitoringService
 from penstock.pipelines.service import PipelineService
 from penstock.predictions.service import PredictionService
-from penstock.predictions.store import PredictionStore
 from penstock.serving.service import ServingService
 from penstock.storage.database import Database
 from penstock.storage.leases import Lease, acquire_lease, check_fence
@@ -59,7 +58,6 @@ class LoopService:
         self._serving = serving
         self._monitoring = monitoring
         self._store = LoopStore(db)
-        self._traffic = PredictionStore()
 
     @writes
     def open_episode(
@@ -180,7 +178,8 @@ class LoopService:
     @reads
     def read_seen(self, tx: Transaction) -> Seen:
         """How much there is to read: audit events, segments and outcomes."""
-        return self._seen(tx)
+        arrived = self._predictions.get_arrivals.join(tx)
+        return Seen(events=self._governance.head.join(tx), segments=arrived.segments, outcomes=arrived.outcomes)
 
     @reads
     def get_state(self, tx: Transaction, project: str) -> LoopState:
@@ -193,7 +192,7 @@ class LoopService:
         look = self._store.find_look(tx, project)
         if look is None:
             settled, waiting_for = False, "a controller: `penstock up` starts one"
-        elif look.seen != self._seen(tx):
+        elif look.seen != self.read_seen.join(tx):
             settled, waiting_for = False, "the controller to look at what is new"
         else:
             settled, waiting_for = look.settled, look.waiting_for
@@ -205,13 +204,6 @@ class LoopService:
     def hold_lease(self, tx: Transaction, project: str, holder: str, ttl_s: float) -> Lease | None:
         """Take or extend the right to decide for a project; None while another controller has it."""
         return acquire_lease(tx, lease_name(project), holder, timedelta(seconds=ttl_s))
-
-    def _seen(self, tx: Transaction) -> Seen:
-        return Seen(
-            events=self._governance.head.join(tx),
-            segments=self._traffic.next_segment_number(tx) - 1,
-            outcomes=self._traffic.next_outcome_number(tx) - 1,
-        )
 
     def _open(self, tx: Transaction, project: str, firing: Firing, fence: int, params: dict[str, Any]) -> Episode:
         known = self._store.find_open_episode(tx, project)

@@ -105,35 +105,34 @@ class Monitor:
 
     def _read_news(self) -> News | None:
         before = self._sources.monitoring.get_cursor(self._deployment)
-        self._reader.refresh()
-        outcomes = self._reader.list_outcomes(before.outcomes)
+        arrived = self._sources.predictions.get_arrivals(self._deployment)
         watermark = self._sources.predictions.watermark(self._deployment)
-        if watermark is None or not (outcomes or self._reader.newest > before.segments):
+        nothing_new = arrived.segments <= before.segments and arrived.outcomes <= before.outcomes
+        if watermark is None or nothing_new:
             return None
-        known = self._reader.segments
-        fresh = [segment for segment in known.values() if segment.number > before.segments]
-        homes = {outcome.segment for outcome in outcomes}
-        touched = fresh + [segment for name, segment in known.items() if name in homes]
+        starts = self._starts(self._reader.list_segments(after=before.segments))
+        if arrived.outcomes > before.outcomes:
+            starts |= self._starts(self._reader.list_segments(outcomes_after=before.outcomes))
         since = before.closed_until
-        waiting = [segment for segment in known.values() if since is None or segment.last_at >= since]
-        starts = self._starts(touched) | {at for at in self._starts(waiting) if since is None or at >= since}
+        if since is not None:  # the windows that were still open then
+            starts |= {at for at in self._starts(self._reader.list_segments(start=since)) if at >= since}
         closed_until = window_start(watermark, self._length)
         cursor = Cursor(
             deployment=self._deployment,
-            segments=max(self._reader.newest, before.segments),
-            outcomes=max((outcome.number for outcome in outcomes), default=before.outcomes),
+            segments=arrived.segments,
+            outcomes=arrived.outcomes,
             closed_until=closed_until,
         )
         return News(cursor, sorted(start for start in starts if start < closed_until))
 
     def _starts(self, segments: Iterable[Segment]) -> set[datetime]:
-        """The windows that hold a part of any of these segments."""
+        """The windows that hold a row of any of these segments."""
         starts = set()
         for segment in segments:
-            start = window_start(segment.first_at, self._length)
-            while start <= segment.last_at:
-                starts.add(start)
-                start += self._length
+            ends = {window_start(at, self._length) for at in (segment.first_at, segment.last_at)}
+            if max(ends) - min(ends) > self._length:  # windows in between may be empty, and very many
+                ends = {window_start(at, self._length) for at in self._reader.read_times(segment)}
+            starts |= ends
         return starts
 
     def _list_windows(self) -> list[Window]:
@@ -144,8 +143,7 @@ class Monitor:
         done = set()
         for start in due:
             end = start + self._length
-            held = self._reader.segments.values()
-            rows = self._reader.read_rows(each for each in held if each.first_at < end and each.last_at >= start)
+            rows = self._reader.read_rows(self._reader.list_segments(start=start, end=end))
             rows = rows.filter(pl.col("at") >= start, pl.col("at") < end)
             if rows.height:
                 earlier = [window for at, window in known.items() if at < start]

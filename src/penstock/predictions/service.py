@@ -13,6 +13,7 @@ from penstock.predictions.store import PredictionStore
 from penstock.predictions.tables import outcomes as outcome_table
 from penstock.predictions.tables import traffic_totals
 from penstock.predictions.types import (
+    Arrivals,
     Outcome,
     OutcomesAdded,
     RecordedOutcome,
@@ -61,7 +62,7 @@ class PredictionService:
             if (known.deployment, known.rows) != (segment.deployment, segment.rows):
                 raise ConflictError(f"segment {segment.id} is known with {known.rows} rows of {known.deployment!r}")
             return known
-        number = self._store.next_segment_number(tx)
+        number = self._store.last_segment_number(tx) + 1
         added = msgspec.structs.replace(segment, number=number, received_at=tx.now)
         self._store.insert_segment(tx, added)
         self._add_to_totals(tx, added)
@@ -97,6 +98,8 @@ class PredictionService:
         after: int = 0,
         start: datetime | None = None,
         end: datetime | None = None,
+        received_since: datetime | None = None,
+        outcomes_after: int | None = None,
         limit: int = 1000,
     ) -> list[Segment]:
         """A deployment's segments in order of arrival.
@@ -106,9 +109,20 @@ class PredictionService:
             after: segments up to this number are left out; a reader's cursor.
             start: only segments with an event at or after this moment.
             end: only segments with an event before this moment.
+            received_since: only segments that arrived (wall clock) at or after this moment.
+            outcomes_after: only segments to which an outcome with a number above this belongs.
             limit: at most this many, 1 to 10,000.
         """
-        return self._store.list_segments(tx, deployment, after=after, start=start, end=end, limit=_page(limit))
+        return self._store.list_segments(
+            tx,
+            deployment,
+            after=after,
+            start=start,
+            end=end,
+            received_since=received_since,
+            outcomes_after=outcomes_after,
+            limit=_page(limit),
+        )
 
     @reads
     def list_outcomes(
@@ -145,6 +159,14 @@ class PredictionService:
     def list_deployments(self, tx: Transaction) -> list[str]:
         """The names of the deployments that made predictions."""
         return self._store.list_deployments(tx)
+
+    @reads
+    def get_arrivals(self, tx: Transaction, deployment: str = "") -> Arrivals:
+        """How much has come in so far, of a deployment or of all when none is named."""
+        return Arrivals(
+            segments=self._store.last_segment_number(tx, deployment),
+            outcomes=self._store.last_outcome_number(tx, deployment),
+        )
 
     @reads
     def watermark(self, tx: Transaction, deployment: str) -> datetime | None:
@@ -196,7 +218,7 @@ class PredictionService:
 
     def _match_waiting(self, tx: Transaction, segment: Segment) -> None:
         """Outcomes that came before their segment now find their predictions."""
-        number = self._store.next_outcome_number(tx)
+        number = self._store.last_outcome_number(tx) + 1
         for prediction_id in self._store.list_unmatched(tx, segment.id):
             if _row_of(prediction_id) < segment.rows:
                 self._store.match_outcome(tx, prediction_id, segment.deployment, number)
@@ -204,7 +226,7 @@ class PredictionService:
 
     def _place(self, tx: Transaction, fresh: list[Outcome]) -> list[RecordedOutcome]:
         homes = self._store.find_segments(tx, {_segment_of(item.prediction_id) for item in fresh})
-        first = self._store.next_outcome_number(tx)
+        first = self._store.last_outcome_number(tx) + 1
         placed = []
         for number, item in enumerate(fresh, start=first):
             segment = _segment_of(item.prediction_id)

@@ -27,9 +27,10 @@ class PredictionStore:
         """Add a segment."""
         tx.execute(insert(segments).values(to_row(segment)))
 
-    def next_segment_number(self, tx: Transaction) -> int:
-        """One more than the highest so far."""
-        return int(tx.execute(select(func.max(segments.c.number))).scalar() or 0) + 1
+    def last_segment_number(self, tx: Transaction, deployment: str = "") -> int:
+        """The highest so far, of a deployment or of all; 0 for none."""
+        query = select(func.max(segments.c.number))
+        return int(tx.execute(query.where(segments.c.deployment == deployment) if deployment else query).scalar() or 0)
 
     def list_totals(self, tx: Transaction, deployment: str) -> list[RevisionCounts]:
         """What all segments of each revision add up to."""
@@ -54,6 +55,7 @@ class PredictionStore:
         start: datetime | None = None,
         end: datetime | None = None,
         received_since: datetime | None = None,
+        outcomes_after: int | None = None,
         limit: int | None = None,
     ) -> list[Segment]:
         """A deployment's segments in order of arrival: those that hold event times from `start` up to before `end`."""
@@ -61,6 +63,11 @@ class PredictionStore:
         query = _in_time(query, start, end)
         if received_since is not None:
             query = query.where(segments.c.received_at >= received_since)
+        if outcomes_after is not None:
+            news = select(outcomes.c.segment).where(
+                outcomes.c.deployment == deployment, outcomes.c.number > outcomes_after
+            )
+            query = query.where(segments.c.id.in_(news))
         return [from_row(Segment, row) for row in tx.execute(query.order_by(segments.c.number).limit(limit))]
 
     def list_deployments(self, tx: Transaction) -> list[str]:
@@ -81,9 +88,10 @@ class PredictionStore:
             found.update({row.id: (row.deployment, row.rows) for row in tx.execute(query)})
         return found
 
-    def next_outcome_number(self, tx: Transaction) -> int:
-        """One more than the highest so far."""
-        return int(tx.execute(select(func.max(outcomes.c.number))).scalar() or 0) + 1
+    def last_outcome_number(self, tx: Transaction, deployment: str = "") -> int:
+        """The highest so far, of a deployment or of all; 0 for none."""
+        query = select(func.max(outcomes.c.number))
+        return int(tx.execute(query.where(outcomes.c.deployment == deployment) if deployment else query).scalar() or 0)
 
     def find_outcome_times(self, tx: Transaction, ids: Iterable[PredictionId]) -> dict[PredictionId, datetime]:
         """Those of the outcomes that are known: prediction id -> when it happened."""

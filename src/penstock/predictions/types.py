@@ -88,6 +88,13 @@ class OutcomesAdded(Struct, frozen=True):
     unmatched: int  # of those accepted, how many belong to no prediction known so far
 
 
+class Arrivals(Struct, frozen=True):
+    """How much has come in; where it equals what was seen before, nothing came since."""
+
+    segments: int = 0  # number of the newest segment
+    outcomes: int = 0  # number of the newest outcome
+
+
 class Traffic(Struct, frozen=True, kw_only=True):
     """What a deployment answered in some time, all revisions together and each by itself."""
 
