@@ -37,7 +37,6 @@ risk = "low"
 source = "data/events/*.parquet"
 time = "at"
 key = "event_id"
-label = "kind"
 [[data.events.check]]
 column = "kind"
 allowed = ["view", "cart", "buy"]

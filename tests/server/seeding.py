@@ -380,6 +380,6 @@ def _look(shop: Shop) -> None:
         gateway="gateway-1", routing=routing.number, revisions={shop.name: [2, 3]}, at=shop.clock.now()
     )
     services.serving.report_gateway(report)
-    told = "rollout at 25 %: 12 of 40 requests of this step were seen"
+    told = "rollout at 25%: 12 of 40 requests of this step were seen"
     look = Look(project=shop.name, seen=services.loop.read_seen(), settled=False, waiting_for=told, at=shop.clock.now())
     services.loop.record_look(look, _fence(shop))

@@ -37,11 +37,16 @@ def page(context: PageContext, path: str, function: PageFunction) -> Route:
             actor = context.identify(request)
             if actor.role < Role.READER:
                 raise PermissionDeniedError("pages need the role reader", hint=f"{actor.name} has none")
-            return await run_in_threadpool(function, context, request)
+            return await run_in_threadpool(_render, context, function, request)
         except PenstockError as error:
             return error_page(context.renderer, request, error)
 
     return Route(path, show, methods=["GET"])
+
+
+def _render(context: PageContext, function: PageFunction, request: Request) -> Response:
+    request.state.version = context.services.governance.head()  # read first: what changes later, the page may not show
+    return function(context, request)
 
 
 def error_page(renderer: Renderer, request: Request, error: PenstockError) -> Response:

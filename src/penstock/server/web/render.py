@@ -67,7 +67,8 @@ class Renderer:
     def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """A whole page; `title` is one of the values it needs."""
         section = "/" + request.url.path.split("/")[1]
-        return HTMLResponse(self._environment.get_template(template).render(section=section, **values), status)
+        shown = {"section": section, "shows": getattr(request.state, "version", ""), **values}
+        return HTMLResponse(self._environment.get_template(template).render(shown), status)
 
 
 def installed_version() -> str:

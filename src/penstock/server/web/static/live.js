@@ -7,6 +7,7 @@
     pulse?.classList.toggle("on", on);
     if (label) label.textContent = on ? "live" : "waiting for the server";
   };
+  htmx.config.morphIgnore.push("open"); // which <details> are open is the reader's choice, and not in the fetched page
   let busy = false;
   let again = false;
   const refresh = async () => {
@@ -19,7 +20,7 @@
       if (again) { again = false; setTimeout(refresh, 500); }
     }
   };
-  const source = new EventSource("/live");
+  const source = new EventSource(`/live?seen=${document.documentElement.dataset.shows}`);
   source.onopen = () => show(true);
   source.onerror = () => show(false);
   source.addEventListener("change", refresh);
