@@ -1,5 +1,8 @@
 """Every page, with a story and without one: it answers, is well-formed, leads on, and trusts nobody's text."""
 
+import contextlib
+import re
+import sqlite3
 from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
@@ -158,6 +161,23 @@ def test_a_server_without_a_project_has_pages_too(shop: Shop) -> None:
     with serve_shop(shop, is_project=False) as url:
         for path in ("/", "/runs", "/models", "/episodes", "/audit", "/deployments", "/deployments/suggest"):
             assert open_page(url + path).status_code == 200
+
+
+def test_what_nobody_expected_is_a_page_with_a_number_to_ask_for(tmp_path: Path) -> None:
+    with open_shop(tmp_path, is_seeded=False) as shop, serve_shop(shop) as url:
+        with contextlib.closing(sqlite3.connect(shop.config.home / "penstock.db")) as connection:
+            connection.execute("DROP TABLE runs")
+        page, answer = open_page(f"{url}/runs"), httpx.get(f"{url}/api/v1/runs")
+    for found in (page, answer):
+        assert found.status_code == 500
+        assert "something went wrong here" in found.text
+        assert re.search("log has it under [0-9a-z]{26}", found.text)
+        assert "sqlite" not in found.text.lower()
+    assert Page(page.text).mistakes == []
+
+
+def test_a_gateway_that_lives_is_shown(shop_pages: dict[str, httpx.Response]) -> None:
+    assert "suggest revisions 2, 3" in shop_pages["/deployments"].text
 
 
 def test_text_of_users_stays_text(tmp_path: Path) -> None:

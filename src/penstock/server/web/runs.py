@@ -19,7 +19,7 @@ from penstock.stats.metrics import find_metric
 from penstock.tracking.types import ComparedMetric, Metric, Run
 
 PAGE_SIZE = 100
-MOST_COLUMNS = 6
+MOST_COLUMNS = 5
 MOST_CURVES = 12
 MOST_POINTS = 1_000
 EPISODE_TAG = "penstock.episode"
