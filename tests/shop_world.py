@@ -145,23 +145,30 @@ class Shop:
         outcomes = [Outcome(prediction_id=name, value=value, at=at) for name, value in zip(ids, liked, strict=True)]
         self.services.predictions.add_outcomes(outcomes)
 
-    def finish_run(self, run: PipelineRun, *, quality: float = 0.9, compare: bool = True) -> None:
-        """What a worker does with a run: train, measure, offer. `quality` is the share of right first suggestions."""
+    def finish_run(
+        self, run: PipelineRun, *, quality: float = 0.9, compare: bool = True, again: ModelVersion | None = None
+    ) -> None:
+        """What a worker does with a run: train, measure, offer. `quality` is the share of right first suggestions.
+
+        `again` is the version whose very model comes out once more.
+        """
         services = self.services
         self.clock.advance(seconds=1)
         claimed = services.pipelines.claim_run("shop", "worker", 30)
         assert claimed is not None and claimed.id == run.id
-        services.pipelines.finish_run(run.id, claimed.fence, self.make_candidate(run.id, quality, compare=compare))
+        services.pipelines.finish_run(run.id, claimed.fence, self.make_candidate(run.id, quality, compare, again))
 
     def fail_run(self, run: PipelineRun, error: str) -> None:
         claimed = self.services.pipelines.claim_run("shop", "worker", 30)
         assert claimed is not None and claimed.id == run.id
         self.services.pipelines.fail_run(run.id, claimed.fence, error)
 
-    def make_candidate(self, run_id: RunId, quality: float, *, compare: bool = True) -> CandidateRecord:
+    def make_candidate(
+        self, run_id: RunId, quality: float, compare: bool = True, again: ModelVersion | None = None
+    ) -> CandidateRecord:
         """A model and its report; the champion is measured on the same rows."""
         services, test = self.services, self._test_rows()
-        tree, info = self._save_model(quality)
+        tree, info = (again.tree, self._info(again)) if again else self._save_model(quality)
         champion = self.champion()
         evaluation = self._evaluate(test, quality, tree, run_id)
         held = None
@@ -231,6 +238,11 @@ class Shop:
         )
         self.services.evaluation.record_report(made.report)
         return made
+
+    def _info(self, version: ModelVersion) -> ModelInfo:
+        record = None if version.run_id is None else self.services.pipelines.get_run(version.run_id).candidate
+        assert record is not None
+        return record.info
 
     def _save_model(self, quality: float) -> tuple[Digest, ModelInfo]:
         folder = self.folder / f"model-{quality}-{new_id()}"

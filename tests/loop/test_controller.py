@@ -414,3 +414,120 @@ def tell_story(shop: Shop, turn: Callable[[], None]) -> tuple[object, ...]:
         [(alert.kind, alert.status, alert.window_start) for alert in services.monitoring.list_alerts("shop")],
         served_version(shop),
     )
+
+
+def champion_version(shop: Shop) -> int:
+    champion = shop.champion()
+    assert champion is not None
+    return champion.version
+
+
+def register(shop: Shop, quality: float) -> int:
+    """A version that no episode knows of."""
+    run = shop.services.pipelines.request_run("shop")
+    shop.finish_run(run, quality=quality)
+    record = shop.services.pipelines.get_run(run.id).candidate
+    assert record is not None
+    registered = shop.services.registry.register("shop", run.id, record.model, record.info, record.reference)
+    return registered.version
+
+
+def test_a_version_released_by_hand_is_the_champion(shop: Shop, controller: Controller) -> None:
+    first_release(shop, controller)
+    version = register(shop, 0.7)
+    shop.services.serving.deploy("shop", "shop", version)
+    settle(controller)
+    assert champion_version(shop) == version == 2
+
+
+def test_a_champion_named_by_hand_stays_until_it_is_deployed(shop: Shop, controller: Controller) -> None:
+    first_release(shop, controller)
+    version = register(shop, 0.7)
+    shop.clock.advance(seconds=1)
+    shop.services.registry.move_alias("shop", "champion", version, "approved")
+    settle(controller)
+    assert champion_version(shop) == version
+    shop.services.serving.deploy("shop", "shop", version)
+    shop.services.registry.move_alias("shop", "champion", 1, "the first one after all")
+    settle(controller)
+    assert (champion_version(shop), served_version(shop)) == (1, version)
+
+
+def test_an_earlier_rollback_does_not_count_once_its_version_was_released_again(
+    shop: Shop, controller: Controller
+) -> None:
+    first_release(shop, controller)
+    second = shop.release(0.7).version
+    shop.services.serving.roll_back("shop", "complaints")
+    settle(controller)
+    shop.clock.advance(seconds=1)
+    shop.services.serving.deploy("shop", "shop", second)
+    settle(controller)
+    assert champion_version(shop) == second
+
+
+def test_a_canary_started_by_hand_is_judged_and_promoted(shop: Shop, controller: Controller) -> None:
+    first_release(shop, controller)
+    version = register(shop, 0.7)
+    shop.services.serving.deploy("shop", "shop", version, strategy="canary", steps=(0.5, 1.0), min_requests=50)
+    settle(controller)
+    assert "rollout at 50%: 0 of 50 requests" in shop.services.loop.get_state("shop").waiting_for
+    for day in (4, 5):
+        shop.request(START + day * DAY, 60, revision=1)
+        shop.request(START + day * DAY, 60, revision=2)
+        settle(controller)
+    assert served_version(shop) == champion_version(shop) == version
+
+
+def test_a_canary_started_by_hand_that_fails_is_aborted_even_while_an_episode_waits(
+    shop: Shop, controller: Controller
+) -> None:
+    first_release(shop, controller)
+    version = register(shop, 0.7)
+    rollout = shop.services.serving.deploy("shop", "shop", version, strategy="canary", steps=(0.5, 1.0))
+    shop.services.loop.open_episode("shop")
+    shop.request(START, 200, revision=1)
+    shop.request(START, 200, revision=2, errors=150)
+    settle(controller)
+    assert shop.services.serving.get_rollout(rollout.id).state == "aborted"
+    assert newest(shop).state == "training" and champion_version(shop) == 1
+
+
+def test_a_promotion_that_is_taken_back_at_once_makes_no_champion(shop: Shop, controller: Controller) -> None:
+    first_release(shop, controller)
+    drift(shop, controller)
+    shop.finish_run(open_run(shop), quality=0.9)
+    settle(controller)
+    rollout_id = newest(shop).rollout_id
+    assert rollout_id is not None
+    shop.services.serving.promote(rollout_id)
+    shop.services.serving.roll_back("shop", "a mistake")
+    settle(controller)
+    assert newest(shop).state == "refused" and "out of the traffic" in newest(shop).summary
+    moves = shop.services.registry.alias_history("shop", "champion")
+    assert [move.after for move in moves] == [1]
+
+
+def test_a_model_that_was_rolled_back_does_not_come_back_under_a_new_number(shop: Shop, controller: Controller) -> None:
+    first_release(shop, controller)
+    bad = shop.release(0.9)
+    shop.services.serving.roll_back("shop", "complaints")
+    settle(controller)
+    shop.services.loop.open_episode("shop")
+    settle(controller)
+    run = open_run(shop)
+    shop.finish_run(run, quality=0.9, again=bad)
+    settle(controller)
+    assert newest(shop).state == "refused" and "version 2, which was rolled back" in newest(shop).summary
+    assert served_version(shop) == 1
+
+
+def test_a_step_that_a_person_took_meanwhile_is_not_taken_twice(shop: Shop, controller: Controller) -> None:
+    first_release(shop, controller)
+    version = register(shop, 0.7)
+    serving = shop.services.serving
+    rollout = serving.deploy("shop", "shop", version, strategy="canary", steps=(0.1, 0.5, 1.0))
+    serving.advance(rollout.id, step=0)
+    with pytest.raises(ConflictError, match="at step 1, not 0"):
+        serving.advance(rollout.id, step=0)
+    assert serving.get_rollout(rollout.id).share == 0.5

@@ -8,13 +8,15 @@ import logging
 
 from penstock.core.errors import ConflictError
 from penstock.core.project.types import Project
+from penstock.loop.rollouts import RolloutWatch
 from penstock.loop.service import lease_name
 from penstock.loop.sources import LoopSources
 from penstock.loop.steps import EpisodeSteps
 from penstock.loop.triggers import Facts, NewData, Waiting, choose_trigger
-from penstock.loop.types import Look, Seen
+from penstock.loop.types import Episode, Look, Seen
 from penstock.monitoring.monitor import Monitor
-from penstock.registry.types import CHAMPION, ModelVersion
+from penstock.registry.types import CHAMPION, Alias, ModelVersion
+from penstock.serving.types import Fence, Revision, Rollout
 from penstock.storage.leases import Lease, check_fence
 from penstock.storage.transaction import Transaction
 
@@ -41,6 +43,7 @@ class Controller:
         self._holder = holder
         self._monitor = Monitor(sources, project)
         self._steps = EpisodeSteps(sources, project)
+        self._watch = RolloutWatch(sources, project)
         self._lease: Lease | None = None
         self._look: Look | None = None
 
@@ -78,11 +81,15 @@ class Controller:
         return self._lease
 
     def _act(self, seen: Seen, fence: int) -> Waiting | None:
+        if self._follow_traffic(fence):
+            return None
         episode = self._loop.find_open_episode(self._name)
+        rollout = self._find_rollout(episode)
+        waiting = None if rollout is None else self._move_rollout(rollout, seen, fence)
+        if rollout is not None and (waiting is None or episode is None):
+            return waiting
         if episode is not None:
             return self._steps.take(episode, seen, fence)
-        if self._follow_rollback(fence):
-            return None
         choice = choose_trigger(self._project.retrain, self._read_facts())
         if isinstance(choice, Waiting):
             return choice
@@ -115,24 +122,44 @@ class Controller:
                 found.append(NewData(latest.ref.id, latest.rows, read.rows))
         return found
 
-    def _follow_rollback(self, fence: int) -> bool:
-        """After a rollback the champion is what serves again, not what was rolled back."""
-        champion = self._find_champion()
-        live = [held for held in self._sources.serving.list_deployments() if held.name == self._name]
-        stable = live[0].stable if live else None
-        if champion is None or stable is None or stable.version == champion.version:
+    def _follow_traffic(self, fence: int) -> bool:
+        """After a rollback, or a release by hand, the champion is what answers."""
+        alias = self._sources.registry.find_alias(self._name, CHAMPION)
+        live = self._sources.serving.find_deployment(self._name)
+        stable = None if live is None else live.stable
+        if alias is None or stable is None or stable.version == alias.version:
             return False
-        revisions = self._sources.serving.list_revisions(self._name)
-        if not any(held.version == champion.version and held.state == "rolled_back" for held in revisions):
+        reason = _find_succession(alias, stable, self._sources.serving.list_revisions(self._name))
+        if not reason:
             return False
 
         def work(tx: Transaction) -> None:
             check_fence(tx, lease_name(self._name), fence)
-            reason = f"version {champion.version} was rolled back"
+            if self._sources.serving.find_deployment.join(tx, self._name) != live:
+                raise ConflictError(f"deployment {self._name!r} has changed since it was read")
             self._sources.registry.move_alias.join(tx, self._name, CHAMPION, stable.version, reason)
 
         self._loop.db.write(work)
         return True
+
+    def _find_rollout(self, episode: Episode | None) -> Rollout | None:
+        """The rollout that runs and that no episode looks after: a person started it."""
+        live = self._sources.serving.find_deployment(self._name)
+        if live is None or live.rollout is None or (episode is not None and episode.rollout_id == live.rollout):
+            return None
+        return self._sources.serving.get_rollout(live.rollout)
+
+    def _move_rollout(self, rollout: Rollout, seen: Seen, fence: int) -> Waiting | None:
+        """Judge a rollout by the same rules as those of episodes."""
+        judgement = self._watch.judge(rollout, seen)
+        held, serving = Fence(lease_name(self._name), fence), self._sources.serving
+        if judgement.decision == "hold":
+            return Waiting(f"rollout at {rollout.share:.0%}: {judgement.reason}")
+        if judgement.decision == "advance":
+            serving.advance(rollout.id, held, judgement.evidence, judgement.reason, rollout.step)
+        else:
+            serving.abort(rollout.id, judgement.reason, held, judgement.evidence)
+        return None
 
     def _write_look(self, seen: Seen, waiting: Waiting, fence: int) -> None:
         """Say that there is nothing to do, once for each thing there is to say."""
@@ -149,3 +176,15 @@ class Controller:
     def _find_champion(self) -> ModelVersion | None:
         alias = self._sources.registry.find_alias(self._name, CHAMPION)
         return None if alias is None else self._sources.registry.get_version(self._name, alias.version)
+
+
+def _find_succession(champion: Alias, stable: Revision, revisions: list[Revision]) -> str:
+    """Why what answers is the champion now, in place of another version; empty where a person wants that one to be."""
+    newest = next((held for held in revisions if held.version == champion.version), None)
+    if newest is None:
+        return ""
+    if newest.state in ("rolled_back", "aborted"):
+        return f"version {champion.version} was {newest.state.replace('_', ' ')}"
+    if newest.state == "replaced" and stable.created_at > champion.moved_at:
+        return f"version {stable.version} was released by hand"
+    return ""

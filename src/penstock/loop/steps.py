@@ -23,7 +23,7 @@ from penstock.loop.triggers import Waiting
 from penstock.loop.types import Episode, EpisodeState, Seen
 from penstock.pipelines.types import CandidateRecord
 from penstock.registry.types import CHALLENGER, CHAMPION, ModelVersion
-from penstock.serving.types import Fence, Rollout
+from penstock.serving.types import Fence, Revision, Rollout
 from penstock.storage.transaction import Transaction
 from penstock.tracking.types import RunStatus
 
@@ -103,6 +103,13 @@ class EpisodeSteps:
         if champion is not None and champion.tree == version.tree:
             reason = f"the candidate is, byte for byte, the champion (version {champion.version}): nothing was learned"
             return self._refuse(episode, reason, {"champion": champion.version, "model": version.tree}, fence)
+        fallen = self._find_fallen(version)
+        if fallen is not None:
+            reason = (
+                f"the candidate is, byte for byte, version {fallen.version}, which was "
+                f"{fallen.state.replace('_', ' ')}; `penstock deploy {version.version}` releases it all the same"
+            )
+            return self._refuse(episode, reason, {"revision": fallen.number, "model": version.tree}, fence)
         problem, verdict = self._reach_verdict(episode, version, champion)
         if verdict is None:
             return self._fail(episode, problem, {"champion": champion.version if champion else None}, fence)
@@ -115,6 +122,14 @@ class EpisodeSteps:
             return replace(episode, state="releasing" if verdict.passed else "refused")
 
         return self._decide(episode, effect, "pass" if verdict.passed else "refuse", verdict.summary, evidence, fence)
+
+    def _find_fallen(self, version: ModelVersion) -> Revision | None:
+        """The revision in which this very model was taken out of the traffic, if that is the last it was in."""
+        if self._sources.serving.find_deployment(self._name) is None:
+            return None
+        revisions = self._sources.serving.list_revisions(self._name)
+        last = next((held for held in revisions if held.tree == version.tree), None)
+        return last if last is not None and last.state in ("rolled_back", "aborted") else None
 
     def _reach_verdict(
         self, episode: Episode, version: ModelVersion, champion: ModelVersion | None
@@ -143,6 +158,9 @@ class EpisodeSteps:
             return self._deploy(episode, fence)
         rollout = self._sources.serving.get_rollout(episode.rollout_id)
         if rollout.state == "promoted":  # by a person
+            if not self._sources.loop.db.read(self._is_live, rollout):
+                reason = f"version {episode.version} was promoted, and taken out of the traffic again"
+                return self._refuse(episode, reason, {"rollout": rollout.id}, fence)
             self._sources.loop.db.write(self._promote, episode, fence)
             return None
         if rollout.state == "aborted":
@@ -156,11 +174,11 @@ class EpisodeSteps:
         passed = self._sources.loop.get_episode(episode.id).decisions[-1].evidence
         if passed.get("champion") != (champion.version if champion else None):
             return self._fail(episode, "the champion changed after the gates were judged; run again", {}, fence)
-        live = [held for held in self._sources.serving.list_deployments() if held.name == self._name]
-        if live and live[0].rollout is not None:
-            return Waiting(f"rollout {live[0].rollout}, which somebody else started, to end")
+        live = self._sources.serving.find_deployment(self._name)
+        if live is not None and live.rollout is not None:
+            return Waiting(f"rollout {live.rollout}, which somebody else started, to end")
         deploy = self._project.deploy
-        first = not live or live[0].stable is None
+        first = live is None or live.stable is None
         strategy = "direct" if first else deploy.strategy
 
         def effect(tx: Transaction) -> Episode:
@@ -192,7 +210,7 @@ class EpisodeSteps:
         if judgement.decision == "advance":
 
             def advance(tx: Transaction) -> Episode:
-                serving.advance.join(tx, rollout.id, lease, evidence, judgement.reason)
+                serving.advance.join(tx, rollout.id, lease, evidence, judgement.reason, rollout.step)
                 return episode
 
             return self._decide(episode, advance, "advance", judgement.reason, evidence, fence)
@@ -208,7 +226,8 @@ class EpisodeSteps:
         """Crown the version once it answers all requests; in the same transaction as what made it so."""
         if episode.rollout_id is None or episode.state != "releasing":
             return
-        if self._sources.serving.get_rollout.join(tx, episode.rollout_id).state != "promoted":
+        rollout = self._sources.serving.get_rollout.join(tx, episode.rollout_id)
+        if rollout.state != "promoted" or not self._is_live(tx, rollout):
             return
         registry, version = self._sources.registry, episode.version or 0
         registry.move_alias.join(tx, self._name, CHAMPION, version, f"episode {episode.number}")
@@ -222,6 +241,10 @@ class EpisodeSteps:
         )
         after = replace(episode, state="promoted")
         self._sources.loop.take_step.join(tx, episode, after, "promote", reason, evidence, fence)
+
+    def _is_live(self, tx: Transaction, rollout: Rollout) -> bool:
+        stable = self._sources.serving.get_deployment.join(tx, rollout.deployment).stable
+        return stable is not None and stable.number == rollout.revision
 
     def _refuse(self, episode: Episode, reason: str, evidence: dict[str, Any], fence: int) -> Waiting | None:
         def effect(tx: Transaction) -> Episode:

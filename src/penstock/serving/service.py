@@ -140,13 +140,23 @@ class ServingService:
         fence: Fence | None = None,
         evidence: dict[str, Any] = {},  # noqa: B006 - only read
         reason: str = "",
+        step: int | None = None,
     ) -> Rollout:
         """Take the next step of a canary; after the last step the revision is promoted.
 
+        Args:
+            rollout_id: which.
+            fence: the lease under which a controller acts.
+            evidence: what speaks for it.
+            reason: for the record.
+            step: the one that was judged and is to be left, counted from 0; None for whichever it is at.
+
         Raises:
-            ConflictError: the rollout has ended, or the fence is no longer held.
+            ConflictError: the rollout has ended or is at another step, or the fence is no longer held.
         """
         rollout = self._get_running(tx, rollout_id, fence)
+        if step not in (None, rollout.step):
+            raise ConflictError(f"rollout {rollout_id} is at step {rollout.step}, not {step}", hint="judge it anew")
         if rollout.step + 1 == len(rollout.steps):
             return self._promote(tx, rollout, reason or "the last step held", evidence)
         rollout = replace(rollout, step=rollout.step + 1, step_started_at=tx.now)
@@ -243,6 +253,11 @@ class ServingService:
     def get_deployment(self, tx: Transaction, deployment: str) -> Deployment:
         """One deployment."""
         return self._store.get_deployment(tx, deployment)
+
+    @reads
+    def find_deployment(self, tx: Transaction, deployment: str) -> Deployment | None:
+        """One deployment; None when there is none of this name."""
+        return self._store.find_deployment(tx, deployment)
 
     @reads
     def list_deployments(self, tx: Transaction) -> list[Deployment]:
