@@ -9,11 +9,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from penstock.catalogue.services import Services
-from penstock.core.errors import PenstockError, PermissionDeniedError
+from penstock.core.errors import NotFoundError, PenstockError, PermissionDeniedError
 from penstock.core.identity import Role
 from penstock.core.project.types import Project
 from penstock.server.dispatch import Identify
 from penstock.server.web.render import Renderer
+
+LONGEST_NUMBER = 9  # digits
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,18 @@ def page(context: PageContext, path: str, function: PageFunction) -> Route:
 def _render(context: PageContext, function: PageFunction, request: Request) -> Response:
     request.state.version = context.services.governance.head()  # read first: what changes later, the page may not show
     return function(context, request)
+
+
+def read_version(request: Request) -> int:
+    """The number of a version in a page's address.
+
+    Raises:
+        NotFoundError: it is no number, or one that no version will ever have.
+    """
+    text = str(request.path_params["version"])
+    if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER):
+        raise NotFoundError(f"{text[:20]!r} is no version", hint="versions are numbered 1, 2, 3")
+    return int(text)
 
 
 def error_page(renderer: Renderer, request: Request, error: PenstockError) -> Response:

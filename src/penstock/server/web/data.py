@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from penstock.core.ids import Ref
 from penstock.datasets.types import CheckReport, ColumnProfile, DatasetVersion, TopValue
-from penstock.server.web.context import PageContext
+from penstock.server.web.context import PageContext, read_version
 from penstock.server.web.strips import bar_strip
 
 VERSIONS_SHOWN = 12
@@ -46,7 +46,7 @@ def list_datasets(context: PageContext, request: Request) -> Response:
 
 def show_version(context: PageContext, request: Request) -> Response:
     """One version: where it came from, what its columns look like, what its checks found."""
-    name, number = request.path_params["dataset"], request.path_params["version"]
+    name, number = request.path_params["dataset"], read_version(request)
     datasets = context.services.datasets
     version = datasets.get_version(name, number)
     reports = [report for report in datasets.list_check_reports(name, REPORTS_SHOWN) if report.version == number]

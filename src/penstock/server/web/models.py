@@ -8,7 +8,7 @@ from starlette.responses import Response
 from penstock.core import codec
 from penstock.evaluation.types import MetricValue, Report, SliceResult
 from penstock.registry.types import ModelVersion
-from penstock.server.web.context import PageContext
+from penstock.server.web.context import PageContext, read_version
 from penstock.server.web.graph_svg import draw_lineage
 from penstock.server.web.strips import common_range, interval_strip
 
@@ -47,7 +47,7 @@ def list_models(context: PageContext, request: Request) -> Response:
 def show_version(context: PageContext, request: Request) -> Response:
     """One version: how it was judged, how good it is and where, and what it came from."""
     services = context.services
-    name, number = request.path_params["model"], request.path_params["version"]
+    name, number = request.path_params["model"], read_version(request)
     version = services.registry.get_version(name, number)
     report = services.evaluation.get_report(version.report_id) if version.report_id else None
     verdicts = services.evaluation.list_verdicts(report.id) if report else []
