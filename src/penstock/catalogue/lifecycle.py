@@ -124,7 +124,10 @@ def _deployment(services: Services, project: Project) -> Stage:
     told = f"version {live.stable.version} answers"
     if live.candidate is not None:
         told += f", version {live.candidate.version} is tried on {live.share:.0%}"
-    return Stage(number=6, name=name, holds=True, evidence=told, link=f"/deployments/{project.name}")
+    broken = [failure for gateway in services.serving.list_gateways() for failure in gateway.failures]
+    if broken:
+        told = f"the gateway cannot load version {broken[0].version}: {broken[0].problem}"
+    return Stage(number=6, name=name, holds=not broken, evidence=told, link=f"/deployments/{project.name}")
 
 
 def _watching(services: Services, project: Project) -> Stage:
