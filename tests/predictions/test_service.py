@@ -86,7 +86,7 @@ def test_segments_are_listed_by_cursor_and_by_event_time(service: PredictionServ
     assert service.list_segments("churn") == []
 
 
-def test_what_has_arrived_is_told_by_numbers_and_what_is_new_is_listed(service: PredictionService) -> None:
+def test_what_has_arrived_is_told_by_numbers(service: PredictionService) -> None:
     first, second = (service.add_segment(make_segment(at=MONDAY + timedelta(days=day))) for day in range(2))
     service.add_segment(make_segment(deployment="other"))
     service.add_outcomes([make_outcome(first), make_outcome(second)])
@@ -94,9 +94,8 @@ def test_what_has_arrived_is_told_by_numbers_and_what_is_new_is_listed(service: 
     assert (seen.segments, seen.outcomes) == (2, 2)
     assert service.get_arrivals().segments == 3
     assert service.get_arrivals("none") == Arrivals()
-    assert service.list_segments("shop", outcomes_after=seen.outcomes) == []
     service.add_outcomes([make_outcome(first, 1)])
-    assert service.list_segments("shop", outcomes_after=seen.outcomes) == [first]
+    assert [outcome.segment for outcome in service.list_outcomes("shop", after=seen.outcomes)] == [first.id]
     assert service.get_arrivals("shop").outcomes == 3
 
 
@@ -152,11 +151,13 @@ def test_the_later_outcome_of_a_prediction_counts_and_is_listed_anew(service: Pr
     assert (revised.value, revised.number) == (7, 3)
 
 
-def test_outcomes_are_listed_by_the_event_time_of_their_predictions(service: PredictionService) -> None:
+def test_outcomes_are_found_by_the_segments_of_their_predictions(service: PredictionService) -> None:
     held = [service.add_segment(make_segment(at=MONDAY + timedelta(days=day))) for day in range(3)]
     service.add_outcomes([make_outcome(segment, at=MONDAY + timedelta(days=30)) for segment in held])
-    (found,) = service.list_outcomes("shop", start=MONDAY + timedelta(days=1), end=MONDAY + timedelta(days=2))
-    assert found.segment == held[1].id
+    service.add_outcomes([make_outcome(held[1], row=99)])  # there is no such row
+    found = service.get_outcomes([held[1].id, held[2].id, SegmentId("none")])
+    assert [outcome.segment for outcome in found] == [held[1].id, held[2].id]
+    assert service.get_segments([held[2].id, held[0].id, SegmentId("none")]) == [held[0], held[2]]
 
 
 def test_an_outcome_that_cannot_be_one_names_its_field(service: PredictionService) -> None:

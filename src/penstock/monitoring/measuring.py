@@ -71,6 +71,8 @@ class WindowMeter:
         compared = self._compare(rows, model, earlier, known)
         own = rows.filter(pl.col("revision").is_in([number for number, held in versions.items() if held == version]))
         labelled = self._label(own, model)
+        performance = measure(self.metric, labelled) if len(labelled) else None
+        only = own["revision"].unique().to_list()
         return Window(
             deployment=self._project.name,
             start=start,
@@ -82,10 +84,15 @@ class WindowMeter:
             level=compared.level,
             drift=compared.columns,
             drift_note=compared.note,
-            performance=measure(self.metric, labelled) if len(labelled) else None,
+            performance=performance,
             below_bar=self._misses_bar(labelled),
             loss=self._lose(labelled),
-            revisions=[self._count(rows, number, model) for number in sorted(rows["revision"].unique())],
+            revisions=[
+                self._count(
+                    rows, number, performance if only == [number] else self._measure_revision(rows, number, model)
+                )
+                for number in sorted(rows["revision"].unique())
+            ],
         )
 
     def _compare(
@@ -142,10 +149,12 @@ class WindowMeter:
         digest = self._objects.put_bytes(losses.astype("<f4").tobytes())
         return LossEvidence(mean_loss=float(losses.mean()), groups=len(losses), losses=digest)
 
-    def _count(self, rows: pl.DataFrame, revision: int, model: ModelVersion | None) -> RevisionFigures:
+    def _measure_revision(self, rows: pl.DataFrame, revision: int, model: ModelVersion | None) -> Performance | None:
+        labelled = self._label(rows.filter(pl.col("revision") == revision), model)
+        return measure(self.metric, labelled) if len(labelled) else None
+
+    def _count(self, rows: pl.DataFrame, revision: int, performance: Performance | None) -> RevisionFigures:
         own = rows.filter(pl.col("revision") == revision)
-        labelled = self._label(own, model)
-        performance: Performance | None = measure(self.metric, labelled) if len(labelled) else None
         latency = own["latency_ms"].quantile(0.99)
         return RevisionFigures(
             revision=revision,

@@ -111,8 +111,7 @@ class Monitor:
         if watermark is None or nothing_new:
             return None
         starts = self._starts(self._reader.list_segments(after=before.segments))
-        if arrived.outcomes > before.outcomes:
-            starts |= self._starts(self._reader.list_segments(outcomes_after=before.outcomes))
+        starts |= self._starts(self._reader.list_answered(before.outcomes))
         since = before.closed_until
         if since is not None:  # the windows that were still open then
             starts |= {at for at in self._starts(self._reader.list_segments(start=since)) if at >= since}

@@ -1,6 +1,6 @@
 """How well the answers of a window turned out: the project's metric with an interval, and losses for the detector."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -31,6 +31,18 @@ class LabelledRows(Struct, frozen=True):
         return len(self.keys)
 
 
+class _Output(Struct, gc=False):
+    """The parts of an answer that a metric may read; others are not even decoded."""
+
+    prediction: Any = None
+    score: Any = None
+    probabilities: Any = None
+    items: Any = None
+
+
+_read_output = msgspec.json.Decoder(_Output).decode
+
+
 def read_labelled_rows(task: Task, frame: pl.DataFrame, classes: Sequence[Any] = ()) -> LabelledRows:
     """The rows of a frame that were answered and whose outcome fits the task.
 
@@ -40,7 +52,7 @@ def read_labelled_rows(task: Task, frame: pl.DataFrame, classes: Sequence[Any] =
         classes: the labels of a classifier, in the order of its codes; the last is the positive one of two.
     """
     known = frame.filter(pl.col("outcome").is_not_null(), pl.col("status") != "error").sort("at", "id")
-    outputs = [msgspec.json.decode(text) for text in known["output"]]
+    outputs = [_read_output(text) for text in known["output"]]
     outcomes = [msgspec.json.decode(text) for text in known["outcome"]]
     keys = [key or name for key, name in zip(known["key"], known["id"], strict=True)]
     fits = [_fits(task, output, outcome, classes) for output, outcome in zip(outputs, outcomes, strict=True)]
@@ -89,33 +101,33 @@ def misses_bar(interval: Performance, *, at_least: float | None, at_most: float 
     return too_low or (at_most is not None and interval.low > at_most)
 
 
-def _fits(task: Task, output: Any, outcome: Any, classes: Sequence[Any]) -> bool:
+def _fits(task: Task, output: _Output, outcome: Any, classes: Sequence[Any]) -> bool:
     if task == "ranking":
-        return isinstance(output.get("items"), list) and isinstance(outcome, list)
+        return isinstance(output.items, list) and isinstance(outcome, list)
     if task in ("binary", "multiclass"):
-        return outcome in classes and "prediction" in output
+        return outcome in classes and output.prediction is not None
     is_number = isinstance(outcome, int | float) and not isinstance(outcome, bool)
-    return is_number and isinstance(output.get("prediction"), int | float)
+    return is_number and isinstance(output.prediction, int | float)
 
 
 def _collect(
-    task: Task, outputs: list[Any], outcomes: list[Any], keys: list[str], classes: Sequence[Any]
+    task: Task, outputs: list[_Output], outcomes: list[Any], keys: list[str], classes: Sequence[Any]
 ) -> LabelledRows:
     if task == "ranking":
-        return LabelledRows(outcomes, {"items": [output["items"] for output in outputs]}, keys)
+        return LabelledRows(outcomes, {"items": [output.items for output in outputs]}, keys)
     if task not in ("binary", "multiclass"):
-        return LabelledRows(np.array(outcomes, float), {"prediction": _column(outputs, "prediction")}, keys)
+        return LabelledRows(np.array(outcomes, float), {"prediction": _column(row.prediction for row in outputs)}, keys)
     codes = {label: code for code, label in enumerate(classes)}
-    held: dict[str, Any] = {"prediction": np.array([codes.get(row["prediction"], -1) for row in outputs])}
-    if outputs and all("score" in row for row in outputs):
-        held["score"] = held["probabilities"] = _column(outputs, "score")
-    elif outputs and all("probabilities" in row for row in outputs):
-        held["probabilities"] = np.array([row["probabilities"] for row in outputs], float)
+    held: dict[str, Any] = {"prediction": np.array([codes.get(row.prediction, -1) for row in outputs])}
+    if outputs and all(row.score is not None for row in outputs):
+        held["score"] = held["probabilities"] = _column(row.score for row in outputs)
+    elif outputs and all(row.probabilities is not None for row in outputs):
+        held["probabilities"] = np.array([row.probabilities for row in outputs], float)
     return LabelledRows(np.array([codes[outcome] for outcome in outcomes], dtype=np.int64), held, keys)
 
 
-def _column(outputs: list[Any], name: str) -> FloatArray:
-    return np.array([row[name] for row in outputs], dtype=np.float64)
+def _column(values: Iterable[Any]) -> FloatArray:
+    return np.fromiter(values, dtype=np.float64)
 
 
 def _terms(metric: Metric, rows: LabelledRows) -> tuple[FloatArray, list[str]]:

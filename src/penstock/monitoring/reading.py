@@ -1,16 +1,18 @@
 """Reads the predictions and outcomes of one deployment, all pages of them; remembers nothing."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import polars as pl
 
+from penstock.core.ids import SegmentId
 from penstock.predictions.frames import join_outcomes, read_predictions
 from penstock.predictions.service import PredictionService
-from penstock.predictions.types import RecordedOutcome, Segment
+from penstock.predictions.types import Segment
 from penstock.storage.objects.object_store import ObjectStore
 
 PAGE = 10_000
+SEGMENTS = 100  # read at a time: outcomes are records before they are columns
 
 
 class PredictionReader:
@@ -31,24 +33,24 @@ class PredictionReader:
                 return found
             after = page[-1].number
 
-    def list_outcomes(self, start: datetime, end: datetime) -> list[RecordedOutcome]:
-        """All outcomes of segments with events from `start` up to before `end`."""
-        found: list[RecordedOutcome] = []
-        after = 0
+    def list_answered(self, after: int) -> list[Segment]:
+        """The segments to which the outcomes after a number belong."""
+        ids: set[SegmentId] = set()
         while True:
-            page = self._predictions.list_outcomes(self._deployment, after=after, start=start, end=end, limit=PAGE)
-            found += page
+            page = self._predictions.list_outcomes(self._deployment, after=after, limit=PAGE)
+            ids |= {outcome.segment for outcome in page}
             if len(page) < PAGE:
-                return found
+                return self._predictions.get_segments(sorted(ids))
             after = page[-1].number
 
     def read_rows(self, segments: list[Segment]) -> pl.DataFrame:
         """The predictions of some segments in the order of event time, with their outcomes (`join_outcomes`)."""
-        rows = read_predictions(self._objects, segments).sort("at", "id")
-        if not segments:
-            return join_outcomes(rows, [])
-        start, end = min(each.first_at for each in segments), max(each.last_at for each in segments)
-        return join_outcomes(rows, self.list_outcomes(start, end + timedelta.resolution))
+        parts = [segments[first : first + SEGMENTS] for first in range(0, len(segments), SEGMENTS)] or [[]]
+        return pl.concat([self._read_part(part) for part in parts]).sort("at", "id")
+
+    def _read_part(self, segments: list[Segment]) -> pl.DataFrame:
+        outcomes = self._predictions.get_outcomes([segment.id for segment in segments])
+        return join_outcomes(read_predictions(self._objects, segments), outcomes)
 
     def read_times(self, segment: Segment) -> list[datetime]:
         """The event times of a segment, each once."""

@@ -33,9 +33,10 @@ class PipelineStore:
         """The oldest run that waits, or whose holder is gone: its lease is over, or it is this very worker."""
         c = pipeline_runs.c
         lost = (c.status == RunStatus.RUNNING) & or_(c.worker == worker, c.lease_expires_at <= tx.now)
-        query = select(pipeline_runs).where(c.project == project, or_(c.status == RunStatus.SCHEDULED, lost))
-        row = tx.execute(query.order_by(c.id).limit(1)).one_or_none()
-        return None if row is None else from_row(PipelineRun, row)
+        unfinished = c.status.in_([RunStatus.SCHEDULED, RunStatus.RUNNING])  # few, and an index leads to them
+        free = or_(c.status == RunStatus.SCHEDULED, lost)
+        rows = tx.execute(select(pipeline_runs).where(c.project == project, unfinished, free)).all()
+        return from_row(PipelineRun, min(rows, key=lambda row: str(row.id))) if rows else None
 
     def change_run(self, tx: Transaction, run: PipelineRun, **values: Any) -> bool:
         """Change a run that still is as it was read; False when somebody else took it meanwhile."""

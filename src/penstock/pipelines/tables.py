@@ -23,7 +23,7 @@ pipeline_runs = Table(
     Column("lease_expires_at", UtcTime),
     Column("error", Text, nullable=False),
     Column("candidate", Json),
-    Index("ix_pipeline_runs_status", "status", "id"),
+    Index("ix_pipeline_runs_status", "project", "status", "id"),
     Index("ix_pipeline_runs_project", "project", "id"),
 )
 

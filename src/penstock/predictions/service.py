@@ -28,6 +28,8 @@ from penstock.storage.verbs import logs, reads
 
 MAXIMUM_PAGE = 10_000
 MAXIMUM_ID = 80
+MAXIMUM_ROWS = 10_000_000  # of a segment; one is some seconds of traffic
+MAXIMUM_BUCKET = 400  # of latencies: hundreds of millions of years
 
 
 class PredictionService:
@@ -99,7 +101,6 @@ class PredictionService:
         start: datetime | None = None,
         end: datetime | None = None,
         received_since: datetime | None = None,
-        outcomes_after: int | None = None,
         limit: int = 1000,
     ) -> list[Segment]:
         """A deployment's segments in order of arrival.
@@ -110,7 +111,6 @@ class PredictionService:
             start: only segments with an event at or after this moment.
             end: only segments with an event before this moment.
             received_since: only segments that arrived (wall clock) at or after this moment.
-            outcomes_after: only segments to which an outcome with a number above this belongs.
             limit: at most this many, 1 to 10,000.
         """
         return self._store.list_segments(
@@ -120,30 +120,31 @@ class PredictionService:
             start=start,
             end=end,
             received_since=received_since,
-            outcomes_after=outcomes_after,
             limit=_page(limit),
         )
 
     @reads
+    def get_segments(self, tx: Transaction, segments: list[SegmentId]) -> list[Segment]:
+        """Those of the segments that are known, in order of arrival."""
+        return self._store.get_segments(tx, segments)
+
+    @reads
     def list_outcomes(
-        self,
-        tx: Transaction,
-        deployment: str,
-        after: int = 0,
-        start: datetime | None = None,
-        end: datetime | None = None,
-        limit: int = 10_000,
+        self, tx: Transaction, deployment: str, after: int = 0, limit: int = 10_000
     ) -> list[RecordedOutcome]:
         """A deployment's outcomes in order of arrival; a value that was replaced comes again, with a new number.
 
         Args:
             deployment: its name.
             after: outcomes up to this number are left out; a reader's cursor.
-            start: only outcomes of segments with an event at or after this moment.
-            end: only outcomes of segments with an event before this moment.
             limit: at most this many, 1 to 10,000.
         """
-        return self._store.list_outcomes(tx, deployment, after=after, start=start, end=end, limit=_page(limit))
+        return self._store.list_outcomes(tx, deployment, after=after, limit=_page(limit))
+
+    @reads
+    def get_outcomes(self, tx: Transaction, segments: list[SegmentId]) -> list[RecordedOutcome]:
+        """What is known to have become of the predictions in some segments."""
+        return self._store.get_outcomes(tx, segments)
 
     @reads
     def list_unmatched(self, tx: Transaction, after: int = 0, limit: int = 1000) -> list[RecordedOutcome]:
@@ -261,12 +262,24 @@ def add_counts(parts: Sequence[RevisionCounts]) -> list[RevisionCounts]:
 
 def _check_segment(segment: Segment) -> None:
     check_name(segment.deployment, "deployment")
-    if segment.rows < 1:
-        raise InvalidInputError(f"segment {segment.id} has no rows", field="segment.rows")
+    if not 1 <= segment.rows <= MAXIMUM_ROWS:
+        raise InvalidInputError(f"segment {segment.id} cannot have {segment.rows} rows", field="segment.rows")
     if not segment.digest:
         raise InvalidInputError(
             f"segment {segment.id} has no digest", hint="put its object into the store first", field="segment.digest"
         )
+    read_event_time(segment.first_at, "segment.first_at")  # the newest is what all windows are closed by
+    read_event_time(segment.last_at, "segment.last_at")
+    for place, counts in enumerate(segment.revisions):
+        _check_counts(counts, segment.rows, f"segment.revisions[{place}]")
+
+
+def _check_counts(counts: RevisionCounts, rows: int, field: str) -> None:
+    held = (counts.rows, counts.errors, counts.fallbacks, *(count for _bucket, count in counts.latency))
+    if not all(0 <= count <= rows for count in held):
+        raise InvalidInputError(f"{field}: a count is not between 0 and the segment's {rows} rows", field=field)
+    if not all(0 <= bucket <= MAXIMUM_BUCKET for bucket, _count in counts.latency):
+        raise InvalidInputError(f"{field}.latency: a bucket is not between 0 and {MAXIMUM_BUCKET}", field=field)
 
 
 def _newest_by_prediction(outcomes: list[Outcome]) -> dict[PredictionId, Outcome]:
@@ -279,6 +292,8 @@ def _newest_by_prediction(outcomes: list[Outcome]) -> dict[PredictionId, Outcome
                 hint="use the id that came with the answer",
                 field=f"outcomes[{index}].prediction_id",
             )
+        if item.value is None:
+            raise InvalidInputError("an outcome without a value tells nothing", field=f"outcomes[{index}].value")
         at = read_event_time(item.at, f"outcomes[{index}].at")
         before = newest.get(key)
         if before is None or at > before.at:

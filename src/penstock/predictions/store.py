@@ -55,20 +55,22 @@ class PredictionStore:
         start: datetime | None = None,
         end: datetime | None = None,
         received_since: datetime | None = None,
-        outcomes_after: int | None = None,
         limit: int | None = None,
     ) -> list[Segment]:
         """A deployment's segments in order of arrival: those that hold event times from `start` up to before `end`."""
-        query = select(segments).where(segments.c.deployment == deployment, segments.c.number > after)
-        query = _in_time(query, start, end)
+        query = _in_time(select(segments).where(segments.c.deployment == deployment), start, end)
+        if after:
+            query = query.where(segments.c.number > after)
         if received_since is not None:
             query = query.where(segments.c.received_at >= received_since)
-        if outcomes_after is not None:
-            news = select(outcomes.c.segment).where(
-                outcomes.c.deployment == deployment, outcomes.c.number > outcomes_after
-            )
-            query = query.where(segments.c.id.in_(news))
         return [from_row(Segment, row) for row in tx.execute(query.order_by(segments.c.number).limit(limit))]
+
+    def get_segments(self, tx: Transaction, ids: Iterable[SegmentId]) -> list[Segment]:
+        """Those of the segments that are known, in order of arrival."""
+        found: list[Segment] = []
+        for keys in _slices(sorted(set(ids))):
+            found += [from_row(Segment, row) for row in tx.execute(select(segments).where(segments.c.id.in_(keys)))]
+        return sorted(found, key=lambda segment: segment.number)
 
     def list_deployments(self, tx: Transaction) -> list[str]:
         """The names of the deployments that have segments."""
@@ -116,22 +118,20 @@ class PredictionStore:
         tx.execute(update(outcomes).where(this).values(deployment=deployment, number=number))
 
     def list_outcomes(
-        self,
-        tx: Transaction,
-        deployment: str | None,
-        *,
-        after: int,
-        start: datetime | None = None,
-        end: datetime | None = None,
-        limit: int,
+        self, tx: Transaction, deployment: str | None, *, after: int, limit: int
     ) -> list[RecordedOutcome]:
-        """Outcomes in order of arrival, by the time of their segments; unmatched ones for the deployment None."""
+        """Outcomes in order of arrival; unmatched ones for the deployment None."""
         query = _of_deployment(select(outcomes), deployment).where(outcomes.c.number > after)
-        if start is not None or end is not None:
-            held = _in_time(select(segments.c.id).where(segments.c.deployment == deployment), start, end)
-            query = query.where(outcomes.c.segment.in_(held))
         rows = tx.execute(query.order_by(outcomes.c.number).limit(limit))
         return [from_row(RecordedOutcome, row) for row in rows]
+
+    def get_outcomes(self, tx: Transaction, held: Iterable[SegmentId]) -> list[RecordedOutcome]:
+        """The outcomes of the predictions in some segments."""
+        found: list[RecordedOutcome] = []
+        for keys in _slices(sorted(set(held))):
+            query = select(outcomes).where(outcomes.c.segment.in_(keys), outcomes.c.deployment.is_not(None))
+            found += [from_row(RecordedOutcome, row) for row in tx.execute(query)]
+        return found
 
     def count_outcomes(self, tx: Transaction, deployment: str | None) -> int:
         """How many outcomes a deployment has; those without a known prediction for None."""

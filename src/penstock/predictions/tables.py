@@ -28,12 +28,13 @@ outcomes = Table(
     metadata,
     Column("prediction_id", String(80), primary_key=True),
     Column("number", BigInteger, nullable=False, unique=True),
-    Column("segment", String(40), nullable=False, index=True),
+    Column("segment", String(40), nullable=False),
     Column("deployment", String(128), nullable=True),  # null: no such prediction is known yet
     Column("value", Json, nullable=False),
     Column("at", UtcTime, nullable=False),
     Column("received_at", UtcTime, nullable=False),
     Index(None, "deployment", "number"),
+    Index(None, "segment", "deployment", "number"),
 )
 
 traffic_totals = Table(  # what all segments of a revision add up to, so that a page need not read them

@@ -250,7 +250,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("number", name=op.f("uq_outcomes_number")),
     )
     op.create_index(op.f("ix_outcomes_deployment_number"), "outcomes", ["deployment", "number"], unique=False)
-    op.create_index(op.f("ix_outcomes_segment"), "outcomes", ["segment"], unique=False)
+    op.create_index(
+        op.f("ix_outcomes_segment_deployment_number"), "outcomes", ["segment", "deployment", "number"], unique=False
+    )
     op.create_table(
         "pipeline_runs",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -272,7 +274,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pipeline_runs")),
     )
     op.create_index("ix_pipeline_runs_project", "pipeline_runs", ["project", "id"], unique=False)
-    op.create_index("ix_pipeline_runs_status", "pipeline_runs", ["status", "id"], unique=False)
+    op.create_index("ix_pipeline_runs_status", "pipeline_runs", ["project", "status", "id"], unique=False)
     op.create_table(
         "pipeline_steps",
         sa.Column("run_id", sa.String(length=64), nullable=False),
