@@ -21,7 +21,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-all test-browser format check docs bench lock clean
+.PHONY: help setup demo test test-slow test-all test-browser format check docs bench lock clean
 
 help: ## what can be made here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -43,8 +43,11 @@ $(STAMP): $(LOCKED) pyproject.toml
 demo: $(STAMP) ## a model's whole life in minutes: a shop's suggestions, released, watched, retrained
 	@$(BIN)/penstock demo $(ARGS)
 
-test: $(STAMP) ## all tests but those in a browser
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not browser" $(ARGS)
+test: $(STAMP) ## all tests but the slow ones and those in a browser
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not browser and not slow" $(ARGS)
+
+test-slow: $(STAMP) ## the slow ones: storms of kills, a whole demo
+	@$(BIN)/python -m pytest -m "slow and not browser" $(ARGS)
 
 test-browser: $(STAMP) ## the pages in a real Chromium
 	@$(BIN)/python -m pytest -m browser $(ARGS)

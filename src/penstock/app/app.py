@@ -34,6 +34,14 @@ def open_app(config: Config, *, clock: Clock | None = None, actor: Actor | None 
     """
     config.home.mkdir(parents=True, exist_ok=True)
     db = Database(config.database_url, clock=clock, actor=actor)
+    try:
+        return _build(config, db)
+    except BaseException:
+        db.close()
+        raise
+
+
+def _build(config: Config, db: Database) -> Services:
     _migrate(db)
     checkpoints = CheckpointLog(config.home / "audit")
     Ledger(db, checkpoints)

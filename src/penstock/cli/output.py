@@ -46,15 +46,18 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
         empty: what to print when there are none: what to do, or nothing.
     """
     table = Table(box=None, pad_edge=False, header_style="dim", show_header=any(columns))
+    rows = [[value if isinstance(value, Markup) else escape(cell(value)) for value in row] for row in rows]
+    first = max((len(row[0]) for row in rows), default=0)  # what names a row is never cut
     for place, column in enumerate(columns, 1):
         is_last = place == len(columns)
         justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
         name = column.lstrip(">").removesuffix("...")
         is_cut = column.endswith("...")
         overflow: Literal["ellipsis", "fold"] = "ellipsis" if is_cut else "fold"
-        table.add_column(name, justify=justify, no_wrap=is_cut or not is_last, overflow=overflow)
+        width = first if place == 1 and not is_last else None
+        table.add_column(name, justify=justify, no_wrap=is_cut or not is_last, overflow=overflow, min_width=width)
     for row in rows:
-        table.add_row(*(escape(cell(value)) if not isinstance(value, Markup) else value for value in row))
+        table.add_row(*row)
     if table.row_count:
         console.print(table, soft_wrap=False)
     elif empty:
