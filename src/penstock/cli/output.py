@@ -46,8 +46,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
         empty: what to print when there are none: what to do, or nothing.
     """
     table = Table(box=None, pad_edge=False, header_style="dim", show_header=any(columns))
-    rows = [[value if isinstance(value, Markup) else escape(cell(value)) for value in row] for row in rows]
-    first = max((len(row[0]) for row in rows), default=0)  # what names a row is never cut
+    texts = [[value if isinstance(value, Markup) else escape(cell(value)) for value in row] for row in rows]
+    first = max((len(row[0]) for row in texts), default=0)  # what names a row is never cut
     for place, column in enumerate(columns, 1):
         is_last = place == len(columns)
         justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
@@ -56,7 +56,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
         overflow: Literal["ellipsis", "fold"] = "ellipsis" if is_cut else "fold"
         width = first if place == 1 and not is_last else None
         table.add_column(name, justify=justify, no_wrap=is_cut or not is_last, overflow=overflow, min_width=width)
-    for row in rows:
+    for row in texts:
         table.add_row(*row)
     if table.row_count:
         console.print(table, soft_wrap=False)
