@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -101,6 +102,7 @@ def penstock(
 
 def main() -> None:
     """The program `penstock`."""
+    logging.getLogger("penstock").addHandler(logging.NullHandler())  # commands say themselves what matters
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

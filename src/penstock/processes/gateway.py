@@ -18,12 +18,15 @@ from penstock.serving.port import ServicesPort
 from penstock.storage.objects.open import open_object_store
 
 POLL_S = 0.2
+ANSWER_S = 5.0  # a server that does not answer must not keep the gateway from its end
 
 
 def serve_gateway(config: Config, listener: socket.socket) -> None:
     """Answer predictions until told to stop; the server may come and go meanwhile."""
     objects = open_object_store(config.objects_url)
-    services = open_remote(config.url, token=config.token, actor="gateway", patience_s=2.0, objects=objects)
+    services = open_remote(
+        config.url, token=config.token, actor="gateway", patience_s=2.0, timeout_s=ANSWER_S, objects=objects
+    )
     folder = config.home / "gateway"
     segments = SegmentLog(folder / "segments")
     gateway = Gateway(segments)

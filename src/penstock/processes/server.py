@@ -19,6 +19,7 @@ from penstock.core.project.parse import load_project
 from penstock.core.project.types import Project
 from penstock.loop.controller import Controller
 from penstock.processes.child import Ticker, hear_stop, run_process
+from penstock.processes.wire import BoundedHttpProtocol
 from penstock.remote.discovery import LOCK_NAME, HomeLock, ServerInfo, write_server_file
 from penstock.sdk.connect import PROJECT_FILE, project_config
 from penstock.server.app import build_server
@@ -73,7 +74,7 @@ def run_uvicorn(app: object, listener: socket.socket) -> None:
     settings = uvicorn.Config(
         app,  # type: ignore[arg-type]  # any ASGI callable will do
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttpProtocol,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=3,

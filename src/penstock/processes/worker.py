@@ -19,6 +19,7 @@ from penstock.storage.objects.open import open_object_store
 LOCK_NAME = "worker.lock"
 LOCK_WAIT_S = 20.0  # the worker before us may still be ending its child processes
 POLL_S = 0.2
+ANSWER_S = 10.0  # a server that does not answer must not keep the worker from its end
 
 
 def build_worker(port: WorkPort, root: Path, config: Config, objects: ObjectStore, compute: LocalProcess) -> Worker:
@@ -44,7 +45,9 @@ def work(folder: Path, config: Config) -> None:
     lock = HomeLock(config.home / LOCK_NAME)
     lock.acquire(wait_s=LOCK_WAIT_S)
     objects = open_object_store(config.objects_url)
-    services = open_remote(config.url, token=config.token, actor="worker", patience_s=10.0, objects=objects)
+    services = open_remote(
+        config.url, token=config.token, actor="worker", patience_s=10.0, timeout_s=ANSWER_S, objects=objects
+    )
     compute = LocalProcess()
     worker = build_worker(services, folder, config, objects, compute)
     ticker = Ticker("worker", worker.work_once, POLL_S)

@@ -25,14 +25,17 @@ class Connection:
         token: shown with every request, when the server asks for one.
         actor: how this process names itself in the audit log; empty: as the server's owner.
         patience_s: how long to go on trying while the server cannot be reached.
+        timeout_s: how long to wait for an answer.
     """
 
-    def __init__(self, url: str, *, token: str = "", actor: str = "", patience_s: float = 5.0) -> None:
+    def __init__(
+        self, url: str, *, token: str = "", actor: str = "", patience_s: float = 5.0, timeout_s: float = 60.0
+    ) -> None:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         if actor:
             headers["x-penstock-actor"] = actor
         self.url = url.rstrip("/")
-        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=60.0, trust_env=False)
+        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s, trust_env=False)
         self._patience_s = patience_s
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
