@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from penstock.core.errors import ConflictError, UnavailableError
+from penstock.core.errors import (
+    ConflictError,
+    CorruptDataError,
+    PenstockError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from penstock.core.ids import Digest
 from penstock.predictions.segment_log import SegmentLog
 from penstock.predictions.types import PredictionRow, Segment
@@ -201,6 +207,22 @@ def test_segments_that_are_damaged_or_refused_hold_up_nobody(backend: Backend, t
     assert refused.with_suffix(".refused").exists()
     assert not good.exists()
     loop.stop()
+
+
+@pytest.mark.parametrize("error", [UnauthenticatedError, CorruptDataError, PenstockError])
+def test_a_server_in_trouble_condemns_no_segment(backend: Backend, tmp_path: Path, error: type[PenstockError]) -> None:
+    log = SegmentLog(tmp_path / "segments", rotate_after_s=3600)
+    log.append("shop", [PredictionRow(1, 1, "u", "{}", "{}", 5)])
+    log.rotate()
+
+    class Troubled(Cable):
+        def ship_segment(self, segment: Segment, path: Path) -> None:
+            raise error("not now")
+
+    GatewayLoop(Gateway(log), Troubled(backend.port), log, _no_model, tmp_path).step()
+    assert len(log.list_closed()) == 1
+    GatewayLoop(Gateway(log), backend.port, log, _no_model, tmp_path).stop()
+    assert backend.predictions.get_traffic("shop").rows == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"number":"x"}'])
