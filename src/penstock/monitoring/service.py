@@ -9,6 +9,7 @@ from penstock.core import failpoints
 from penstock.core.ids import AlertId, Ref
 from penstock.monitoring.store import MonitoringStore
 from penstock.monitoring.types import Alert, AlertKind, Cursor, Window
+from penstock.monitoring.windows import name_start
 from penstock.storage.database import Database
 from penstock.storage.references import drop_objects, keep_objects
 from penstock.storage.transaction import Transaction
@@ -79,7 +80,7 @@ class MonitoringService:
         if last is not None and _covers(last, window):
             return last
         alert = Alert(
-            id=AlertId(f"{window.deployment}-{kind}-{window.start:%Y%m%dT%H%M}"),
+            id=AlertId(f"{window.deployment}-{kind}-{_compact(window.start)}"),
             deployment=window.deployment,
             kind=kind,
             window_start=window.start,
@@ -132,6 +133,10 @@ class MonitoringService:
 
 def _content(window: Window) -> Window:
     return msgspec.structs.replace(window, edition=0, computed_at=None)
+
+
+def _compact(start: datetime) -> str:
+    return name_start(start).replace("-", "").replace(":", "")
 
 
 def _covers(last: Alert, window: Window) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from penstock.core.ids import AlertId, Digest, Ref
+from penstock.monitoring.windows import name_start
 
 DriftTest = Literal["ks", "chi2", "none"]
 AlertKind = Literal["drift", "performance"]
@@ -92,7 +93,7 @@ class Window(Struct, frozen=True, kw_only=True):
     @property
     def ref(self) -> Ref:
         """How lineage points at this window."""
-        return Ref("window", f"{self.deployment}/{self.start:%Y-%m-%dT%H:%M}")
+        return Ref("window", f"{self.deployment}/{name_start(self.start)}")
 
     @property
     def drifted(self) -> list[str]:

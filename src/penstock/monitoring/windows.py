@@ -6,6 +6,12 @@ from datetime import UTC, datetime, timedelta
 ORIGIN = datetime(1970, 1, 5, tzinfo=UTC)
 
 
+def name_start(start: datetime) -> str:
+    """A start as a part of ids: to the minute, and finer only where windows are."""
+    fine = "%Y-%m-%dT%H:%M" if start.second == start.microsecond == 0 else "%Y-%m-%dT%H:%M:%S.%f"
+    return f"{start:{fine}}"
+
+
 def window_start(at: datetime, length: timedelta) -> datetime:
     """The start of the window that holds a moment; windows hold their start and not their end."""
     return ORIGIN + ((at - ORIGIN) // length) * length
