@@ -86,7 +86,6 @@ def test_a_data_file_that_is_missing_fails_the_run_and_is_named(trained: OwnProj
     assert done.returncode == 1
     assert "data/customers.csv" in done.stdout.splitlines()[-1]
     assert "data/customers.csv" in refused(trained, "data", "add")
-    assert "data/customers.csv" in refused(trained, "predict", "--sample")
 
 
 def test_code_that_fails_is_shown_with_its_line(trained: OwnProject) -> None:
