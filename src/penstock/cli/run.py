@@ -1,7 +1,9 @@
 """`penstock run`: data, pipeline, evaluation, gates, registry, rollout - now."""
 
 import contextlib
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from penstock.catalogue.services import Services
 from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json
 from penstock.cli.session import UrlOption, open_project
+from penstock.cli.telling import telling
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import Project
@@ -43,13 +46,20 @@ def run(
         episode = _open(services, project, _parse_params(param), reason, resume=resume)
         if not json:
             console.print(f"[bold]episode {episode.number}[/bold] of {project.name}: {escape(episode.reason)}")
-        ended = _follow(services, episode, step, quiet=json)
+        try:
+            with contextlib.nullcontext() if json else telling(services, episode.id):
+                ended = _follow(services, episode, step)
+        except KeyboardInterrupt:
+            sys.stderr.write(f"\n{_say_way_on(episode, lives=lives)}")
+            raise
+        told = ended.summary or services.loop.get_state(project.name).waiting_for
     if json:
         print_json(ended)
     else:
         tone = "green" if ended.state == "promoted" else "yellow"
-        told = ended.summary or "it goes on as traffic arrives; 'penstock monitor' shows how"
         console.print(f"[bold {tone}]{ended.state}[/bold {tone}]: {escape(told)}")
+        if hint := _say_what_next(ended):
+            console.print(f"[dim]{hint}[/dim]")
     raise typer.Exit(0 if ended.state in ("promoted", "releasing") else 1)
 
 
@@ -62,20 +72,31 @@ def _open(services: Services, project: Project, params: dict[str, Any], reason: 
     return services.loop.open_episode(project.name, reason, params)
 
 
-def _follow(services: Services, episode: Episode, step: Any, *, quiet: bool) -> Episode:
-    """Print each decision as it is taken, until the episode ends or waits for traffic."""
-    told = 0
+def _follow(services: Services, episode: Episode, step: Callable[[], None]) -> Episode:
+    """Go on until the episode ends or waits for traffic."""
     while True:
         step()
-        story = services.loop.get_episode(episode.id)
-        for decision in story.decisions[told:]:
-            if not quiet:
-                console.print(
-                    f"  [dim]{decision.at:%H:%M:%S}[/dim] [bold]{decision.action:<9}[/bold] {escape(decision.reason)}"
-                )
-        told = len(story.decisions)
-        if not story.episode.is_open or services.loop.get_state(episode.project).settled:
-            return story.episode
+        now = services.loop.get_episode(episode.id).episode
+        if not now.is_open or services.loop.get_state(now.project).settled:
+            return now
+
+
+def _say_way_on(episode: Episode, *, lives: bool) -> str:
+    end = f"'penstock episodes cancel {episode.number}' ends it"
+    if lives:
+        return f"episode {episode.number} goes on in 'penstock up'; {end}"
+    return f"'penstock run --resume' goes on with episode {episode.number}; {end}"
+
+
+def _say_what_next(ended: Episode) -> str:
+    match ended.state:
+        case "releasing":
+            return f"it goes on as traffic arrives; 'penstock episodes show {ended.number}' tells how far it is"
+        case "refused" if ended.version is not None:
+            return f"'penstock models show {ended.version}' has the numbers"
+        case "failed" if ended.run_id is not None:
+            return f"mend it and run again; 'penstock runs show {ended.run_id}' has the logs"
+    return ""
 
 
 def _wait() -> None:

@@ -1,18 +1,23 @@
 """`penstock runs`: what was run, with which params, and what came out."""
 
+import contextlib
+
 import typer
 from rich.markup import escape
 
+from penstock.catalogue.services import Services
 from penstock.cli.apps import group_app
 from penstock.cli.output import JsonOption, Markup, ago, cell, console, print_json, print_table
 from penstock.cli.session import UrlOption, open_services
+from penstock.core.errors import NotFoundError
 from penstock.core.ids import RunId
-from penstock.tracking.types import Run
+from penstock.tracking.types import Artifact, Run, RunStatus
 
 app = group_app("List, show and compare runs.")
 
 RunArgument = typer.Argument(help="Its id, as 'penstock runs list' shows it.")
 RunsArgument = typer.Argument(help="Two or more ids.")
+LOG_LINES = 20
 
 
 @app.command("list")
@@ -42,6 +47,7 @@ def show(run: str = RunArgument, json: bool = JsonOption, url: str = UrlOption) 
     with open_services(url) as services:
         found = services.tracking.get_run(RunId(run))
         artifacts = services.tracking.list_artifacts(found.id)
+        failure = _read_failure(services, found, artifacts) if found.status is RunStatus.FAILED else ""
     if json:
         print_json({"run": found, "artifacts": artifacts})
         return
@@ -67,6 +73,8 @@ def show(run: str = RunArgument, json: bool = JsonOption, url: str = UrlOption) 
     console.print()
     files = [(a.path, a.size_bytes, a.digest[:12]) for a in artifacts]
     print_table(["artifact", ">bytes", "digest"], files, empty="no artifacts")
+    if failure and not json:
+        console.print(f"\n{escape(failure)}")
 
 
 @app.command()
@@ -82,6 +90,18 @@ def compare(runs: list[str] = RunsArgument, json: bool = JsonOption, url: str = 
     print_table(columns, params, empty="no params")
     console.print()
     print_table(columns, [(_mark(m.key, m.differs), *m.values) for m in comparison.metrics], empty="no metrics")
+
+
+def _read_failure(services: Services, run: Run, artifacts: list[Artifact]) -> str:
+    """Why a run of a pipeline failed, and the end of what its steps printed; empty for other runs."""
+    told = []
+    with contextlib.suppress(NotFoundError):
+        told.append(f"it failed: {services.pipelines.get_run(run.id).error}")
+    for log in artifacts:
+        if log.path.endswith(".log"):
+            lines = services.objects.get_bytes(log.digest).decode(errors="replace").splitlines()
+            told += ["", f"the end of {log.path}:", *(f"  {line}" for line in lines[-LOG_LINES:])]
+    return "\n".join(told)
 
 
 def _mark(key: str, differs: bool) -> str:
