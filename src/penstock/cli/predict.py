@@ -34,18 +34,17 @@ def predict(
     project = open_project()
     if sample == bool(rows):
         raise InvalidInputError("give rows as JSON, or --sample for a row of this project's data", hint=FORM)
-    asked = _sample(project) if sample else _parse(sys.stdin.read() if rows == "-" else rows)
-    url = f"{gateway or _find_gateway(project)}/predict/{deployment or project.name}"
-    try:
-        answer = httpx.post(url, content=codec.encode(asked), timeout=30, trust_env=False)
-    except httpx.TransportError as error:
-        raise UnavailableError(f"no gateway answers at {url}", hint="start the project with 'penstock up'") from error
-    if answer.is_error:
-        raise _refusal(answer)
+    there, name = gateway or _find_gateway(project), deployment or project.name
+    if sample:
+        model = _ask("GET", f"{there}/v2/models/{name}")
+        asked = take_sample(project, [column["name"] for column in model["inputs"]])
+    else:
+        asked = _parse(sys.stdin.read() if rows == "-" else rows)
+    answer = _ask("POST", f"{there}/predict/{name}", codec.encode(asked))
     if json:
-        print_json(answer.json())
+        print_json(answer)
         return
-    for row in answer.json()["predictions"]:
+    for row in answer["predictions"]:
         typer.echo(codec.encode_text(row))
 
 
@@ -58,14 +57,28 @@ def _parse(text: str) -> list[dict[str, Any]]:
     return given if isinstance(given, list) else [given]
 
 
-def _sample(project: Project) -> list[dict[str, Any]]:
+def take_sample(project: Project, inputs: list[str]) -> list[dict[str, Any]]:
+    """The last row that has a value in each column the model takes; the last of all where none has."""
     if not project.data:
         raise NotFoundError("penstock.toml names no data to take a sample from")
     section = next(iter(project.data.values()))
-    path = list(find_files(section.source, project.root).values())[-1]
-    row = read_table(path).tail(1).to_dicts()[0]
-    left_out = {section.label, section.time, section.key}
-    return [{name: codec.to_builtins(value) for name, value in row.items() if name not in left_out}]
+    frame = read_table(list(find_files(section.source, project.root).values())[-1])
+    known = frame.select(name for name in inputs if name in frame.columns)
+    whole = known.drop_nulls()
+    row = (whole if whole.height else known).tail(1).to_dicts()
+    if not row:
+        raise NotFoundError(f"{section.source} has no row to take as a sample", hint=FORM)
+    return [{name: codec.to_builtins(value) for name, value in row[0].items()}]
+
+
+def _ask(method: str, url: str, body: bytes | None = None) -> Any:
+    try:
+        answer = httpx.request(method, url, content=body, timeout=30, trust_env=False)
+    except httpx.TransportError as error:
+        raise UnavailableError(f"no gateway answers at {url}", hint="start the project with 'penstock up'") from error
+    if answer.is_error:
+        raise _refusal(answer)
+    return answer.json()
 
 
 def _find_gateway(project: Project) -> str:

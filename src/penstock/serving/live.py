@@ -91,7 +91,9 @@ class RoutingTable(Struct, frozen=True):
         if found is not None:
             return found
         self.check_ready()
-        raise NotFoundError(f"there is no deployment {name!r}", hint=f"known are {', '.join(sorted(self.deployments))}")
+        known = ", ".join(sorted(self.deployments))
+        hint = f"known are {known}" if known else "nothing is released yet; 'penstock run' does"
+        raise NotFoundError(f"there is no deployment {name!r}", hint=hint)
 
     def get_only(self) -> LiveDeployment:
         """The one deployment there is.

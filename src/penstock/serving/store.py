@@ -25,7 +25,7 @@ class ServingStore:
         """The deployment with its revisions."""
         found = self.find_deployment(tx, name)
         if found is None:
-            raise NotFoundError(f"there is no deployment {name!r}", hint="'penstock status' lists them")
+            raise NotFoundError(f"there is no deployment {name!r}", hint="'penstock run' makes the first release")
         return found
 
     def list_deployments(self, tx: Transaction) -> list[Deployment]:
