@@ -34,12 +34,11 @@ def predict(
     project = open_project()
     if sample == bool(rows):
         raise InvalidInputError("give rows as JSON, or --sample for a row of this project's data", hint=FORM)
+    asked = [] if sample else _parse(sys.stdin.read() if rows == "-" else rows)
     there, name = gateway or _find_gateway(project), deployment or project.name
     if sample:
         model = _ask("GET", f"{there}/v2/models/{name}")
         asked = take_sample(project, [column["name"] for column in model["inputs"]])
-    else:
-        asked = _parse(sys.stdin.read() if rows == "-" else rows)
     answer = _ask("POST", f"{there}/predict/{name}", codec.encode(asked))
     if json:
         print_json(answer)
