@@ -1,10 +1,12 @@
-"""What holds for every test: nothing it opened stays open."""
+"""What holds for every test: nothing it opened stays open; and what was recorded in a test's `db`."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from factories import OPENED
+from penstock.core.events import Edge, Entry
+from penstock.storage.database import Database
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +15,19 @@ def _databases_are_closed() -> Iterator[None]:
     yield
     while len(OPENED) > before:
         OPENED.pop().close()
+
+
+@pytest.fixture
+def entries(db: Database) -> list[Entry]:
+    """The audit entries of all that is written from now on."""
+    kept: list[Entry] = []
+    db.on_group(lambda connection, now, done: kept.extend(entry for tx in done for entry in tx.entries))
+    return kept
+
+
+@pytest.fixture
+def edges(db: Database) -> list[Edge]:
+    """The lineage edges of all that is written from now on."""
+    kept: list[Edge] = []
+    db.on_group(lambda connection, now, done: kept.extend(edge for tx in done for edge in tx.edges))
+    return kept

@@ -14,8 +14,7 @@ from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.events import Edge, Entry
 from penstock.core.ids import Digest, Ref, RunId
 from penstock.registry.api import ROUTES
-from penstock.registry.format.port import ModelInfo
-from penstock.registry.format.signature import Column, Signature
+from penstock.registry.format.types import Column, ModelInfo, Signature
 from penstock.registry.names import VersionName, parse_version_name
 from penstock.registry.service import RegistryService
 from penstock.registry.types import ModelVersion, VersionStatus
@@ -47,20 +46,6 @@ def db(tmp_path: Path, clock: ManualClock) -> Iterator[Database]:
 @pytest.fixture
 def registry(db: Database) -> RegistryService:
     return RegistryService(db)
-
-
-@pytest.fixture
-def entries(db: Database) -> list[Entry]:
-    kept: list[Entry] = []
-    db.on_group(lambda connection, now, done: kept.extend(entry for tx in done for entry in tx.entries))
-    return kept
-
-
-@pytest.fixture
-def edges(db: Database) -> list[Edge]:
-    kept: list[Edge] = []
-    db.on_group(lambda connection, now, done: kept.extend(edge for tx in done for edge in tx.edges))
-    return kept
 
 
 def _register(registry: RegistryService, count: int = 1, model: str = "churn") -> list[ModelVersion]:

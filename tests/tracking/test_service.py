@@ -44,20 +44,6 @@ def tracking(db: Database) -> TrackingService:
     return TrackingService(db)
 
 
-@pytest.fixture
-def entries(db: Database) -> list[Entry]:
-    kept: list[Entry] = []
-    db.on_group(lambda connection, now, done: kept.extend(entry for tx in done for entry in tx.entries))
-    return kept
-
-
-@pytest.fixture
-def edges(db: Database) -> list[Edge]:
-    kept: list[Edge] = []
-    db.on_group(lambda connection, now, done: kept.extend(edge for tx in done for edge in tx.edges))
-    return kept
-
-
 def test_a_run_remembers_what_was_logged_to_it(tracking: TrackingService) -> None:
     source = RunSource(git_commit="c0ffee", seed=7, command="python train.py", host="mill")
     run = tracking.create_run("churn", "first", tags={"stage": "trial"}, source=source)
