@@ -27,9 +27,9 @@ from penstock.pipelines.types import CandidateRecord, PipelineRun
 from penstock.predictions.segment_file import describe_segment, encode_rows
 from penstock.predictions.service import PredictionService
 from penstock.predictions.types import Outcome, PredictionRow, Segment
-from penstock.registry.format.port import ModelInfo
 from penstock.registry.format.ranking import RankingModel
 from penstock.registry.format.saving import save_model
+from penstock.registry.format.types import ModelInfo
 from penstock.registry.service import RegistryService
 from penstock.registry.types import CHAMPION, ModelVersion
 from penstock.serving.service import ServingService

@@ -13,7 +13,7 @@ from penstock.evaluation.evaluate import Evaluation, Subject, evaluate, load_eva
 from penstock.evaluation.measuring import Precision
 from penstock.evaluation.scores import unpack_scores
 from penstock.evaluation.types import BaselineResult, Report, content_digest
-from penstock.stats.paired import Standing
+from penstock.stats.comparison import Standing
 
 QUICK = Precision(replicates=100)
 

@@ -21,8 +21,7 @@ from penstock.pipelines.service import PipelineService
 from penstock.pipelines.types import CandidateRecord, PipelineRun, StepRun, StepStatus
 from penstock.pipelines.values.types import StoredValue
 from penstock.registry import api as registry_api
-from penstock.registry.format.port import ModelInfo
-from penstock.registry.format.signature import Signature
+from penstock.registry.format.types import ModelInfo, Signature
 from penstock.remote.proxy import Connection, ServiceProxy
 from penstock.server.dispatch import http_routes
 from penstock.server.guard import HostGuard, Identifier, answer_error, answer_failure

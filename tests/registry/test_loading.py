@@ -9,8 +9,8 @@ from sklearn.linear_model import LinearRegression
 
 from penstock.core.errors import CorruptDataError, NotFoundError
 from penstock.core.ids import Digest
-from penstock.registry.format.port import ModelInfo
 from penstock.registry.format.saving import save_model
+from penstock.registry.format.types import ModelInfo
 from penstock.registry.loading import open_model, open_tree
 from penstock.registry.types import ModelVersion
 from penstock.storage.objects.object_store import ObjectStore

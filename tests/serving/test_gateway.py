@@ -16,7 +16,8 @@ from penstock.core import failpoints
 from penstock.core.clock import ManualClock
 from penstock.core.project.types import Task
 from penstock.predictions.frames import unpack_json
-from penstock.registry.format.signature import Signature, infer_columns
+from penstock.registry.format.signature import infer_columns
+from penstock.registry.format.types import Signature
 from penstock.serving.gateway import GatewayLimits
 from penstock.serving.live import LiveDeployment, LiveRevision, RoutingTable, place_key
 from penstock.serving.types import DeploymentRoute, RevisionRoute

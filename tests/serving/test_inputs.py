@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.errors import InvalidInputError
-from penstock.registry.format.signature import Column
+from penstock.registry.format.types import Column
 from penstock.serving.inputs import MAXIMUM_ROWS, InputDecoder
 
 COLUMNS = [Column("age", "long"), Column("a b.c", "string"), Column("score", "double", required=False)]

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from penstock.core.errors import InvalidInputError
+from penstock.stats.comparison import Standing
 from penstock.stats.metrics import find_metric
-from penstock.stats.paired import Standing, compare_auc, compare_means, compare_resampled, standing
+from penstock.stats.paired import compare_auc, compare_means, compare_resampled, standing
 
 
 @pytest.fixture

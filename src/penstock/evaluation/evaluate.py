@@ -19,8 +19,9 @@ from penstock.evaluation.scores import Scores, pack_scores
 from penstock.evaluation.slices import cut_slices, measure_slices
 from penstock.evaluation.types import BaselineResult, MetricValue, Report, seal
 from penstock.stats.arrays import FloatArray, IntArray, cluster_codes
+from penstock.stats.comparison import Comparison
 from penstock.stats.metrics import default_metrics, find_metric, primary_metric
-from penstock.stats.paired import Comparison, compare_terms
+from penstock.stats.paired import compare_terms
 
 DEPTH = 20  # items a popularity list holds when no metric asks for more
 

@@ -10,8 +10,9 @@ from penstock.core.project.types import ChampionGate, Gate, MetricGate
 from penstock.evaluation.evaluate import Evaluation
 from penstock.evaluation.scores import unpack_scores
 from penstock.evaluation.types import GateResult, MetricValue, Report, Verdict, seal
+from penstock.stats.comparison import Comparison, Standing
 from penstock.stats.metrics import find_metric
-from penstock.stats.paired import Comparison, Standing, compare_terms
+from penstock.stats.paired import compare_terms
 
 
 def judge(gates: Sequence[Gate], candidate: Evaluation, champion: Evaluation | None = None) -> Verdict:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from penstock.core import codec
 from penstock.core.ids import Digest, Ref, ReportId
 from penstock.core.project.types import Task
-from penstock.stats.paired import Comparison
+from penstock.stats.comparison import Comparison
 
 R = TypeVar("R", bound="Report | Verdict")
 

@@ -16,8 +16,8 @@ from penstock.evaluation.measuring import Precision
 from penstock.evaluation.types import Report
 from penstock.pipelines.values.frames import to_parquet
 from penstock.registry.format.loaded import LoadedModel, load_model
-from penstock.registry.format.port import ModelInfo
 from penstock.registry.format.saving import save_model
+from penstock.registry.format.types import ModelInfo
 from penstock.storage.objects.object_store import ObjectStore
 
 

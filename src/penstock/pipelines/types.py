@@ -9,7 +9,7 @@ from msgspec import Struct
 from penstock.core.ids import Digest, EpisodeId, Ref, ReportId, RunId
 from penstock.pipelines.keys import KeyParts
 from penstock.pipelines.values.types import StoredValue
-from penstock.registry.format.port import ModelInfo
+from penstock.registry.format.types import ModelInfo
 from penstock.tracking.types import RunStatus
 
 

@@ -6,7 +6,7 @@ from msgspec import structs
 
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import Digest, Ref, ReportId, RunId, check_name
-from penstock.registry.format.port import ModelInfo
+from penstock.registry.format.types import ModelInfo
 from penstock.registry.names import check_alias, parse_version_name
 from penstock.registry.store import RegistryStore
 from penstock.registry.types import Alias, AliasMove, Model, ModelVersion, VersionStatus, version_ref

@@ -7,8 +7,7 @@ from msgspec import Struct
 
 from penstock.core.ids import Digest, Ref, ReportId, RunId
 from penstock.core.project.types import Task
-from penstock.registry.format.port import Label
-from penstock.registry.format.signature import Signature
+from penstock.registry.format.types import Label, Signature
 
 CHAMPION = "champion"  # the version that serves
 CHALLENGER = "challenger"  # the version that wants to

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError
-from penstock.registry.format.signature import Column
+from penstock.registry.format.types import Column
 from penstock.serving.http import BadRequestError
 
 MAXIMUM_ROWS = 10_000

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from penstock.core.errors import NotFoundError, UnavailableError
 from penstock.core.project.types import Task
-from penstock.registry.format.signature import Signature
+from penstock.registry.format.types import Signature
 from penstock.serving.inputs import InputDecoder
 from penstock.serving.types import DeploymentRoute, RevisionRoute
 

@@ -1,16 +1,15 @@
 """Two models on the same rows: is one better, worse, or can nobody tell?"""
 
 import math
-from enum import StrEnum
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import ArrayLike
 from scipy import special
 
 from penstock.core.errors import InvalidInputError
 from penstock.stats.arrays import FloatArray, as_sample, check_same_length, cluster_codes
 from penstock.stats.auc import auc_influence, auc_parts, influence_error
+from penstock.stats.comparison import Comparison, Standing
 from penstock.stats.intervals import (
     Clusters,
     Combine,
@@ -22,40 +21,6 @@ from penstock.stats.intervals import (
 from penstock.stats.metrics import Metric, scored_rows
 
 _FEW = 10  # units
-
-
-class Standing(StrEnum):
-    """How the first of two models stands beside the second, given a margin."""
-
-    BETTER = "better"  # the whole interval lies above zero
-    NOT_WORSE = "not_worse"  # a loss beyond the margin is ruled out
-    TIE = "tie"  # no difference shown, nor a loss beyond the margin ruled out
-    WORSE = "worse"  # the whole interval lies below zero, and reaches beyond the margin
-
-
-class Comparison(Struct, frozen=True, kw_only=True):
-    """The first model against the second on the same rows.
-
-    Attributes:
-        difference: by how much the first is better, in units of the metric: above zero is good for it, also where a
-            lower metric is better.
-        low: lower end of the interval of `difference`; None where there are too few rows to give one.
-        high: upper end, or None.
-        p_value: of no difference at all, two-sided.
-        margin: the loss that would be put up with.
-        verdict: how the first stands.
-        n: rows compared.
-        method: the test: `paired_t`, `delong`, or `paired_bootstrap`; `clustered_...` where clusters were given.
-    """
-
-    difference: float
-    low: float | None
-    high: float | None
-    p_value: float
-    margin: float
-    verdict: Standing
-    n: int
-    method: str
 
 
 def compare_means(

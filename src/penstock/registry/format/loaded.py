@@ -9,8 +9,9 @@ from penstock.core.project.types import Task
 from penstock.registry.format import golden
 from penstock.registry.format.mlmodel import installed_versions, read_mlmodel
 from penstock.registry.format.open import open_flavor
-from penstock.registry.format.port import Label, ModelInfo, Predictor
-from penstock.registry.format.signature import Signature, cast
+from penstock.registry.format.port import Predictor
+from penstock.registry.format.signature import cast
+from penstock.registry.format.types import Label, ModelInfo, Signature
 
 
 class LoadedModel:

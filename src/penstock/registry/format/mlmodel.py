@@ -10,8 +10,8 @@ from blake3 import blake3
 
 from penstock.core import codec
 from penstock.core.errors import CorruptDataError, InvalidInputError
-from penstock.registry.format.port import FORMAT, ModelInfo
 from penstock.registry.format.signature import to_mlflow
+from penstock.registry.format.types import FORMAT, ModelInfo
 
 FILE = "MLmodel"
 SECTION = "penstock"  # our own flavor beside MLflow's python_function
@@ -53,7 +53,7 @@ def read_mlmodel(folder: Path) -> ModelInfo:
     try:
         content = yaml.safe_load((folder / FILE).read_text())
         section = content["flavors"].get(SECTION)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, TypeError, KeyError, AttributeError) as error:
         raise CorruptDataError(f"{folder} holds no readable {FILE} file: {error}") from error
     if section is None:
         known = ", ".join(map(str, content["flavors"]))

@@ -1,29 +1,13 @@
-"""What a flavor of models has to offer, and what is known of a saved model."""
+"""What a flavor of models has to offer."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import polars as pl
-from msgspec import Struct
 
 from penstock.core.project.types import Task
-from penstock.registry.format.signature import Signature
-
-FORMAT = 1  # of the `penstock` section in an MLmodel file
-Label = bool | int | float | str
-
-
-class ModelInfo(Struct, frozen=True, kw_only=True):
-    """What stands in a model directory about the model; `flavor` says which reader it needs."""
-
-    format: int = FORMAT
-    flavor: str
-    task: Task
-    signature: Signature
-    classes: tuple[Label, ...] = ()  # of binary and multiclass models, in the order of `probabilities`; [1] is positive
-    label: str = ""  # the column it was trained to predict
-    packages: dict[str, str] = {}  # package to version, as it was when the model was saved
+from penstock.registry.format.types import Label, ModelInfo
 
 
 class Predictor(Protocol):

@@ -10,8 +10,9 @@ from penstock.registry.format import golden
 from penstock.registry.format.loaded import check_golden, load_model
 from penstock.registry.format.mlmodel import installed_versions, write_mlmodel
 from penstock.registry.format.open import find_flavor
-from penstock.registry.format.port import ModelInfo, Predictor
-from penstock.registry.format.signature import Signature, cast, infer_columns
+from penstock.registry.format.port import Predictor
+from penstock.registry.format.signature import cast, infer_columns
+from penstock.registry.format.types import ModelInfo, Signature
 
 
 def save_model(model: object, folder: Path, *, task: Task, sample: pl.DataFrame, label: str = "") -> ModelInfo:

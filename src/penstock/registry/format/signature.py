@@ -2,15 +2,12 @@
 
 import difflib
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
-from msgspec import Struct
 
 from penstock.core.errors import InvalidInputError
-
-# `category` is a text that the model was fitted on as a polars Categorical; lists occur in outputs only.
-ColumnType = Literal["string", "long", "double", "boolean", "datetime", "date", "category", "string[]", "double[]"]
+from penstock.registry.format.types import Column, ColumnType
 
 _DTYPES: dict[ColumnType, pl.DataType] = {
     "string": pl.String(),
@@ -24,21 +21,6 @@ _DTYPES: dict[ColumnType, pl.DataType] = {
     "double[]": pl.List(pl.Float64),
 }
 _MLFLOW_TYPES = {"date": "datetime", "category": "string"}  # MLflow knows neither
-
-
-class Column(Struct, frozen=True):
-    """One column by name and type."""
-
-    name: str
-    type: ColumnType
-    required: bool = True  # there has to be a value in every row
-
-
-class Signature(Struct, frozen=True):
-    """What a model takes and what it gives."""
-
-    inputs: tuple[Column, ...]
-    outputs: tuple[Column, ...]
 
 
 def infer_columns(sample: pl.DataFrame) -> tuple[Column, ...]:

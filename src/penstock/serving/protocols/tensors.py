@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from penstock.core.codec import nearest_hint
 from penstock.core.errors import InvalidInputError
-from penstock.registry.format.signature import Column
+from penstock.registry.format.types import Column
 from penstock.serving.calls import Parameters
 from penstock.serving.inputs import MAXIMUM_ROWS, InputDecoder, Rows
 

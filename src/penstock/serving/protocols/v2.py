@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError
-from penstock.registry.format.signature import Column
+from penstock.registry.format.types import Column
 from penstock.serving.calls import Answer, Call
 from penstock.serving.http import BadRequestError, HttpAnswer, HttpRequest
 from penstock.serving.live import LiveDeployment, LiveRevision, RoutingTable

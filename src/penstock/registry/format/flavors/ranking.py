@@ -7,8 +7,9 @@ import polars as pl
 
 from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import Task
-from penstock.registry.format.port import Flavor, Label, ModelInfo, Predictor
+from penstock.registry.format.port import Flavor, Predictor
 from penstock.registry.format.ranking import RankingModel
+from penstock.registry.format.types import Label, ModelInfo
 
 
 class RankingPredictor:

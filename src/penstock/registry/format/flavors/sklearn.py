@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from penstock.core.errors import CorruptDataError, InvalidInputError
 from penstock.core.project.types import Task
 from penstock.registry.format.flavors.skops_file import read_estimator, write_estimator
-from penstock.registry.format.port import Flavor, Label, ModelInfo, Predictor
+from penstock.registry.format.port import Flavor, Predictor
+from penstock.registry.format.types import Label, ModelInfo
 
 FILE = "model.skops"
 
