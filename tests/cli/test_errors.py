@@ -159,7 +159,8 @@ def test_blocked_data_names_the_rows(project: Path, penstock) -> None:
 def test_a_param_that_the_pipeline_has_not_ends_the_episode(project: Path, penstock) -> None:
     said = penstock("run", "--param", "learning_rte=1")
     assert (said.code, said.err) == (1, "")
-    assert "did you mean 'learning_rate'?" in said.out.splitlines()[-1]
+    assert "did you mean 'learning_rate'?" in said.out.splitlines()[-2]
+    assert said.out.splitlines()[-1].startswith("mend it and run again; 'penstock runs show ")
 
 
 def test_a_database_that_is_none_is_told_without_a_trace(project: Path) -> None:

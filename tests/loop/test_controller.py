@@ -282,6 +282,16 @@ def test_only_the_holder_of_the_lease_acts_and_another_takes_over_when_it_is_gon
     assert fences == [0, 1, 2, 2, 2, 2]
 
 
+def test_a_controller_that_ends_leaves_the_lease_to_the_next_at_once(shop: Shop) -> None:
+    first, second = make_controller(shop, "first"), make_controller(shop, "second")
+    shop.services.loop.open_episode("shop")
+    assert first.tick()
+    first.release()
+    first.release()  # there is nothing to let go of
+    shop.finish_run(open_run(shop))
+    assert second.tick()
+
+
 def test_a_controller_that_slept_through_its_lease_can_do_no_harm(shop: Shop) -> None:
     sleeper, other = make_controller(shop, "sleeper"), make_controller(shop, "other")
     shop.services.loop.open_episode("shop")

@@ -13,7 +13,7 @@ from penstock.core import failpoints
 from penstock.core.clock import ManualClock
 from penstock.core.errors import ConflictError, StorageFullError
 from penstock.storage.database import Database
-from penstock.storage.leases import acquire_lease, check_fence, find_lease
+from penstock.storage.leases import acquire_lease, check_fence, find_lease, release_lease
 
 TTL = timedelta(seconds=30)
 
@@ -44,6 +44,27 @@ def test_an_expired_lease_goes_to_the_next_with_a_higher_fence(db: Database, clo
     assert first is not None
     assert second is not None
     assert (second.holder, second.fence) == ("b", first.fence + 1)
+
+
+def test_a_released_lease_goes_to_the_next_at_once_with_a_higher_fence(db: Database) -> None:
+    first = db.write(acquire_lease, "loop", "a", TTL)
+    assert first is not None
+    db.write(release_lease, "loop", first.fence)
+    with pytest.raises(ConflictError):
+        db.write(check_fence, "loop", first.fence)
+    second = db.write(acquire_lease, "loop", "b", TTL)
+    assert second is not None
+    assert second.fence == first.fence + 1
+
+
+def test_whoever_lost_a_lease_cannot_release_it_for_its_new_holder(db: Database, clock: ManualClock) -> None:
+    first = db.write(acquire_lease, "loop", "a", TTL)
+    assert first is not None
+    clock.advance(seconds=30)
+    second = db.write(acquire_lease, "loop", "b", TTL)
+    assert second is not None
+    db.write(release_lease, "loop", first.fence)
+    db.write(check_fence, "loop", second.fence)
 
 
 def test_a_holder_extends_a_lease_under_its_own_fence(db: Database, clock: ManualClock) -> None:

@@ -4,9 +4,10 @@ It remembers nothing that matters, so it can be killed at any moment; and it act
 every effect checks, so two controllers never both act.
 """
 
+import contextlib
 import logging
 
-from penstock.core.errors import ConflictError
+from penstock.core.errors import ConflictError, PenstockError
 from penstock.core.project.types import Project
 from penstock.loop.rollouts import RolloutWatch
 from penstock.loop.service import lease_name
@@ -17,7 +18,7 @@ from penstock.loop.types import Episode, Look, Seen
 from penstock.monitoring.monitor import Monitor
 from penstock.registry.types import CHAMPION, Alias, ModelVersion
 from penstock.serving.types import Fence, Revision, Rollout
-from penstock.storage.leases import Lease, check_fence
+from penstock.storage.leases import Lease, check_fence, release_lease
 from penstock.storage.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,14 @@ class Controller:
             log.info("a step was refused", extra={"project": self._name, "reason": str(error)})
             self._lease = None
             return watched
+
+    def release(self) -> None:
+        """Let another controller act at once; this one would begin anew."""
+        held, self._lease = self._lease, None
+        if held is None:
+            return
+        with contextlib.suppress(PenstockError):  # then it ends by itself
+            self._loop.db.write(release_lease, held.name, held.fence)
 
     def _hold(self) -> Lease | None:
         """The lease, extended once half of it is over; None while another controller has it."""

@@ -44,4 +44,5 @@ def run_here(services: Services, project: Project, config: Config) -> Iterator[C
     finally:
         worker.stop()
         compute.close()
+        controller.release()
         lock.release()

@@ -11,7 +11,6 @@ import msgspec
 import uvicorn
 
 from penstock.app.app import open_app
-from penstock.catalogue.services import Services
 from penstock.core.config import LOOPBACK, Config
 from penstock.core.errors import PermissionDeniedError
 from penstock.core.identity import Actor, Role, local_actor
@@ -41,7 +40,8 @@ def serve(config: Config, project: Project | None, listener: socket.socket) -> N
     lock = HomeLock(config.home / LOCK_NAME)
     lock.acquire(wait_s=LOCK_WAIT_S)
     services = open_app(config, actor=Actor("controller", Role.ADMIN))  # requests say themselves who acts
-    tickers = [_controller(services, project, config)] if project else []
+    controllers = [Controller(services, project, holder=f"server of {config.home}")] if project else []
+    tickers = [Ticker("controller", each.tick, CONTROLLER_PAUSE_S) for each in controllers]
     try:
         app = build_server(services, config=config, owner=local_actor(), project=project)
         for ticker in tickers:
@@ -51,6 +51,8 @@ def serve(config: Config, project: Project | None, listener: socket.socket) -> N
     finally:
         for ticker in tickers:
             ticker.stop()
+        for controller in controllers:
+            controller.release()
         services.close()
         lock.release()
 
@@ -82,11 +84,6 @@ def run_uvicorn(app: object, listener: socket.socket) -> None:
         server_header=False,
     )
     uvicorn.Server(settings).run(sockets=[listener])
-
-
-def _controller(services: Services, project: Project, config: Config) -> Ticker:
-    controller = Controller(services, project, holder=f"server of {config.home}")
-    return Ticker("controller", controller.tick, CONTROLLER_PAUSE_S)
 
 
 def _announce(config: Config, listener: socket.socket) -> None:

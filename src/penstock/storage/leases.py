@@ -48,6 +48,12 @@ def acquire_lease(tx: Transaction, name: str, holder: str, ttl: timedelta) -> Le
     return Lease(name, holder, fence, expires_at)
 
 
+def release_lease(tx: Transaction, name: str, fence: int) -> None:
+    """Let go of a lease, so that the next holder need not wait for its end; one that was lost is left alone."""
+    held = (leases.c.name == name) & (leases.c.fence == fence) & (leases.c.expires_at > tx.now)
+    tx.execute(update(leases).where(held).values(expires_at=tx.now))
+
+
 def check_fence(tx: Transaction, name: str, fence: int) -> None:
     """Let an effect pass only for the present holder.
 
