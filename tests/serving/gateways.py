@@ -16,6 +16,7 @@ from penstock.core.clock import Clock
 from penstock.core.ids import Digest
 from penstock.predictions.frames import read_predictions
 from penstock.predictions.segment_log import SegmentLog
+from penstock.processes.wire import BoundedHttpProtocol
 from penstock.registry.loading import open_tree
 from penstock.serving.gateway import Gateway, GatewayLimits
 from penstock.serving.gateway_loop import GatewayLoop
@@ -27,9 +28,9 @@ class HttpServer:
     """An ASGI application behind uvicorn on a thread."""
 
     def __init__(self, app: Any) -> None:
-        config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False)
+        config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False, http=BoundedHttpProtocol)
         self._server = uvicorn.Server(config)
-        self._socket = socket.socket()
+        self._socket = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio leaves Nagle on
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._thread = threading.Thread(target=self._run)
