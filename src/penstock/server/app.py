@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
@@ -19,7 +20,14 @@ from penstock.core.identity import Actor
 from penstock.core.project.types import Project
 from penstock.server.blobs import blob_routes
 from penstock.server.dispatch import API, http_routes
-from penstock.server.guard import HostGuard, Identifier, answer_error, describe_failure, error_response
+from penstock.server.guard import (
+    HostGuard,
+    Identifier,
+    answer_error,
+    answer_http_error,
+    describe_failure,
+    error_response,
+)
 from penstock.server.live import live_route
 from penstock.server.openapi import openapi_document
 from penstock.server.web.context import error_page, wants_page
@@ -50,7 +58,12 @@ def build_server(services: Services, *, config: Config, owner: Actor, project: P
         *page_routes(services, renderer, identify, project),
         Route("/{path:path}", _not_found_with(renderer), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
-    app = Starlette(routes=routes, exception_handlers={PenstockError: answer_error, Exception: _fail_with(renderer)})
+    handlers: dict[Any, Any] = {
+        PenstockError: answer_error,
+        HTTPException: answer_http_error,
+        Exception: _fail_with(renderer),
+    }
+    app = Starlette(routes=routes, exception_handlers=handlers)
     return HostGuard(app, config)
 
 

@@ -15,7 +15,7 @@ from penstock.server.dispatch import API, Identify
 from penstock.storage.objects.blob_store import BlobStore
 
 BLOB_LIMIT_BYTES = 256 * 1024 * 1024  # a pack is about 64 MiB
-_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+_RANGE = re.compile(r"bytes=([0-9]{1,15})-([0-9]{1,15})")  # beyond any file, and far from what numbers cannot hold
 
 
 def blob_routes(blobs: BlobStore, identify: Identify) -> list[Route]:

@@ -15,6 +15,8 @@ from penstock.core.errors import InvalidInputError, PermissionDeniedError
 from penstock.core.identity import Actor
 from penstock.core.routes import Route
 from penstock.server.bodies import read_body
+from penstock.server.plain_values import check_values, in_utc
+from penstock.serving.http import JSON, UnsupportedMediaTypeError
 from penstock.storage.verbs import BoundVerb, Service, Verb, verb_of
 
 API = "/api/v1"
@@ -50,6 +52,8 @@ def _handler(route: Route, service: Service, identify: Identify) -> Callable[[Re
                 hint=f"{actor.name} has the role {actor.role.name.lower()}",
             )
         body = b"" if route.method == "GET" else await read_body(request)
+        if body:
+            _check_media_type(request.headers.get("content-type", ""))
         arguments = decode_arguments(route, verb, request.path_params, request.query_params, body)
         if verb.is_read:
             result = await run_in_threadpool(lambda: bound.run_as(actor, arguments).result())
@@ -67,7 +71,7 @@ def decode_arguments(
     """The verb's arguments from a request's path, query and body.
 
     Raises:
-        InvalidInputError: an argument is missing, unknown or of another type; `field` names it.
+        InvalidInputError: an argument is missing, unknown, of another type or not to be kept; `field` names it.
     """
     given: dict[str, Any] = {}
     if body:
@@ -79,7 +83,16 @@ def decode_arguments(
     types = {field.name: field.type for field in msgspec.structs.fields(verb.arguments)}
     for name, text in texts.items():
         given[name] = _convert_text(name, text, types[name]) if name in types else text
-    return codec.convert(given, verb.arguments)
+    check_values(given)
+    arguments: msgspec.Struct = in_utc(codec.convert(given, verb.arguments))
+    return arguments
+
+
+def _check_media_type(text: str) -> None:
+    """Refuse what a form of another page could send without asking."""
+    kind = text.partition(";")[0].strip().lower()
+    if kind not in ("", JSON):
+        raise UnsupportedMediaTypeError(f"a body of type {kind[:80]!r} is not read here", hint=f"send {JSON}")
 
 
 def _convert_text(name: str, text: str, kind: Any) -> Any:

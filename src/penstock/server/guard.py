@@ -2,8 +2,11 @@
 
 import hmac
 import logging
+import re
 from typing import Any
 
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,6 +15,7 @@ from penstock.core import codec
 from penstock.core.config import LOOPBACK, Config
 from penstock.core.errors import (
     InvalidInputError,
+    NotFoundError,
     PenstockError,
     PermissionDeniedError,
     UnauthenticatedError,
@@ -19,8 +23,11 @@ from penstock.core.errors import (
 )
 from penstock.core.identity import Actor, Role
 from penstock.core.ids import new_id
+from penstock.serving.http import MethodNotAllowedError
 
 log = logging.getLogger(__name__)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d+)?")
 
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -39,30 +46,36 @@ class HostGuard:
 
     def __init__(self, app: ASGIApp, config: Config) -> None:
         self._app = app
-        self._hosts = {*LOOPBACK, "[::1]", config.host}
+        self._hosts = {*LOOPBACK, "[::1]", config.host, f"[{config.host}]"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 403."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in (b"host", b"origin")}
-        host = headers.get(b"host", "")
-        origin = headers.get(b"origin", "")
         send = _with_security_headers(send)
-        if _name(host) not in self._hosts:
-            error = PermissionDeniedError(f"this server does not answer to the host name {_name(host)!r}")
-            await error_response(error)(scope, receive, send)
-        elif origin and origin.partition("://")[2] != host:
-            await error_response(PermissionDeniedError("a page of another origin sent this"))(scope, receive, send)
+        refusal = self._find_refusal(Headers(scope=scope))
+        if refusal is not None:
+            await error_response(PermissionDeniedError(refusal))(scope, receive, send)
+        elif _CONTROL.search(scope["path"]):  # the router would drop a line break at the end, and so mean another name
+            await error_response(InvalidInputError("the path holds a control character"))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-
-def _name(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
+    def _find_refusal(self, headers: Headers) -> str | None:
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        if len(hosts) > 1 or len(origins) > 1:
+            return "a request has one Host and at most one Origin"
+        host = "".join(hosts)
+        named = _HOST.fullmatch(host)
+        if named is None or named[1] not in self._hosts:
+            return f"this server does not answer to the host name {host[:200]!r}"
+        if origins and origins[0] not in (f"http://{host}", f"https://{host}"):
+            return "a page of another origin sent this"
+        # An image or script of another site: a browser sends no Origin with it. A link that a person follows is fine.
+        if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
+            return "a page of another site asked for this"
+        return None
 
 
 def _with_security_headers(send: Send) -> Send:
@@ -112,6 +125,17 @@ async def answer_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, PenstockError) or error.http_status == 500:
         return await answer_failure(request, error)
     return error_response(error)
+
+
+async def answer_http_error(request: Request, error: Exception) -> Response:
+    """The router's own refusals: no such path, or not with this method."""
+    path = request.url.path
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        allowed = (error.headers or {}).get("allow", "GET")
+        answer = error_response(MethodNotAllowedError(request.method, path, allowed))
+        answer.headers["allow"] = allowed
+        return answer
+    return error_response(NotFoundError(f"nothing is at {path}"))
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:
