@@ -74,7 +74,7 @@ def test_moments_sort_as_their_numbers_do(first: datetime, second: datetime) -> 
         share=st.none() | st.floats(allow_nan=False),
         at=st.none() | MOMENTS,
         tags=st.dictionaries(st.text(), st.text(), max_size=3),
-        about=st.none() | st.builds(Ref, kind=st.text(min_size=1), id=st.text()),
+        about=st.none() | st.builds(Ref, kind=st.text("abc-", min_size=1), id=st.text(min_size=1, max_size=99)),
     )
 )
 def test_a_record_comes_back_as_it_went_in(db: Database, thing: Thing) -> None:

@@ -21,6 +21,7 @@ PredictionId = NewType("PredictionId", str)
 Digest = NewType("Digest", str)  # 64 hexadecimal digits of BLAKE3
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
+_REF_LIMIT = 299  # characters of kind and id together; the columns that keep references are that wide
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.\-]{0,126}[A-Za-z0-9])?")
 
 
@@ -51,6 +52,14 @@ class Ref(Struct, frozen=True, order=True):
 
     kind: str
     id: str
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be read back from its text."""
+        if not (self.kind and self.id) or ":" in self.kind or len(self.kind) + len(self.id) > _REF_LIMIT:
+            raise InvalidInputError(
+                f"{str(self)[:80]!r} points at nothing",
+                hint=f"a reference is kind:id, with a colon after the kind and up to {_REF_LIMIT} characters",
+            )
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}"

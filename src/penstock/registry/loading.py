@@ -11,6 +11,7 @@ from penstock.core.errors import InvalidInputError, UnavailableError
 from penstock.core.ids import Digest, new_id
 from penstock.registry.format.loaded import LoadedModel, check_golden, load_model
 from penstock.registry.types import ModelVersion
+from penstock.storage.objects.format import parse_digest
 from penstock.storage.objects.object_store import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def open_tree(objects: ObjectStore, tree: Digest, cache: Path) -> LoadedModel:
 
 def lay_out(objects: ObjectStore, tree: Digest, cache: Path) -> Path:
     """The directory as a folder in the cache, checked to be as it was written."""
+    parse_digest(tree)  # it names a folder here, and one that was altered is removed
     place = cache / "models" / tree
     if place.exists() and not _is_unchanged(place):
         log.warning("a model in the cache was altered and is laid out again", extra={"folder": str(place)})

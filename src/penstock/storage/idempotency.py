@@ -9,17 +9,18 @@ from blake3 import blake3
 from sqlalchemy import Column, String, Table, Text, delete, insert, select
 
 from penstock.core import codec
-from penstock.core.errors import ConflictError
+from penstock.core.errors import ConflictError, InvalidInputError
 from penstock.storage.columns import UtcTime, metadata
 from penstock.storage.transaction import Transaction
 
 R = TypeVar("R")
+KEY_LIMIT = 200  # characters
 KEPT_FOR = timedelta(days=7)  # longer than anyone goes on repeating a call
 
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
-    Column("key", String(200), primary_key=True),
+    Column("key", String(KEY_LIMIT), primary_key=True),
     Column("scope", String(200), nullable=False),
     Column("arguments_digest", String(64), nullable=False),
     Column("answer", Text, nullable=False),
@@ -34,7 +35,12 @@ def answer_once(
 
     Raises:
         ConflictError: the key was used before for something else.
+        InvalidInputError: the key is too long.
     """
+    if len(key) > KEY_LIMIT:
+        raise InvalidInputError(
+            f"an idempotency key of {len(key)} characters is too long", hint=f"use up to {KEY_LIMIT}"
+        )
     digest = blake3(codec.encode(arguments)).hexdigest()
     known = tx.execute(select(idempotency_keys).where(idempotency_keys.c.key == key)).one_or_none()
     if known is not None:

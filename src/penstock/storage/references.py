@@ -6,6 +6,7 @@ from sqlalchemy import Column, String, Table, delete, insert, select
 
 from penstock.core.ids import Digest, Ref
 from penstock.storage.columns import UtcTime, metadata
+from penstock.storage.objects.format import parse_digest
 from penstock.storage.transaction import Transaction
 
 object_references = Table(
@@ -18,10 +19,17 @@ object_references = Table(
 
 
 def keep_objects(tx: Transaction, owner: Ref, digests: Iterable[Digest]) -> None:
-    """Say that `owner` needs these objects; naming one twice changes nothing."""
+    """Say that `owner` needs these objects; naming one twice changes nothing.
+
+    Raises:
+        InvalidInputError: one of them is no digest.
+    """
+    digests = set(digests)
+    for digest in digests:
+        parse_digest(digest)
     held = object_references.c.digest
     known = set(tx.execute(select(held).where(object_references.c.owner == str(owner))).scalars())
-    rows = [{"owner": str(owner), "digest": digest, "created_at": tx.now} for digest in sorted(set(digests) - known)]
+    rows = [{"owner": str(owner), "digest": digest, "created_at": tx.now} for digest in sorted(digests - known)]
     if rows:
         tx.execute(insert(object_references), rows)
 
