@@ -8,7 +8,7 @@ import msgspec
 from penstock.core import failpoints
 from penstock.core.codec import nearest_hint
 from penstock.core.errors import ConflictError, InvalidInputError
-from penstock.core.ids import EpisodeId, Ref, new_id
+from penstock.core.ids import EpisodeId, Ref, check_name, new_id
 from penstock.governance.service import GovernanceService
 from penstock.loop.store import LoopStore
 from penstock.loop.triggers import Firing
@@ -206,7 +206,7 @@ class LoopService:
         return acquire_lease(tx, lease_name(project), holder, timedelta(seconds=ttl_s))
 
     def _open(self, tx: Transaction, project: str, firing: Firing, fence: int, params: dict[str, Any]) -> Episode:
-        known = self._store.find_open_episode(tx, project)
+        known = self._store.find_open_episode(tx, check_name(project, "project"))
         if known is not None:
             raise ConflictError(
                 f"episode {known.number} of {project!r} is still {known.state} (opened by {known.trigger})",

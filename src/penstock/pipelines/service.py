@@ -19,6 +19,7 @@ from penstock.tracking.service import TrackingService
 from penstock.tracking.types import RunSource, RunStatus
 
 PAGE_LIMIT = 1_000
+LONGEST_LEASE_S = 86_400
 MOST_CLAIMS = 100  # a run that was begun this often and never ended brings its workers down
 
 
@@ -106,7 +107,7 @@ class PipelineService:
             "status": RunStatus.RUNNING,
             "worker": worker,
             "fence": run.fence + 1,
-            "lease_expires_at": tx.now + timedelta(seconds=ttl_s),
+            "lease_expires_at": tx.now + _lease_length(ttl_s),
             "started_at": run.started_at or tx.now,
         }
         if not self._store.change_run(tx, run, **values):
@@ -123,7 +124,7 @@ class PipelineService:
         """
         failpoints.hit("pipelines.renew_claim")
         run = self._get_held(tx, run_id, fence)
-        expires_at = tx.now + timedelta(seconds=ttl_s)
+        expires_at = tx.now + _lease_length(ttl_s)
         self._store.change_run(tx, run, lease_expires_at=expires_at)
         return structs.replace(run, lease_expires_at=expires_at)
 
@@ -291,6 +292,12 @@ class PipelineService:
         if run.fence != fence or run.status is not RunStatus.RUNNING:
             raise _lost(run_id)
         return run
+
+
+def _lease_length(ttl_s: float) -> timedelta:
+    if not 0 < ttl_s <= LONGEST_LEASE_S:
+        raise InvalidInputError(f"a claim holds for 0 to {LONGEST_LEASE_S} s, not {ttl_s:g}", field="ttl_s")
+    return timedelta(seconds=ttl_s)
 
 
 def _lost(run_id: RunId) -> ConflictError:

@@ -115,9 +115,8 @@ class RemoteVerb:
         given = codec.to_builtins(dict(self.verb.signature.bind(*args, **kwargs).arguments))
         path = API + self._route.path.replace(":path}", "}")
         for name in self._route.path_parameters:
-            path = path.replace(
-                f"{{{name}}}", quote(str(given.pop(name)), safe="/" if ":path" in self._route.path else "")
-            )
+            text = quote(str(given.pop(name)), safe="/" if ":path" in self._route.path else "")
+            path = path.replace(f"{{{name}}}", "/".join(map(_keep_dots, text.split("/"))))
         options: dict[str, Any] = {}
         if self._route.method == "GET":
             options["params"] = {name: _query_text(value) for name, value in given.items() if value is not None}
@@ -128,6 +127,11 @@ class RemoteVerb:
                 options["headers"]["idempotency-key"] = new_id()
         response = self._connection.request(self._route.method, path, **options)
         return codec.decode(response.content, self.verb.returns)
+
+
+def _keep_dots(part: str) -> str:
+    """A part of a path that stays where it is: an HTTP client would take `..` for the way up."""
+    return part.replace(".", "%2E") if part in (".", "..") else part
 
 
 def _query_text(value: object) -> str:

@@ -3,10 +3,12 @@
 import re
 
 from penstock.core.errors import InvalidInputError
+from penstock.core.ids import check_name
 
 KEY_LIMIT = 250  # characters; MLflow's limit as well
 VALUE_LIMIT = 8_000  # characters
 PATH_LIMIT = 1_000  # characters
+RUN_ID_LIMIT = 64  # characters
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # PostgreSQL has no NUL in text, UTF-8 no lone surrogates
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -16,15 +18,28 @@ def check_key(key: str, field: str) -> str:
     """The key itself, when a metric, parameter, tag, run or experiment may have it.
 
     Raises:
-        InvalidInputError: it is empty, too long or holds control characters.
+        InvalidInputError: it is empty, too long, holds control characters, or would lead elsewhere as part of a URL.
     """
-    if not key or len(key) > KEY_LIMIT or _UNPRINTABLE.search(key):
+    if not key or len(key) > KEY_LIMIT or _UNPRINTABLE.search(key) or not {".", ".."}.isdisjoint(key.split("/")):
         raise InvalidInputError(
             f"{field}: {_short(key)} cannot be used as a name",
-            hint=f"use 1 to {KEY_LIMIT} characters, without line breaks and control characters",
+            hint=f"use 1 to {KEY_LIMIT} characters, without control characters, and no '.' or '..' between slashes",
             field=field,
         )
     return key
+
+
+def check_run_id(run_id: str) -> str:
+    """The id itself, when a caller may choose it for a run.
+
+    Raises:
+        InvalidInputError: it is too long, or holds other than letters, digits, `_`, `.` and `-`.
+    """
+    if len(run_id) > RUN_ID_LIMIT:
+        raise InvalidInputError(
+            f"the run id {_short(run_id)} is too long", hint=f"use up to {RUN_ID_LIMIT} characters", field="run_id"
+        )
+    return check_name(run_id, "run")
 
 
 def check_value(value: str, field: str) -> str:

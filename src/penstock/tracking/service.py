@@ -16,7 +16,7 @@ from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs, reads, writes
 from penstock.tracking.batch import check_texts, to_rows
 from penstock.tracking.comparison import compare
-from penstock.tracking.names import check_key, check_path
+from penstock.tracking.names import check_key, check_path, check_run_id
 from penstock.tracking.store import TrackingStore
 from penstock.tracking.types import (
     Artifact,
@@ -99,7 +99,7 @@ class TrackingService:
         """
         home = self._store.find_experiment(tx, check_key(experiment, "experiment"))
         home = home or self._add_experiment(tx, experiment)
-        identity = RunId(check_key(run_id, "run_id")) if run_id else RunId(new_id())
+        identity = RunId(check_run_id(run_id)) if run_id else RunId(new_id())
         if run_id and (known := self._store.find_run(tx, identity)) is not None:
             return self._fill(tx, [_same_run(known, experiment)])[0]
         if parent is not None:
@@ -275,7 +275,7 @@ class TrackingService:
         """Every point of a metric by step, then time; to go on, give the page's `next` as `after`."""
         self._get(tx, run_id)
         limit = _check_limit(limit, POINTS_LIMIT)
-        last = codec.decode(after, Metric) if after else None
+        last = _read_place(run_id, after) if after else None
         found = self._store.list_points(tx, run_id, key, limit + 1, last)
         points = tuple(found[:limit])
         return MetricPage(points, codec.encode_text(points[-1]) if len(found) > limit else "")
@@ -380,6 +380,15 @@ def _check_limit(limit: int, most: int) -> int:
     if not 1 <= limit <= most:
         raise InvalidInputError(f"limit {limit} is not between 1 and {most}", field="limit")
     return limit
+
+
+def _read_place(run_id: RunId, after: str) -> Metric:
+    """The last point of a page, as `metric_history` gave it."""
+    place = codec.decode(after, Metric)
+    if place.at is None or place.at.tzinfo is None:
+        raise InvalidInputError(f"after: {after!r} is no place in a metric's history", field="after")
+    to_rows(run_id, [place], place.at)  # refuses what no point can be
+    return place
 
 
 def _check_order(order_by: str) -> None:
