@@ -112,6 +112,7 @@ def _errors(report: Report | None, verdict: Verdict | None) -> Stage:
         return Stage(number=5, name=name, holds=False, evidence="a run evaluates its model")
     worse = [part.name for part in report.slices if part.is_worse]
     told = f"{len(report.slices)} slices, " + (f"worse on {', '.join(worse[:3])}" if worse else "none worse")
+    told = told if report.slices else "no slice is declared"
     told += f"; {verdict.summary}" if verdict else ""
     return Stage(number=5, name=name, holds=True, evidence=told)
 
