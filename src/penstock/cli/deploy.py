@@ -4,7 +4,7 @@ import typer
 
 from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import UrlOption, open_project, open_services
+from penstock.cli.session import UrlOption, open_project, open_services, wait_for_gateways
 
 app = command_app()
 
@@ -33,6 +33,7 @@ def deploy(
             key=settings.key,
             reason=reason,
         )
+        wait_for_gateways(services)
     if json:
         print_json(rollout)
     elif rollout.state == "promoted":

@@ -4,7 +4,7 @@ import typer
 
 from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import UrlOption, open_project, open_services
+from penstock.cli.session import UrlOption, open_project, open_services, wait_for_gateways
 
 app = command_app()
 
@@ -20,6 +20,7 @@ def rollback(
     name = deployment or open_project().name
     with open_services(url) as services:
         held = services.serving.roll_back(name, reason)
+        wait_for_gateways(services)
     if json:
         print_json(held)
     elif held.stable is not None:

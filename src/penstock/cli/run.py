@@ -13,7 +13,7 @@ from rich.markup import escape
 from penstock.catalogue.services import Services
 from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import UrlOption, open_project
+from penstock.cli.session import UrlOption, open_project, wait_for_gateways
 from penstock.cli.telling import telling
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError
@@ -52,6 +52,8 @@ def run(
         except KeyboardInterrupt:
             sys.stderr.write(f"\n{_say_way_on(episode, lives=lives)}")
             raise
+        if lives:
+            wait_for_gateways(services)
         told = ended.summary or services.loop.get_state(project.name).waiting_for
     if json:
         print_json(ended)

@@ -1,7 +1,9 @@
 """Opens what a command talks to, and closes it when the command ends."""
 
 import contextlib
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import typer
@@ -12,6 +14,7 @@ from penstock.core.project.parse import load_project
 from penstock.core.project.types import Project
 from penstock.sdk.connect import PROJECT_FILE, connect, find_project_folder
 
+GATEWAY_WAIT_S = 10.0  # they report every five seconds, and at once when they follow
 UrlOption = typer.Option("", "--url", help="A server to ask; the project around the working directory if not given.")
 
 
@@ -29,6 +32,17 @@ def open_services(url: str = "") -> Iterator[Services]:
         yield services
     finally:
         services.close()
+
+
+def wait_for_gateways(services: Services) -> None:
+    """Wait until the living gateways follow the present routing, so that the next request is answered by it."""
+    number = services.serving.routing().number
+    deadline = time.monotonic() + GATEWAY_WAIT_S
+    while time.monotonic() < deadline:
+        heard = datetime.now(UTC) - timedelta(seconds=GATEWAY_WAIT_S)
+        if all(gateway.routing >= number for gateway in services.serving.list_gateways() if gateway.at > heard):
+            return
+        time.sleep(0.1)
 
 
 def open_project() -> Project:

@@ -114,7 +114,7 @@ class RoutingTable(Struct, frozen=True):
     def check_ready(self) -> None:
         """Refuse while there is nothing to serve."""
         if not self.deployments:
-            raise UnavailableError("no model is loaded yet", hint="deploy one with 'penstock deploy'")
+            raise UnavailableError("no model is loaded yet", hint="'penstock run' trains and releases one")
 
 
 def place_key(salt: str, key: str) -> float:

@@ -54,7 +54,7 @@ class InvocationsProtocol:
         if request.path not in ("/ping", "/health"):
             raise not_found(request.path)
         if not table.deployments:
-            raise NotFoundError("no model is loaded yet", hint="deploy one with 'penstock deploy'")
+            raise NotFoundError("no model is loaded yet", hint="'penstock run' trains and releases one")
         return HttpAnswer(200, b"\n", content_type=JSON)
 
     def read(self, request: HttpRequest) -> Call:
