@@ -1,7 +1,10 @@
 """Tables from stored files, read without a checkout."""
 
+import gzip
 import io
 import json
+import re
+import zlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -17,9 +20,16 @@ from penstock.datasets.types import DatasetVersion, Value
 from penstock.storage.objects.object_store import ObjectStore
 
 _EPOCH_UNITS = ((1e8, 1e11, "s"), (1e11, 1e14, "ms"), (1e14, 1e17, "us"))  # from 1973 on; smaller numbers are no dates
-
-
 _TEXTS = (pl.Categorical, pl.Enum)  # how a file stores its texts is no business of its readers
+
+
+_GZIP = b"\x1f\x8b"
+_HEAD = 65_536  # bytes that tell how a CSV file is written
+_DECIMAL_COMMA = re.compile(rb"(?:^|;)-?\d+,\d+(?:;|\r|\n|$)", re.MULTILINE)
+_HINTS = {  # what the reader complains of, and what to do
+    "utf-8": "save it as UTF-8, as in: iconv -f latin1 -t utf-8 OLD.csv > NEW.csv",
+    "more fields": "a row has more values than the first line has names; put texts that hold the separator in quotes",
+}
 
 
 class SourceTable(Struct, frozen=True):
@@ -198,8 +208,10 @@ def _read(path: str, body: bytes) -> pl.DataFrame:
         raise InvalidInputError(f"{path!r} is no file that can be read as a table", hint=f"names end with {known}")
     try:
         frame = reader(body)
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise InvalidInputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    except (pl.exceptions.PolarsError, OSError, ValueError, EOFError, zlib.error) as error:
+        told = str(error).splitlines()[0]
+        hint = next((hint for sign, hint in _HINTS.items() if sign in told), "")
+        raise InvalidInputError(f"{path} cannot be read: {told}", hint=hint) from error
     frame = frame.cast({name: pl.String for name, dtype in frame.schema.items() if isinstance(dtype, _TEXTS)})
     twice = [name.partition("_duplicated_")[0] for name in frame.columns if "_duplicated_" in name]
     if twice:
@@ -207,11 +219,25 @@ def _read(path: str, body: bytes) -> pl.DataFrame:
     return frame
 
 
-def _read_csv(body: bytes, separator: str = ",") -> pl.DataFrame:
+def _read_csv(body: bytes, separator: str = "") -> pl.DataFrame:
+    head = gzip.GzipFile(fileobj=io.BytesIO(body)).read(_HEAD) if body.startswith(_GZIP) else body[:_HEAD]
+    separator = separator or _find_separator(head)
     # The whole file is looked at for its types: a column must not change its kind with the luck of the first rows.
-    frame = pl.read_csv(io.BytesIO(body), separator=separator, try_parse_dates=True, infer_schema_length=None)
+    frame = pl.read_csv(
+        io.BytesIO(body),
+        separator=separator,
+        try_parse_dates=True,
+        infer_schema_length=None,
+        decimal_comma=separator == ";" and _DECIMAL_COMMA.search(head) is not None,
+    )
     # polars reads quotes within a quoted field, but leaves them doubled in the column names.
     return frame.rename({name: name.replace('""', '"') for name in frame.columns if '""' in name})
+
+
+def _find_separator(head: bytes) -> str:
+    """A comma, unless the names in the first line are set apart by something else and have no comma at all."""
+    names = head.partition(b"\n")[0]
+    return next((mark for mark in (",", ";", "\t") if mark.encode() in names), ",")
 
 
 def _read_tsv(body: bytes) -> pl.DataFrame:
