@@ -175,3 +175,43 @@ def test_a_name_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
 def test_a_task_that_a_table_cannot_have_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="ranking"):
         scaffold(make_table(), tmp_path, task="ranking")
+
+
+@pytest.mark.parametrize(
+    ("label", "given", "told"),
+    [
+        (["yes"] * ROWS, {}, "the one value 'yes'"),
+        ([None] * ROWS, {}, "no value to predict"),
+        ([["a"]] * ROWS, {}, "no value to predict"),
+        (["no", "yes"] * (ROWS // 2), {"task": "regression"}, "a regression predicts numbers"),
+        (list("abc") * (ROWS // 3), {"task": "binary"}, "a binary task has two classes"),
+        (["no", "yes"] * (ROWS // 2), {"time": "siz"}, "the table has no column 'siz'"),
+        (["no", "yes"] * (ROWS // 2), {"key": "siz"}, "the table has no column 'siz'"),
+    ],
+)
+def test_what_no_model_can_be_learnt_from_is_refused(
+    label: list[object], given: dict[str, str], told: str, tmp_path: Path
+) -> None:
+    make_table().with_columns(target=pl.Series(label)).write_parquet(tmp_path / "table.parquet")
+    with pytest.raises(InvalidInputError, match=told):
+        plan_project(tmp_path / "table.parquet", "target", **given)  # type: ignore[arg-type]
+
+
+def test_a_guessed_column_can_be_declined(tmp_path: Path) -> None:
+    make_table(day=DAYS).write_csv(tmp_path / "table.csv")
+    assert plan_project(tmp_path / "table.csv", "target").time == "day"
+    assert plan_project(tmp_path / "table.csv", "target", time="none").time is None
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_rows_in_the_order_of_their_label_are_shuffled(task: str, tmp_path: Path) -> None:
+    project = scaffold(make_table(task).sort("target"), tmp_path)
+    assert "shuffle=True" in (project / "pipeline.py").read_text()
+    target = train(project).test["target"]
+    assert target.n_unique() == (len(CLASSES[task]) if task in CLASSES else len(target))
+    assert not target.is_sorted()
+
+
+def test_a_name_keeps_its_letters_without_their_marks(tmp_path: Path) -> None:
+    make_table().rename({"target": "gekündigt?"}).write_csv(tmp_path / "table.csv")
+    assert plan_project(tmp_path / "table.csv", "gekündigt?").name == "gekundigt"

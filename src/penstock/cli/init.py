@@ -4,13 +4,13 @@ import shlex
 import sys
 from pathlib import Path
 
-import msgspec
 import typer
 from rich.markup import escape
 
 from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json, print_table
 from penstock.core.errors import InvalidInputError
+from penstock.core.project.types import Task
 from penstock.sdk.scaffold import ESTIMATORS, Plan, plan_project, write_project
 
 app = command_app()
@@ -23,8 +23,8 @@ def init(
     name: str = typer.Option("", help="Name of the project and its model. [default: after the label]"),
     folder: Path = typer.Option(None, help="Where to write it. [default: a folder of that name]"),
     task: str = typer.Option("", help="binary, multiclass or regression. [default: guessed]"),
-    time: str = typer.Option("", help="The column that says when. [default: guessed]"),
-    key: str = typer.Option("", help="The column that tells rows apart. [default: guessed]"),
+    time: str = typer.Option("", help="The column that says when, or 'none'. [default: guessed]"),
+    key: str = typer.Option("", help="The column that tells rows apart, or 'none'. [default: guessed]"),
     yes: bool = typer.Option(False, "--yes", "-y", help="Take every guess without asking."),
     json: bool = JsonOption,
 ) -> None:
@@ -45,7 +45,8 @@ def init(
     if not json:
         _explain(plan, data)
     if not yes and not json and sys.stdin.isatty():
-        plan = _ask(plan)
+        chosen, when, what = _ask(plan)
+        plan = plan_project(data, label, name=name, task=chosen, time=when, key=what)
     written = write_project(plan, data, folder or Path(plan.name))
     if json:
         print_json({"folder": str(written), "plan": plan})
@@ -67,17 +68,11 @@ def _explain(plan: Plan, data: Path) -> None:
         console.print(f"[yellow]note:[/yellow] {escape(warning)}")
 
 
-def _ask(plan: Plan) -> Plan:
+def _ask(plan: Plan) -> tuple[Task, str, str]:
     console.print()
-    columns = {column.name for column in plan.inspection.columns}
     task = typer.prompt("task", default=plan.task)
     if task not in ESTIMATORS:
         raise InvalidInputError(f"{task!r} is no task", hint=f"use {', '.join(ESTIMATORS)}")
     time = typer.prompt("time column ('none' for none)", default=plan.time or "none")
     key = typer.prompt("key column ('none' for none)", default=plan.key or "none")
-    for chosen in (time, key):
-        if chosen != "none" and chosen not in columns:
-            raise InvalidInputError(f"the table has no column {chosen!r}")
-    return msgspec.structs.replace(
-        plan, task=task, time=None if time == "none" else time, key=None if key == "none" else key
-    )
+    return task, time, key

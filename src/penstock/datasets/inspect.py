@@ -40,6 +40,7 @@ class Inspection(Struct, frozen=True, kw_only=True):
     time: str | None
     key: str | None
     columns: tuple[InspectedColumn, ...]
+    in_label_order: bool = False  # the rows stand in the order of their label: the last ones are like no others
     warnings: tuple[str, ...] = ()
 
     @property
@@ -61,6 +62,7 @@ def inspect_table(frame: pl.DataFrame, label: str) -> Inspection:
     key = _guess_key(frame, [name for name in others if name != time])
     columns = tuple(_inspect_column(frame.get_column(name), label, time, key, task) for name in frame.columns)
     features = [column.name for column in columns if column.role == "feature"]
+    in_order = time is None and _is_in_order(frame.get_column(label).drop_nulls(), task)
     return Inspection(
         rows=frame.height,
         label=label,
@@ -69,7 +71,8 @@ def inspect_table(frame: pl.DataFrame, label: str) -> Inspection:
         time=time,
         key=key,
         columns=columns,
-        warnings=tuple(_warn(frame, label, features, task, time)),
+        in_label_order=in_order,
+        warnings=tuple(_warn(frame, label, features, task, time, in_order)),
     )
 
 
@@ -154,7 +157,18 @@ def _describe(kind: ColumnKind) -> str:
     return {"text": "a category", "boolean": "yes or no"}.get(kind, "a number")
 
 
-def _warn(frame: pl.DataFrame, label: str, features: Sequence[str], task: Task, time: str | None) -> list[str]:
+def _is_in_order(label: pl.Series, task: Task) -> bool:
+    """Whether rows with equal labels stand together, or amounts rise or fall from row to row."""
+    if len(label) < _FEW_ROWS or kind_of(label.dtype) in ("list", "other"):
+        return False
+    if task == "regression":
+        return label.is_sorted() or label.is_sorted(descending=True)
+    return int(label.rle_id().max() or 0) + 1 <= 2 * label.n_unique()  # type: ignore[arg-type]  # an id is a number
+
+
+def _warn(
+    frame: pl.DataFrame, label: str, features: Sequence[str], task: Task, time: str | None, in_order: bool
+) -> list[str]:
     told = []
     target = frame.get_column(label)
     if target.null_count():
@@ -163,7 +177,9 @@ def _warn(frame: pl.DataFrame, label: str, features: Sequence[str], task: Task, 
         told.append(f"{label} does not tell rows apart, so there is nothing to predict yet")
     if not features:
         told.append("no column is left to learn from")
-    if time is None:
+    if in_order:
+        told.append(f"no column holds times and the rows stand in the order of {label}; they are shuffled")
+    elif time is None:
         told.append("no column holds times; rows are taken in the order of the file")
     if task in ("binary", "multiclass"):
         told.extend(

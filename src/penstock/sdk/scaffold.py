@@ -5,6 +5,7 @@ import keyword
 import math
 import re
 import shutil
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from penstock.core.identity import local_actor
 from penstock.core.ids import check_name
 from penstock.core.project.parse import load_project
 from penstock.core.project.types import Task
-from penstock.datasets.frames import read_table
+from penstock.datasets.frames import check_column, read_table
 from penstock.datasets.inspect import InspectedColumn, Inspection, inspect_table
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -55,7 +56,7 @@ def plan_project(
     time: str | None = None,
     key: str | None = None,
 ) -> Plan:
-    """Look at a table and plan a project for it; what is given overrides what was guessed.
+    """Look at a table and plan a project for it; what is given overrides what was guessed, `none` being no column.
 
     Raises:
         NotFoundError: there is no such file.
@@ -65,6 +66,7 @@ def plan_project(
     inspection = inspect_table(frame, label)
     if not inspection.features:
         raise InvalidInputError(f"no column of {data} is left to learn {label} from")
+    _check_label(frame.get_column(label).drop_nulls(), task)
     chosen = task or inspection.task
     if chosen not in ESTIMATORS:
         raise InvalidInputError(
@@ -75,11 +77,35 @@ def plan_project(
         name=check_name(name or _to_name(label) or "model", "project"),
         task=chosen,
         label=label,
-        time=time or inspection.time,
-        key=key or inspection.key,
+        time=_choose_column(time, inspection.time, frame),
+        key=_choose_column(key, inspection.key, frame),
         margin=_choose_margin(frame.get_column(label).drop_nulls(), chosen),
         inspection=inspection,
     )
+
+
+def _check_label(label: pl.Series, task: Task | None) -> None:
+    """Refuse what no model of the task can be learnt from."""
+    values = label.n_unique() if len(label) and not label.dtype.is_nested() else 0
+    if values < 2:
+        held = f"the one value {label.item(0)!r}" if values else "no value to predict"
+        raise InvalidInputError(
+            f"column {label.name!r} has {held} in all rows, so there is nothing to learn", hint="name another --label"
+        )
+    if task == "regression" and not label.dtype.is_numeric():
+        raise InvalidInputError(f"a regression predicts numbers, and column {label.name!r} holds {label.dtype}")
+    if task == "binary" and values != 2:
+        raise InvalidInputError(f"a binary task has two classes, and column {label.name!r} has {values:,} values")
+
+
+def _choose_column(given: str | None, guessed: str | None, frame: pl.DataFrame) -> str | None:
+    """What was given, where `none` is none; else the guess."""
+    if given is None:
+        return guessed
+    if given == "none" and given not in frame.columns:
+        return None
+    check_column(given, frame.columns, "the table")
+    return given
 
 
 def write_project(plan: Plan, data: Path, folder: Path) -> Path:
@@ -131,6 +157,7 @@ def _template_values(plan: Plan, dataset: str, source: str) -> dict[str, Any]:
         "bar": 0.5 if metric == "roc_auc" else None,
         "bar_key": "at_least",
         "estimator": ESTIMATORS[plan.task],
+        "in_label_order": plan.inspection.in_label_order,
         "numbers": [c.name for c in features if not _is_category(c)],
         "categories": [c.name for c in features if _is_category(c)],
         "left_out": left_out,
@@ -156,7 +183,8 @@ def _quote(text: str) -> str:
 
 
 def _to_name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_").lower()[:100].rstrip("-_")
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()  # ü as u
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", plain).strip("-_").lower()[:100].rstrip("-_")
 
 
 def _to_variable(text: str) -> str:
