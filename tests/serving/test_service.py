@@ -275,3 +275,10 @@ def test_any_order_of_verbs_keeps_traffic_sound(backend: Backend) -> None:
     case = RolloutMachine.TestCase
     case.settings = settings(max_examples=20, stateful_step_count=12, deadline=None)
     case().runTest()
+
+
+def test_what_takes_all_traffic_is_not_released_again(backend: Backend) -> None:
+    backend.serving.deploy("shop", "shop", 1)
+    with pytest.raises(ConflictError, match="version 1 of model 'shop' answers all requests"):
+        backend.serving.deploy("shop", "shop", 1, strategy="canary")
+    assert len(backend.serving.list_revisions("shop")) == 1

@@ -81,7 +81,7 @@ class ServingService:
 
         Raises:
             NotFoundError: no such model version.
-            ConflictError: a rollout runs already, or the fence is no longer held.
+            ConflictError: a rollout runs, the version takes all traffic already, or the fence is no longer held.
         """
         _check_fence(tx, fence)
         _check_strategy(strategy, steps)
@@ -96,6 +96,8 @@ class ServingService:
                 f"deployment {deployment!r} has a rollout that runs: {held.rollout}",
                 hint=f"abort it with 'penstock rollback {deployment}', or wait for its end",
             )
+        if held.stable is not None and (held.stable.model, held.stable.version) == (model, version):
+            raise ConflictError(f"version {version} of model {model!r} answers all requests of {deployment!r} already")
         first = held.stable is None
         direct = strategy == "direct" or first
         revision = self._add_revision(tx, held, model, version, target.tree)
