@@ -48,6 +48,13 @@ def test_a_released_model_that_is_watched_holds_the_later_stages(shop: Shop) -> 
     assert deployment.holds and "version 1 answers" in deployment.evidence
 
 
+def test_before_a_window_closes_what_it_waits_for_is_told(shop: Shop) -> None:
+    shop.release()
+    assert look(shop).stages[6].evidence == "no prediction yet; each 24 h of them is a window"
+    shop.request(START, 30)
+    assert look(shop).stages[6].evidence == "30 predictions; the first window of 24 h closes when a later one comes"
+
+
 def test_of_several_verdicts_the_newest_is_told(shop: Shop) -> None:
     version = shop.release()
     judge_version(shop, version, gates=False)

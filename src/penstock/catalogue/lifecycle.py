@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from penstock.catalogue.services import Services
+from penstock.core.clock import format_duration
 from penstock.core.errors import NotFoundError
 from penstock.core.project.types import Project
 from penstock.evaluation.types import Report, Verdict
@@ -136,7 +137,15 @@ def _watching(services: Services, project: Project) -> Stage:
     open_alerts = services.monitoring.list_alerts(project.name, status="open")
     name = "Monitor and maintain"
     if not windows:
-        return Stage(number=7, name=name, holds=False, evidence="windows close as predictions arrive")
+        return Stage(number=7, name=name, holds=False, evidence=_watch_first(services, project))
     told = f"{len(windows)} window{'s' if len(windows) > 1 else ''}, "
     told += f"{len(open_alerts)} open alert{'s' if len(open_alerts) > 1 else ''}" if open_alerts else "no open alert"
     return Stage(number=7, name=name, holds=True, evidence=told, link=f"/deployments/{project.name}")
+
+
+def _watch_first(services: Services, project: Project) -> str:
+    rows = services.predictions.get_traffic(project.name).rows
+    length = format_duration(project.monitor.window)
+    if not rows:
+        return f"no prediction yet; each {length} of them is a window"
+    return f"{rows:,} prediction{'s' if rows > 1 else ''}; the first window of {length} closes when a later one comes"
