@@ -1,5 +1,7 @@
 """`penstock monitor`: windows of drift and performance, and the alerts they raised."""
 
+from datetime import time
+
 import typer
 from rich.markup import escape
 
@@ -27,9 +29,10 @@ def monitor(
     if json:
         print_json({"windows": windows, "alerts": alerts, "loop": state})
         return
-    rows = [(w.start, w.rows, w.outcomes, w.version, _performance(w.performance), _drift(w)) for w in windows]
+    rows = [(_start(w), w.rows, w.outcomes, w.version, _performance(w.performance), _drift(w)) for w in windows]
+    measured = next((w.performance.metric for w in windows if w.performance is not None), "performance")
     print_table(
-        ["window from (UTC)", ">predictions", ">outcomes", ">version", "performance", "inputs that moved"],
+        ["from (UTC)", ">rows", ">outcomes", ">version", measured, "inputs that moved"],
         rows,
         empty="No window has closed yet; windows follow the time of the predictions.",
     )
@@ -42,11 +45,15 @@ def monitor(
     console.print(f"\nthe loop waits for: {escape(state.waiting_for)}")
 
 
+def _start(window: Window) -> str:
+    return f"{window.start:%Y-%m-%d}" if window.start.time() == time(0) else f"{window.start:%Y-%m-%d %H:%M}"
+
+
 def _performance(found: Performance | None) -> str:
     if found is None or found.value is None:
         return "-"
-    interval = "" if found.low is None else f" [{found.low:.4g}, {found.high:.4g}]"
-    return f"{found.metric} {found.value:.4g}{interval}"
+    interval = "" if found.low is None else f" [{found.low:.3g}, {found.high:.3g}]"
+    return f"{found.value:.3g}{interval}"
 
 
 def _drift(window: Window) -> str:

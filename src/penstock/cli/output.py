@@ -15,6 +15,7 @@ from penstock.core import codec
 from penstock.core.clock import format_duration
 
 JsonOption = typer.Option(False, "--json", help="Print JSON instead of a table.")
+SMALLEST_WIDTH = 12  # of the last column of a table
 _PIPED_WIDTH = 1_000  # nobody cuts the lines of what another program reads
 
 
@@ -45,19 +46,20 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
         rows: a value for each column.
         empty: what to print when there are none: what to do, or nothing.
     """
-    table = Table(box=None, pad_edge=False, header_style="dim", show_header=any(columns))
+    names = [column.lstrip(">").removesuffix("...") for column in columns]
     texts = [[value if isinstance(value, Markup) else escape(cell(value)) for value in row] for row in rows]
-    first = max((len(row[0]) for row in texts), default=0)  # what names a row is never cut
-    for place, column in enumerate(columns, 1):
-        is_last = place == len(columns)
+    widths = [max(len(name), *(len(row[place]) for row in texts), 0) for place, name in enumerate(names)]
+    room = max(console.width - sum(width + 2 for width in widths[:-1]), len(names[-1]), SMALLEST_WIDTH)
+    table = Table(box=None, pad_edge=False, header_style="dim", show_header=any(columns))
+    for place, (column, name) in enumerate(zip(columns, names, strict=True), 1):
         justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
-        name = column.lstrip(">").removesuffix("...")
-        is_cut = column.endswith("...")
-        overflow: Literal["ellipsis", "fold"] = "ellipsis" if is_cut else "fold"
-        width = first if place == 1 and not is_last else None
-        table.add_column(name, justify=justify, no_wrap=is_cut or not is_last, overflow=overflow, min_width=width)
+        is_last = place == len(columns)
+        width = None if is_last else widths[place - 1]
+        table.add_column(name, justify=justify, no_wrap=not is_last, overflow="fold", min_width=width)
     for row in texts:
-        table.add_row(*row)
+        last = row[-1]
+        is_cut = columns[-1].endswith("...") and len(last) > room
+        table.add_row(*row[:-1], last[: room - 3] + "..." if is_cut else last)
     if table.row_count:
         console.print(table, soft_wrap=False)
     elif empty:

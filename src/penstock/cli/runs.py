@@ -33,12 +33,13 @@ def list_runs(
     if json:
         print_json(runs)
         return
-    rows = [(r.id, r.experiment, _given_name(r), r.status.value, ago(r.started_at), _metrics(r)) for r in runs]
-    print_table(
-        ["run", "experiment", "name", "status", "started", "metrics..."],
-        rows,
-        empty="No runs yet. Start one with 'penstock run' or penstock.start_run().",
-    )
+    names = [_given_name(r) for r in runs]
+    columns = ["run", "experiment", *(["name"] if any(names) else []), "status", "started", "metrics..."]
+    rows = [
+        (r.id, r.experiment, *([name] if any(names) else []), r.status.value, ago(r.started_at), _metrics(r))
+        for r, name in zip(runs, names, strict=True)
+    ]
+    print_table(columns, rows, empty="No runs yet. Start one with 'penstock run' or penstock.start_run().")
 
 
 @app.command()
