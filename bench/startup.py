@@ -18,6 +18,12 @@ COMMANDS = {
     "import penstock": ["-c", "import penstock"],
     "penstock --help": ["-m", "penstock", "--help"],
     "penstock status --help": ["-m", "penstock", "status", "--help"],
+    "penstock up --help": ["-m", "penstock", "up", "--help"],
+    "penstock run --help": ["-m", "penstock", "run", "--help"],
+    "penstock init --help": ["-m", "penstock", "init", "--help"],
+    "import penstock; penstock.step": ["-c", "import penstock; penstock.step"],
+    "import penstock; penstock.connect": ["-c", "import penstock; penstock.connect"],
+    "import sqlalchemy": ["-c", "import sqlalchemy"],
     "import numpy": ["-c", "import numpy"],
     "import polars": ["-c", "import polars"],
 }
@@ -37,7 +43,7 @@ def main() -> None:
         return
     print(f"best of {given.rounds + 1}, milliseconds; Python {platform.python_version()}, {os.cpu_count()} cores")
     for name, milliseconds in best.items():
-        print(f"{name:<24} {milliseconds:>8.0f}   {milliseconds - best['python -c pass']:>+6.0f}")
+        print(f"{name:<34} {milliseconds:>8.0f}   {milliseconds - best['python -c pass']:>+6.0f}")
 
 
 def run(arguments: list[str]) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 from penstock.core.config import Config
 from penstock.core.errors import ConflictError, NotFoundError, PermissionDeniedError
-from penstock.processes.server import check_exposure
+from penstock.processes.exposure import check_exposure
 from penstock.processes.up import start_up, stop_up
 from penstock.remote.discovery import UP_LOCK_NAME, HomeLock
 

@@ -11,13 +11,13 @@ import msgspec
 import uvicorn
 
 from penstock.app.app import open_app
-from penstock.core.config import LOOPBACK, Config
-from penstock.core.errors import PermissionDeniedError
+from penstock.core.config import Config
 from penstock.core.identity import Actor, Role, local_actor
 from penstock.core.project.parse import load_project
 from penstock.core.project.types import Project
 from penstock.loop.controller import Controller
 from penstock.processes.child import Ticker, hear_stop, run_process
+from penstock.processes.exposure import check_exposure
 from penstock.processes.wire import BoundedHttpProtocol
 from penstock.remote.discovery import LOCK_NAME, HomeLock, ServerInfo, write_server_file
 from penstock.sdk.connect import PROJECT_FILE, project_config
@@ -55,19 +55,6 @@ def serve(config: Config, project: Project | None, listener: socket.socket) -> N
             controller.release()
         services.close()
         lock.release()
-
-
-def check_exposure(config: Config) -> None:
-    """Refuse to be open to the network without a token.
-
-    Raises:
-        PermissionDeniedError: the host is not loopback, and no token is set.
-    """
-    if config.host not in LOOPBACK and not config.token:
-        raise PermissionDeniedError(
-            f"listening on {config.host} would let anyone on the network in",
-            hint="set PENSTOCK_TOKEN to a secret of your own, or listen on 127.0.0.1",
-        )
 
 
 def run_uvicorn(app: object, listener: socket.socket) -> None:

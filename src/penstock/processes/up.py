@@ -14,7 +14,7 @@ import msgspec
 
 from penstock.core.config import Config
 from penstock.core.errors import ConflictError, NotFoundError, UnavailableError
-from penstock.processes.server import check_exposure
+from penstock.processes.exposure import check_exposure
 from penstock.processes.supervisor import ChildSpec, Supervisor, child_argv, open_listener
 from penstock.remote.discovery import LOCK_NAME, UP_LOCK_NAME, HomeLock, find_server
 
