@@ -1,6 +1,7 @@
 """`penstock demo`: watch a product-suggestion model live through the whole loop."""
 
 import contextlib
+import shutil
 import socket
 import sys
 import threading
@@ -93,7 +94,7 @@ def _handle(config: Config, url: str, gateway_url: str) -> Iterator[Handle]:
     objects = open_object_store(config.objects_url)
     services = open_remote(url, token=config.token, patience_s=PATIENCE_S, objects=objects)
     with contextlib.closing(services):
-        yield Handle(services, gateway_url, url, config.cache)
+        yield Handle(services, gateway_url, url, config.cache, config.token)
 
 
 def _free(host: str, port: int) -> int:
@@ -108,4 +109,7 @@ def _free(host: str, port: int) -> int:
 
 
 def _tell_how_to_look(console: Console, folder: Path) -> None:
-    console.print(f"\nto look around: cd {folder}, penstock up, and open its page; or penstock status, episodes, audit")
+    program = "penstock" if shutil.which("penstock") else str(Path(sys.argv[0]).absolute())
+    console.print(
+        f"\nto look around: cd {folder}, then {program} up, and open its page; or status, episodes list, audit list"
+    )

@@ -11,6 +11,7 @@ from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, print_json
 from penstock.cli.session import open_project
 from penstock.core import codec
+from penstock.core.config import load_config
 from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError, UnavailableError
 from penstock.core.project.types import Project
 from penstock.datasets.frames import read_table
@@ -71,8 +72,10 @@ def take_sample(project: Project, inputs: list[str]) -> list[dict[str, Any]]:
 
 
 def _ask(method: str, url: str, body: bytes | None = None) -> Any:
+    token = load_config().token
+    headers = {"authorization": f"Bearer {token}"} if token else {}
     try:
-        answer = httpx.request(method, url, content=body, timeout=30, trust_env=False)
+        answer = httpx.request(method, url, content=body, headers=headers, timeout=30, trust_env=False)
     except httpx.TransportError as error:
         raise UnavailableError(f"no gateway answers at {url}", hint="start the project with 'penstock up'") from error
     if answer.is_error:

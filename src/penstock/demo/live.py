@@ -39,6 +39,7 @@ class Handle(Struct, frozen=True):
     gateway_url: str
     page_url: str
     cache: Path  # a folder for model directories
+    token: str = ""  # shown to the gateway, where one is asked for
 
 
 class _Suggestion(Struct, frozen=True):
@@ -62,7 +63,10 @@ class LivePenstock:
         self._services = handle.services
         self._cache = handle.cache
         limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-        self._http = httpx.Client(base_url=handle.gateway_url, limits=limits, timeout=30.0, trust_env=False)
+        headers = {"authorization": f"Bearer {handle.token}"} if handle.token else {}
+        self._http = httpx.Client(
+            base_url=handle.gateway_url, headers=headers, limits=limits, timeout=30.0, trust_env=False
+        )
         self._threads = ThreadPoolExecutor(CONNECTIONS)
         self._told = 0  # decisions of the newest episode that were told
         self._telling = ""  # that episode

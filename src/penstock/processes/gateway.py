@@ -5,19 +5,23 @@ import os
 import socket
 from pathlib import Path
 
-from penstock.core.config import Config
+from starlette.types import ASGIApp
+
+from penstock.core.config import LOOPBACK, Config
 from penstock.predictions.segment_log import SegmentLog
 from penstock.processes.child import run_process
 from penstock.processes.server import run_uvicorn
 from penstock.registry.loading import open_tree
 from penstock.remote.remote import open_remote
 from penstock.sdk.connect import project_config
+from penstock.server.guard import HostGuard, TokenGuard
 from penstock.serving.gateway import Gateway
 from penstock.serving.gateway_loop import GatewayLoop
 from penstock.serving.port import ServicesPort
 from penstock.storage.objects.open import open_object_store
 
 POLL_S = 0.2
+OPEN_PATHS = ("/health", "/ping", "/v2/health/live", "/v2/health/ready")
 ANSWER_S = 5.0  # a server that does not answer must not keep the gateway from its end
 
 
@@ -42,10 +46,16 @@ def serve_gateway(config: Config, listener: socket.socket) -> None:
     loop.restore()  # before the first request: callers who waited for a restart must not hear that nothing is served
     loop.start()
     try:
-        run_uvicorn(gateway, listener)
+        run_uvicorn(guard(gateway, config), listener)
     finally:
         loop.stop()
         services.close()
+
+
+def guard(gateway: Gateway, config: Config) -> ASGIApp:
+    """The gateway behind what keeps strangers out: other sites' pages on loopback, whoever has no token elsewhere."""
+    guarded = TokenGuard(gateway, config, OPEN_PATHS)
+    return HostGuard(guarded, config) if config.host in LOOPBACK else guarded
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import hmac
 import logging
 import re
+from collections.abc import Container
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -86,6 +87,32 @@ def _with_security_headers(send: Send) -> Send:
         await send(message)
 
     return send_guarded
+
+
+class TokenGuard:
+    """Asks every request for the token, where one is set, before an application that knows nothing of tokens.
+
+    Args:
+        app: the application behind it.
+        config: the token; empty: nothing is asked for.
+        open_paths: what a load balancer may look at without a token.
+    """
+
+    def __init__(self, app: ASGIApp, config: Config, open_paths: Container[str] = ()) -> None:
+        self._app = app
+        self._has_token = bool(config.token)
+        self._identify = Identifier(config, Actor("caller", Role.CONTRIBUTOR))
+        self._open_paths = open_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 401."""
+        if self._has_token and scope["type"] == "http" and scope["path"] not in self._open_paths:
+            try:
+                self._identify(Request(scope))
+            except UnauthenticatedError as error:
+                await error_response(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class Identifier:
