@@ -210,7 +210,7 @@ class LoopService:
         if known is not None:
             raise ConflictError(
                 f"episode {known.number} of {project!r} is still {known.state} (opened by {known.trigger})",
-                hint=f"wait for it, or cancel it with `penstock episodes cancel {known.id}`",
+                hint=f"`penstock run --resume` goes on with it; `penstock episodes cancel {known.number}` ends it",
             )
         episode = Episode(
             id=EpisodeId(new_id(int(tx.now.timestamp() * 1000))),

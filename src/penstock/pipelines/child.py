@@ -57,7 +57,7 @@ def run(spec: ChildSpec) -> ChildResult:
     seed_everything(spec.seed)
     value = function(**arguments)
     failpoints.hit("pipelines.child.before_store")
-    return ChildResult(output=store_value(value, objects, where=f"step {spec.name!r} returned"))
+    return ChildResult(output=store_value(value, objects, where="it returned"))
 
 
 def find_function(name: str) -> Any:
