@@ -91,6 +91,33 @@ def test_a_process_that_never_starts_is_named_with_what_it_wrote_last(tmp_path: 
         assert refusal.value.hint == f"see {tmp_path / 'logs' / 'bad.log'}"
 
 
+def test_what_cannot_be_started_again_just_now_is_tried_until_it_can(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!{sys.executable}\n{WAITS}\n")
+    program.chmod(0o700)
+    with Running(tmp_path, ChildSpec("one", [str(program)], [], {})) as running:
+        wait_for(lambda: running.log("one") == ["up"])
+        program.rename(tmp_path / "away")
+        pid = running.supervisor.pids["one"]
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: any(line.startswith("one cannot be started: ") for line in running.told))
+        (tmp_path / "away").rename(program)
+        wait_for(lambda: running.log("one") == ["up", "up"])
+
+
+def test_a_log_that_has_grown_large_is_put_aside_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.processes.supervisor.LOG_LIMIT_BYTES", 1_000)
+    talks = "import time\nwhile True: print('x' * 99, flush=True); time.sleep(0.001)"
+    with Running(tmp_path, spec("one", talks)) as running:
+        aside = running.logs / "one.log.1"
+        wait_for(aside.exists)
+        wait_for(lambda: 0 < (running.logs / "one.log").stat().st_size < 100_000)
+        wait_for(lambda: running.log("one")[-1] == "x" * 99)
+
+
 def test_a_program_that_does_not_exist_is_an_error_at_once(tmp_path: Path) -> None:
     nothing = ChildSpec("none", ["/nowhere/at/all"], [], {})
     with pytest.raises(FileNotFoundError):

@@ -1,8 +1,10 @@
 """Starts the processes of `penstock up`, starts them again when they die, and stops them together."""
 
+import contextlib
 import logging
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -52,8 +54,12 @@ class Child:
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self) -> None:
-        """Start the process; its output goes to the end of its log file."""
-        _rotate(self.log)
+        """Start the process; its output goes to the end of its log file.
+
+        Raises:
+            OSError: it cannot be started, or its log not be written.
+        """
+        self._started_at = time.monotonic()
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         with open(self.log, "ab") as output:
             self._process = subprocess.Popen(
@@ -65,11 +71,14 @@ class Child:
                 env=environment | self.spec.environment | {"PENSTOCK_PARENT": str(os.getpid())},
                 start_new_session=True,  # Ctrl-C in the terminal reaches the supervisor alone
             )
-        self._started_at = time.monotonic()
         self.restarts += 1
 
     def restart_if_dead(self) -> int | None:
-        """Start the process again when it has died; returns the exit code it died with, or None."""
+        """Start the process again when it has died; returns the exit code it died with, or None.
+
+        Raises:
+            OSError: it cannot be started just now.
+        """
         if self._process is None or (code := self._process.poll()) is None:
             return None
         lived_s = time.monotonic() - self._started_at
@@ -80,6 +89,12 @@ class Child:
         self._pause_s = min(max(self._pause_s * 2, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
         self.start()
         return code
+
+    def trim_log(self) -> None:
+        """Put a log that has grown large aside; the process goes on writing at the beginning of an empty one."""
+        if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
+            shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+            os.truncate(self.log, 0)
 
     def stop(self) -> None:
         """Ask the process to finish."""
@@ -124,9 +139,7 @@ class Supervisor:
         try:
             while not self._stop.wait(0.1):
                 for child in self._children:
-                    code = child.restart_if_dead()
-                    if code is not None:
-                        self._tell(f"{child.spec.name} {_describe_end(code)}; started again")
+                    self._tend(child)
         finally:
             self._stop_all()
 
@@ -150,6 +163,17 @@ class Supervisor:
         """The living processes by name."""
         return {child.spec.name: child.pid for child in self._children}
 
+    def _tend(self, child: Child) -> None:
+        with contextlib.suppress(OSError):  # no room for the part that is put aside
+            child.trim_log()
+        try:
+            code = child.restart_if_dead()
+        except OSError as error:  # a full disk, too many processes: it may pass
+            self._tell(f"{child.spec.name} cannot be started: {error}")
+            return
+        if code is not None:
+            self._tell(f"{child.spec.name} {_describe_end(code)}; started again")
+
     def _stop_all(self) -> None:
         deadline = time.monotonic() + STOP_TIMEOUT_S
         for child in reversed(self._children):
@@ -168,11 +192,6 @@ def _last_line(log_file: Path) -> str:
     lines = log_file.read_bytes()[-10_000:].decode(errors="replace").split("\n")
     line = next((line for line in reversed(lines) if line.strip()), "it wrote nothing")
     return re.sub(r"^[-\d]+ [:,\d]+ [A-Z]+ [\w.]+: ", "", line)
-
-
-def _rotate(path: Path) -> None:
-    if path.exists() and path.stat().st_size > LOG_LIMIT_BYTES:
-        path.replace(path.with_suffix(".log.1"))
 
 
 def open_listener(host: str, port: int, *, what: str, option: str, wait_s: float = 0.0) -> socket.socket:
