@@ -50,9 +50,7 @@ def storm(project: OwnProject, names: list[str], chance: random.Random) -> None:
             what="the episode comes to its end",
         )
     wait_until(lambda: services.loop.get_state("churned").settled, what="the loop has nothing left to do")
-    print(
-        f"{len(traffic.answers)} answers, {len(traffic.outcomes)} outcomes, {len(traffic.runs)} runs, {traffic.lost} lost"
-    )
+    print(f"{len(traffic.answers)} answers, {len(traffic.outcomes)} outcomes, {traffic.lost} requests without one")
     check_answers(project, services, traffic)
     check_facts(services, traffic)
     check_final_state(project, services)
