@@ -53,7 +53,8 @@ def add(
         print_json(OutcomesAdded(accepted, repeated, unmatched))
         return
     waiting = f", {unmatched} of them wait for their prediction" if unmatched else ""
-    console.print(f"{accepted} outcomes added{waiting}; {repeated} were known")
+    noun = "outcome" if accepted == 1 else "outcomes"
+    console.print(f"{accepted:,} {noun} added{waiting}; {repeated:,} known before")
 
 
 def _one(prediction: str, value: str) -> Outcome:
