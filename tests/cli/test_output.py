@@ -1,6 +1,10 @@
 """What commands print of a project: tables for people, JSON for programs, the same facts in both."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +112,17 @@ def test_init_tells_what_it_guessed_and_what_to_do_next(nowhere: Path, penstock)
     other = penstock("init", "--data", "shop.csv", "--label", "bought", "--folder", "other", "--json")
     assert other.json["folder"] == "other"
     assert other.json["plan"]["task"] == "binary"
+
+
+def test_init_asks_again_until_it_is_answered(nowhere: Path) -> None:
+    Path("shop.csv").write_text("price,bought\n" + "".join(f"{n % 9},{n % 2}\n" for n in range(60)))
+    screen, terminal = pty.openpty()
+    os.write(screen, b"binry\nbinary\n\nno_such_column\nnone\n")
+    argv = [sys.executable, "-m", "penstock", "init", "--data", "shop.csv", "--label", "bought"]
+    asked = subprocess.run(argv, stdin=terminal, capture_output=True, text=True, timeout=60, check=False)
+    os.close(screen)
+    os.close(terminal)
+    assert asked.returncode == 0, asked.stderr
+    assert "there is no 'binry': did you mean 'binary'?" in asked.stdout
+    assert "there is no 'no_such_column': known here: none, price" in asked.stdout
+    assert Path("bought/penstock.toml").is_file()

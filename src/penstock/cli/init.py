@@ -2,13 +2,16 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import typer
 from rich.markup import escape
 
 from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json, print_table
+from penstock.core.codec import nearest_hint
 from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import Task
 from penstock.sdk.scaffold import ESTIMATORS, Plan, plan_project, write_project
@@ -70,9 +73,15 @@ def _explain(plan: Plan, data: Path) -> None:
 
 def _ask(plan: Plan) -> tuple[Task, str, str]:
     console.print()
-    task = typer.prompt("task", default=plan.task)
-    if task not in ESTIMATORS:
-        raise InvalidInputError(f"{task!r} is no task", hint=f"use {', '.join(ESTIMATORS)}")
-    time = typer.prompt("time column ('none' for none)", default=plan.time or "none")
-    key = typer.prompt("key column ('none' for none)", default=plan.key or "none")
-    return task, time, key
+    columns = ["none", *(column.name for column in plan.inspection.columns if column.role != "label")]
+    task = _ask_for("task", list(ESTIMATORS), plan.task)
+    time = _ask_for("time column ('none' for none)", columns, plan.time or "none")
+    key = _ask_for("key column ('none' for none)", columns, plan.key or "none")
+    return cast(Task, task), time, key
+
+
+def _ask_for(text: str, known: Sequence[str], default: str) -> str:
+    """Ask until the answer is one of the known ones."""
+    while (answer := typer.prompt(text, default=default)) not in known:
+        console.print(f"[yellow]there is no {escape(repr(answer))}:[/yellow] {escape(nearest_hint(answer, known))}")
+    return str(answer)
