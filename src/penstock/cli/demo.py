@@ -109,5 +109,5 @@ def _free(host: str, port: int) -> int:
 
 
 def _tell_how_to_look(console: Console, folder: Path) -> None:
-    program = "penstock" if shutil.which("penstock") else str(Path(sys.argv[0]).absolute())
+    program = "penstock" if shutil.which("penstock") else f"{sys.executable} -m penstock"
     console.print(f"\nto look around: cd {folder}, then {program} up, and open its page; or {program} status")

@@ -12,6 +12,7 @@ from penstock.predictions.segment_log import SegmentLog
 from penstock.processes.child import run_process
 from penstock.processes.server import run_uvicorn
 from penstock.registry.loading import open_tree
+from penstock.remote.discovery import GATEWAY_LOCK_NAME, HomeLock
 from penstock.remote.remote import open_remote
 from penstock.sdk.connect import project_config
 from penstock.server.guard import HostGuard, TokenGuard
@@ -20,6 +21,7 @@ from penstock.serving.gateway_loop import GatewayLoop
 from penstock.serving.port import ServicesPort
 from penstock.storage.objects.open import open_object_store
 
+LOCK_WAIT_S = 20.0  # the gateway before us may still be shipping what it logged
 POLL_S = 0.2
 OPEN_PATHS = ("/health", "/ping", "/v2/health/live", "/v2/health/ready")
 ANSWER_S = 5.0  # a server that does not answer must not keep the gateway from its end
@@ -27,6 +29,8 @@ ANSWER_S = 5.0  # a server that does not answer must not keep the gateway from i
 
 def serve_gateway(config: Config, listener: socket.socket) -> None:
     """Answer predictions until told to stop; the server may come and go meanwhile."""
+    lock = HomeLock(config.home / GATEWAY_LOCK_NAME)
+    lock.acquire(wait_s=LOCK_WAIT_S)
     objects = open_object_store(config.objects_url)
     services = open_remote(
         config.url, token=config.token, actor="gateway", patience_s=2.0, timeout_s=ANSWER_S, objects=objects
@@ -50,6 +54,7 @@ def serve_gateway(config: Config, listener: socket.socket) -> None:
     finally:
         loop.stop()
         services.close()
+        lock.release()
 
 
 def guard(gateway: Gateway, config: Config) -> ASGIApp:

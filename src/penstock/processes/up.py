@@ -16,7 +16,7 @@ from penstock.core.config import Config
 from penstock.core.errors import ConflictError, NotFoundError, UnavailableError
 from penstock.processes.exposure import check_exposure
 from penstock.processes.supervisor import ChildSpec, Supervisor, child_argv, open_listener
-from penstock.remote.discovery import LOCK_NAME, UP_LOCK_NAME, HomeLock, find_server
+from penstock.remote.discovery import GATEWAY_LOCK_NAME, LOCK_NAME, UP_LOCK_NAME, HomeLock, find_server
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -80,7 +80,8 @@ def start_up(folder: Path, config: Config, tell: Callable[[str], None]) -> Itera
     _take(lock, config.home)
     try:
         # The processes of a supervisor that was killed may take a moment to let go of their sockets.
-        wait_s = 10.0 if HomeLock(config.home / LOCK_NAME).is_held else 0.0
+        lives = any(HomeLock(config.home / name).is_held for name in (LOCK_NAME, GATEWAY_LOCK_NAME))
+        wait_s = 10.0 if lives else 0.0
         with contextlib.ExitStack() as sockets:
             server = _listen(sockets, config.host, config.port, "server", "--port", wait_s)
             gateway = _listen(sockets, config.host, config.gateway_port, "gateway", "--gateway-port", wait_s)

@@ -13,6 +13,7 @@ from penstock.core import codec
 from penstock.core.errors import ConflictError, InvalidInputError, UnavailableError
 
 LOCK_NAME = "server.lock"
+GATEWAY_LOCK_NAME = "gateway.lock"
 UP_LOCK_NAME = "up.lock"  # held by the supervisor, which starts the server again when it dies
 FILE_NAME = "server.json"
 SHORT_WAIT_S = 0.2  # whoever only asks `is_held` has the lock for a moment, too
