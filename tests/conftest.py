@@ -1,5 +1,6 @@
 """What holds for every test: nothing it opened stays open; and what was recorded in a test's `db`."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from factories import OPENED
 from penstock.core.events import Edge, Entry
 from penstock.storage.database import Database
+
+os.environ.pop("COLUMNS", None)  # the terminal of whoever runs the tests is none of theirs
 
 
 @pytest.fixture(autouse=True)

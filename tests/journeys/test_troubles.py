@@ -84,7 +84,7 @@ def test_a_data_file_that_is_missing_fails_the_run_and_is_named(trained: OwnProj
     (trained.folder / "data" / "customers.csv").unlink()
     done = trained.run("run", check=False)
     assert done.returncode == 1
-    assert "data/customers.csv" in done.stdout.splitlines()[-1]
+    assert "data/customers.csv" in done.stdout
     assert "data/customers.csv" in refused(trained, "data", "add")
 
 

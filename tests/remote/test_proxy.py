@@ -147,3 +147,22 @@ def test_an_argument_of_the_wrong_type_in_the_path_or_query_is_named(url: str) -
 def test_errors_of_arguments_arrive_with_their_field(sides: Sides) -> None:
     with pytest.raises(InvalidInputError):
         sides.tracking.create_experiment("")
+
+
+class _Lossy(Connection):
+    """A connection that loses the first answer, as a server that is killed right after its commit does."""
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        super().request(method, path, **options)
+        return super().request(method, path, **options)
+
+
+def test_a_call_whose_answer_was_lost_counts_once(url: str, db: Database) -> None:
+    connection = _Lossy(url)
+    tracking: Any = ServiceProxy(connection, tracking_api.ROUTES)
+    run = tracking.create_run("shop")
+    tracking.log_batch(run.id, metrics=[Metric("loss", 0.5, 1)])
+    here = TrackingService(db)
+    assert len(here.list_runs("shop")) == 1
+    assert len(here.metric_history(run.id, "loss").points) == 1
+    connection.close()

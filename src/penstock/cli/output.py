@@ -49,17 +49,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
     names = [column.lstrip(">").removesuffix("...") for column in columns]
     texts = [[value if isinstance(value, Markup) else escape(cell(value)) for value in row] for row in rows]
     widths = [max(len(name), *(len(row[place]) for row in texts), 0) for place, name in enumerate(names)]
-    room = max(console.width - sum(width + 2 for width in widths[:-1]), len(names[-1]), SMALLEST_WIDTH)
     table = Table(box=None, pad_edge=False, header_style="dim", show_header=any(columns))
     for place, (column, name) in enumerate(zip(columns, names, strict=True), 1):
         justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
-        is_last = place == len(columns)
-        width = None if is_last else widths[place - 1]
-        table.add_column(name, justify=justify, no_wrap=not is_last, overflow="fold", min_width=width)
+        is_last, is_cut = place == len(columns), column.endswith("...")
+        width = SMALLEST_WIDTH if is_last else widths[place - 1]
+        overflow: Literal["ellipsis", "fold"] = "ellipsis" if is_cut else "fold"
+        table.add_column(name, justify=justify, no_wrap=is_cut or not is_last, overflow=overflow, min_width=width)
     for row in texts:
-        last = row[-1]
-        is_cut = columns[-1].endswith("...") and len(last) > room
-        table.add_row(*row[:-1], last[: room - 3] + "..." if is_cut else last)
+        table.add_row(*row)
     if table.row_count:
         console.print(table, soft_wrap=False)
     elif empty:

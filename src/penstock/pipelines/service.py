@@ -14,7 +14,7 @@ from penstock.pipelines.types import CandidateRecord, PipelineRun, StepRun
 from penstock.storage.database import Database
 from penstock.storage.references import keep_objects
 from penstock.storage.transaction import Transaction
-from penstock.storage.verbs import logs, reads, writes
+from penstock.storage.verbs import adds, logs, reads, writes
 from penstock.tracking.service import TrackingService
 from penstock.tracking.types import RunSource, RunStatus
 
@@ -36,7 +36,7 @@ class PipelineService:
         self._tracking = tracking
         self._store = PipelineStore(db)
 
-    @logs
+    @adds
     def request_run(
         self,
         tx: Transaction,

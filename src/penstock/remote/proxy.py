@@ -123,7 +123,7 @@ class RemoteVerb:
         else:
             options["content"] = codec.encode(given)
             options["headers"] = {"content-type": "application/json"}
-            if self.verb.audited:
+            if not self.verb.is_repeatable:
                 options["headers"]["idempotency-key"] = new_id()
         response = self._connection.request(self._route.method, path, **options)
         return codec.decode(response.content, self.verb.returns)

@@ -35,12 +35,13 @@ class Service(Protocol):
 class Verb(Generic[P, R]):
     """One operation of a service: its function, and whether it reads, writes, and leaves an audit entry."""
 
-    def __init__(self, fn: Callable[..., R], *, is_read: bool, audited: bool) -> None:
+    def __init__(self, fn: Callable[..., R], *, is_read: bool, audited: bool, is_repeatable: bool = False) -> None:
         self.fn = fn
         self.name = fn.__name__
         self.doc = inspect.getdoc(fn) or ""
         self.is_read = is_read
         self.audited = audited
+        self.is_repeatable = is_read or is_repeatable  # calling it twice is as good as once, without any key
 
     @overload
     def __get__(self, service: None, owner: type) -> "Verb[P, R]": ...
@@ -132,7 +133,12 @@ def writes(fn: Callable[Concatenate[Any, Transaction, P], R]) -> Verb[P, R]:
 
 
 def logs(fn: Callable[Concatenate[Any, Transaction, P], R]) -> Verb[P, R]:
-    """Declare a verb that adds facts (metric points, leases, heartbeats); they are not audited one by one."""
+    """Declare a verb that adds facts (leases, heartbeats, steps) and is harmless to repeat; it is not audited."""
+    return Verb(fn, is_read=False, audited=False, is_repeatable=True)
+
+
+def adds(fn: Callable[Concatenate[Any, Transaction, P], R]) -> Verb[P, R]:
+    """Declare a verb that adds facts anew at each call; over HTTP a key tells a repeated call from a new one."""
     return Verb(fn, is_read=False, audited=False)
 
 

@@ -13,7 +13,7 @@ from penstock.core.ids import Digest, ExperimentId, Ref, RunId, new_id
 from penstock.storage.database import Database
 from penstock.storage.references import keep_objects
 from penstock.storage.transaction import Transaction
-from penstock.storage.verbs import logs, reads, writes
+from penstock.storage.verbs import adds, logs, reads, writes
 from penstock.tracking.batch import check_texts, to_rows
 from penstock.tracking.comparison import compare
 from penstock.tracking.names import check_key, check_path, check_run_id
@@ -71,7 +71,7 @@ class TrackingService:
         """Experiments by name; to go on, give the last name as `after`."""
         return self._store.list_experiments(tx, _check_limit(limit, PAGE_LIMIT), after)
 
-    @logs
+    @adds
     def create_run(
         self,
         tx: Transaction,
@@ -215,7 +215,7 @@ class TrackingService:
         )
         return self._fill(tx, found)
 
-    @logs
+    @adds
     def log_batch(
         self,
         tx: Transaction,
