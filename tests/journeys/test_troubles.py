@@ -71,13 +71,17 @@ def test_a_broken_project_file_is_told_with_every_mistake(trained: OwnProject) -
     assert "penstock.toml" in refused(trained, "up")
 
 
-def test_a_project_file_that_breaks_while_up_is_told_by_the_next_start(trained: OwnProject) -> None:
+def test_a_project_file_that_breaks_while_up_is_told_until_it_is_mended(trained: OwnProject) -> None:
     trained.start()
-    (trained.folder / "penstock.toml").write_text("[project]\n")
+    file = trained.folder / "penstock.toml"
+    text = file.read_text()
+    file.write_text("[project]\n")
     os.kill(trained.processes()["server"], signal.SIGKILL)
     log = trained.home / "logs" / "server.log"
     wait_until(lambda: "penstock.toml has 2 mistakes" in log.read_text())
     assert "Traceback" not in log.read_text()
+    file.write_text(text)
+    assert "version 1 answers" in trained.run("status").stdout
 
 
 def test_a_data_file_that_is_missing_fails_the_run_and_is_named(trained: OwnProject) -> None:
