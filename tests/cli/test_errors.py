@@ -51,6 +51,8 @@ WRONG = {
 INSIDE = {
     "promote 7": ("there is no model 'churned'", ""),
     "deploy 7": ("there is no model 'churned'", ""),
+    "deploy 7 --strategy cannary": ("there is no strategy 'cannary'", "did you mean 'canary'?"),
+    "monitor chruned": ("there is no deployment 'chruned'", ""),
     "models show": ("there is no model 'churned'", ""),
     "models show 7": ("there is no model 'churned'", ""),
     "rollback": ("there is no deployment 'churned'", ""),

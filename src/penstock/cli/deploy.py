@@ -1,12 +1,18 @@
 """`penstock deploy`: release a model version."""
 
+from typing import get_args
+
 import typer
 
 from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json
 from penstock.cli.session import UrlOption, open_project, open_services, wait_for_gateways
+from penstock.core.codec import nearest_hint
+from penstock.core.errors import InvalidInputError
+from penstock.core.project.types import Strategy
 
 app = command_app()
+STRATEGIES = get_args(Strategy)
 
 
 @app.command()
@@ -19,6 +25,8 @@ def deploy(
     url: str = UrlOption,
 ) -> None:
     """Release a version of this project's model, at once or as a canary that is judged while it takes traffic."""
+    if strategy and strategy not in STRATEGIES:
+        raise InvalidInputError(f"there is no strategy {strategy!r}", hint=nearest_hint(strategy, STRATEGIES))
     project = open_project()
     settings = project.deploy
     with open_services(url) as services:

@@ -23,6 +23,8 @@ def monitor(
     """How the live model is doing: inputs that moved, measured performance, alerts."""
     name = deployment or open_project().name
     with open_services(url) as services:
+        if deployment:
+            services.serving.get_deployment(deployment)  # refuses one that is not there
         windows = services.monitoring.list_windows(name, limit=limit)
         alerts = services.monitoring.list_alerts(name, limit=10)
         state = services.loop.get_state(name)

@@ -40,7 +40,7 @@ def check_name(name: str, what: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise InvalidInputError(
-            f"{name!r} cannot name a {what}",
+            f"{name!r} cannot name {'an' if what[0] in 'aeiou' else 'a'} {what}",
             hint="use 1 to 128 letters, digits, '_', '.' or '-', beginning and ending with a letter or digit",
             field="name",
         )
