@@ -132,9 +132,13 @@ def test_a_range_that_makes_no_sense_is_refused(wanted: str, home: tuple[Service
     assert answer.json()["error_code"] == "INVALID_INPUT"
 
 
-def test_a_blob_that_is_there_is_never_replaced(home: tuple[Services, str], local: ObjectStore) -> None:
+def test_a_blob_is_never_replaced_and_has_to_be_what_its_key_says(
+    home: tuple[Services, str], local: ObjectStore
+) -> None:
     digest = local.put_bytes(b"the first")
     key = next(iter(local.blobs.list_keys("")))
-    answer = httpx.put(f"{home[1]}/api/v1/blobs/{key}", content=b"the second")
-    assert (answer.status_code, answer.json()) == (200, False)
+    again = httpx.put(f"{home[1]}/api/v1/blobs/{key}", content=local.blobs.get(key))
+    assert (again.status_code, again.json()) == (200, False)
+    other = httpx.put(f"{home[1]}/api/v1/blobs/{key}", content=b"the second")
+    assert (other.status_code, other.json()["field"]) == (422, "key")
     assert local.get_bytes(digest) == b"the first"

@@ -13,6 +13,7 @@ from penstock.core.identity import Role
 from penstock.server.bodies import read_body
 from penstock.server.dispatch import API, Identify
 from penstock.storage.objects.blob_store import BlobStore
+from penstock.storage.objects.received import put_received
 
 BLOB_LIMIT_BYTES = 256 * 1024 * 1024  # a pack is about 64 MiB
 _RANGE = re.compile(r"bytes=([0-9]{1,15})-([0-9]{1,15})")  # beyond any file, and far from what numbers cannot hold
@@ -44,7 +45,7 @@ def blob_routes(blobs: BlobStore, identify: Identify) -> list[Route]:
     async def put_blob(request: Request) -> Response:
         _check(identify, request, Role.CONTRIBUTOR)
         body = await read_body(request, BLOB_LIMIT_BYTES)
-        created = await run_in_threadpool(blobs.put_if_absent, request.path_params["key"], body)
+        created = await run_in_threadpool(put_received, blobs, request.path_params["key"], body)
         return Response(codec.encode(created), media_type="application/json")
 
     return [
