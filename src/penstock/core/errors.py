@@ -74,6 +74,12 @@ class ConflictError(PenstockError):
     http_status = 409
 
 
+class AlreadyExistsError(ConflictError):
+    """The name is taken."""
+
+    code = "ALREADY_EXISTS"
+
+
 class UnavailableError(PenstockError):
     """Try again later.
 
@@ -112,6 +118,7 @@ ERRORS: dict[str, type[PenstockError]] = {
         PermissionDeniedError,
         NotFoundError,
         ConflictError,
+        AlreadyExistsError,
         UnavailableError,
         StorageFullError,
         CorruptDataError,

@@ -30,6 +30,7 @@ from penstock.server.guard import (
 )
 from penstock.server.live import live_route
 from penstock.server.openapi import openapi_document
+from penstock.server.protocols.mlflow.app import MlflowApp
 from penstock.server.web.context import error_page, wants_page
 from penstock.server.web.pages import PAGES, page_routes
 from penstock.server.web.render import FOLDER, Renderer, installed_version
@@ -64,7 +65,7 @@ def build_server(services: Services, *, config: Config, owner: Actor, project: P
         Exception: _fail_with(renderer),
     }
     app = Starlette(routes=routes, exception_handlers=handlers)
-    return HostGuard(app, config)
+    return HostGuard(MlflowApp(app, services, identify, describe_failure), config)
 
 
 async def _health(request: Request) -> Response:

@@ -1,0 +1,1 @@
+"""Protocols that other tools' clients speak to this server."""

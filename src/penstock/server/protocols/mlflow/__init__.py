@@ -1,0 +1,1 @@
+"""MLflow's REST protocol: an unmodified MLflow client works against this server."""

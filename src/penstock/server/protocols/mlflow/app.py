@@ -1,0 +1,200 @@
+"""Finds the operation of a request, decodes it, runs it, and answers in the protocol's form."""
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Struct, structs
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from penstock.catalogue.services import Services
+from penstock.core.errors import InvalidInputError, PenstockError, PermissionDeniedError
+from penstock.core.identity import Actor, Role
+from penstock.server.bodies import read_body
+from penstock.server.plain_values import check_values
+from penstock.server.protocols.mlflow.endpoint import Call, Endpoint
+from penstock.server.protocols.mlflow.errors import EndpointNotFoundError, answer_error, explain, missing
+from penstock.server.protocols.mlflow.table import ENDPOINTS
+
+log = logging.getLogger(__name__)
+_PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
+_OURS = re.compile(r"/(?:ajax-)?api/[23]\.0(?:/.*)?")
+NOBODY = Actor("nobody", Role.NOBODY)
+_EMPTY = Response(b"{}", media_type="application/json")
+
+
+class MlflowApp:
+    """Answers MLflow's protocol; what is not part of it goes on to the application behind.
+
+    Args:
+        app: the application behind it.
+        services: what the operations work on.
+        identify: who makes a request.
+        describe: an unexpected failure in words that give nothing away.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        services: Services,
+        identify: Callable[[Request], Actor],
+        describe: Callable[[Request, Exception], PenstockError],
+    ) -> None:
+        self._app = app
+        self._services = services
+        self._identify = identify
+        self._describe = describe
+        self._exact, self._patterns = _index(ENDPOINTS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        endpoint, path = self._find(scope["method"], scope["path"])
+        if endpoint is None and not _OURS.fullmatch(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            answer = await self._answer(request, endpoint, path)
+        except PenstockError as error:
+            answer = answer_error(error if error.http_status != 500 else self._describe(request, error))
+        except ClientDisconnect:
+            return
+        except Exception as error:  # the outermost loop of a request
+            answer = answer_error(self._describe(request, error))
+        await answer(scope, receive, send)
+
+    def _find(self, method: str, path: str) -> tuple[Endpoint | None, dict[str, str]]:
+        endpoint = self._exact.get((method, path))
+        if endpoint is not None:
+            return endpoint, {}
+        for pattern, held in self._patterns:
+            if held.method == method and (found := pattern.fullmatch(path)):
+                return held, found.groupdict()
+        return None, {}
+
+    async def _answer(self, request: Request, endpoint: Endpoint | None, path: dict[str, str]) -> Response:
+        is_open = endpoint is not None and endpoint.needs is Role.NOBODY
+        actor = NOBODY if is_open else self._identify(request)
+        if endpoint is None:
+            raise EndpointNotFoundError(f"there is no operation {request.method} {request.url.path}")
+        if actor.role < endpoint.needs:
+            raise PermissionDeniedError(
+                f"{request.method} {request.url.path} needs the role {endpoint.needs.name.lower()}",
+                hint=f"{actor.name} has the role {actor.role.name.lower()}",
+            )
+        given = None if endpoint.request is None else await decode(request, endpoint.request, path)
+        answer = await endpoint.handle(Call(self._services, actor, request, path), given)
+        if answer is None:
+            return _EMPTY
+        if isinstance(answer, Response):
+            return answer
+        return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+async def decode(request: Request, kind: type[Struct], path: dict[str, str]) -> Struct:
+    """The request's record, from its path, its query (of a GET) or its JSON body.
+
+    Raises:
+        InvalidInputError: a value is missing, does not fit or cannot be kept, or the body is no JSON object.
+    """
+    given = _read_query(request, kind) if request.method == "GET" else await _read_json(request)
+    given |= path
+    check_values(given)
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise explain(error, given) from error
+
+
+async def _read_json(request: Request) -> dict[str, Any]:
+    body = await read_body(request)
+    if not body.strip():
+        return {}
+    check_json_type(request.headers)
+    return parse_object(body)
+
+
+def check_json_type(headers: Headers) -> None:
+    """Refuse a body that does not say it is JSON: a form of another page could send that without asking."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise InvalidInputError(f"Bad Request. Content-Type must be 'application/json', got {kind[:80]!r}")
+    if headers.get("content-encoding", "identity") != "identity":
+        raise InvalidInputError("a compressed body is not read here", hint="send it as it is")
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body; bare NaN, Infinity and numbers beyond a float are refused, as is any other value."""
+    try:
+        given = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInputError(f"the body is not valid JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise InvalidInputError(f"the body is no JSON object but {type(given).__name__}")
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _read_query(request: Request, kind: type[Struct]) -> dict[str, Any]:
+    """Query parameters; one that is a list may be repeated."""
+    lists = {field.name for field in structs.fields(kind) if "list" in str(field.type) or "tuple" in str(field.type)}
+    try:
+        text = request.scope["query_string"].decode("ascii")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=10_000)
+    except (UnicodeDecodeError, ValueError) as error:
+        raise InvalidInputError(f"the query of this request cannot be read: {error}") from error
+    given: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in lists:
+            given.setdefault(name, []).append(value)
+        elif value in ("True", "False"):  # as MLflow's client writes them
+            given[name] = value.lower()
+        else:
+            given[name] = value
+    return given
+
+
+def require(value: str, parameter: str) -> str:
+    """The value itself, where it is not empty."""
+    if not value:
+        raise missing(parameter)
+    return value
+
+
+def _index(
+    endpoints: Sequence[Endpoint],
+) -> tuple[dict[tuple[str, str], Endpoint], list[tuple[re.Pattern[str], Endpoint]]]:
+    exact: dict[tuple[str, str], Endpoint] = {}
+    patterns: list[tuple[re.Pattern[str], Endpoint]] = []
+    for endpoint in endpoints:
+        for path in _full_paths(endpoint):
+            if "{" in path:
+                patterns.append((_to_pattern(path), endpoint))
+            else:
+                exact[endpoint.method, path] = endpoint
+    return exact, patterns
+
+
+def _full_paths(endpoint: Endpoint) -> list[str]:
+    if endpoint.path.startswith("/"):
+        return [endpoint.path]
+    return [
+        f"/{prefix}/{version}/mlflow/{endpoint.path}" for prefix in ("api", "ajax-api") for version in endpoint.versions
+    ]
+
+
+def _to_pattern(path: str) -> re.Pattern[str]:
+    pieces, end = [], 0
+    for found in _PARAMETER.finditer(path):
+        pieces.append(re.escape(path[end : found.start()]))
+        pieces.append(f"(?P<{found[1]}>{'.*' if found[2] else '[^/]+'})")
+        end = found.end()
+    return re.compile("".join(pieces) + re.escape(path[end:]), re.DOTALL)
