@@ -14,13 +14,15 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, String, Table, insert
 
 from penstock.core.identity import Actor, Role
 from penstock.storage.database import Database
+from penstock.storage.records import Prepared
+from penstock.storage.transaction import Transaction
 
 tables = MetaData()
 points = Table(
@@ -34,6 +36,20 @@ points = Table(
 ROW = {"run": "01j0000000000000000000000", "step": 1, "value": 0.5}
 STATEMENT = insert(points)
 THREADS = (1, 8, 64)
+
+
+class PointKind:
+    """Rows of the table as records: a group is one `executemany`."""
+
+    def __init__(self, db: Database) -> None:
+        self._add = Prepared(db.engine.dialect, STATEMENT, tuple(ROW))
+
+    def apply(self, group: Sequence[tuple[Transaction, tuple[object, ...]]]) -> list[None]:
+        self._add.many(group[0][0].connection, [row for _, row in group])
+        return [None] * len(group)
+
+    def forget(self) -> None:
+        pass
 
 
 def main() -> None:
@@ -60,7 +76,8 @@ def measure(folder: Path, threads: int, seconds: float) -> dict[str, float]:
     db = Database(f"sqlite:///{folder}/penstock-{threads}.db", actor=Actor("bench", Role.ADMIN))
     db.write(lambda tx: tables.create_all(tx.connection))
     verbs = count(lambda: db.write(lambda tx: tx.execute(STATEMENT, ROW).rowcount), threads, seconds)
-    records = count(lambda: db.append(STATEMENT, [ROW]).result(), threads, seconds)
+    kind = PointKind(db)
+    records = count(lambda: db.add(kind, tuple(ROW.values())).result(), threads, seconds)
     db.close()
     return {"threads": threads, "bare": bare, "verbs": verbs, "records": records}
 

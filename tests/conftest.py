@@ -4,11 +4,14 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from factories import OPENED
 from penstock.core.events import Edge, Entry
 from penstock.storage.database import Database
 
+settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+settings.load_profile("untimed")
 os.environ.pop("COLUMNS", None)  # the terminal of whoever runs the tests is none of theirs
 
 

@@ -35,6 +35,7 @@ def database_of(services: Services) -> Database:
     return services.tracking.db
 
 
+@pytest.mark.filterwarnings("ignore:(Skipped unsupported reflection of|autogenerate skipping).*expression-based index")
 def test_the_migrated_schema_is_what_all_nouns_declare(services: Services) -> None:
     names = set(inspect(database_of(services).engine).get_table_names()) | _own_tables()
     with database_of(services).engine.connect() as connection:
@@ -67,7 +68,7 @@ def test_every_field_of_services_is_filled(services: Services) -> None:
 
 
 def test_an_opened_home_holds_database_objects_and_audit(services: Services, config: Config) -> None:
-    services.tracking.create_experiment("shop")
+    services.experiments.create_experiment("shop")
     services.objects.put_bytes(b"kept")
     assert {path.name for path in config.home.iterdir()} >= {"penstock.db", "objects", "audit"}
     assert [event.actor for event in services.governance.list_events()] == ["ada"]
@@ -76,9 +77,9 @@ def test_an_opened_home_holds_database_objects_and_audit(services: Services, con
 
 def test_two_processes_may_open_a_home_at_once(services: Services, config: Config) -> None:
     second = open_app(config, actor=Actor("bob", Role.ADMIN))
-    services.tracking.create_experiment("first")
-    second.tracking.create_experiment("second")
-    services.tracking.create_experiment("third")
+    services.experiments.create_experiment("first")
+    second.experiments.create_experiment("second")
+    services.experiments.create_experiment("third")
     assert [event.actor for event in services.governance.list_events()] == ["ada", "bob", "ada"]
     assert services.governance.verify_audit().is_whole
     second.close()

@@ -76,7 +76,7 @@ def _check(keep: Callable[[], Any], read: Callable[[], str | None], name: str) -
 def test_an_experiment(name: str, remote: Services) -> None:
     _check(
         lambda: remote.tracking.create_run(name),
-        lambda: remote.tracking.get_experiment(name).name,
+        lambda: remote.experiments.get_experiment(name).name,
         name,
     )
 

@@ -21,17 +21,23 @@ from penstock.server.dispatch import http_routes
 from penstock.server.guard import HostGuard, Identifier, answer_error, answer_failure
 from penstock.storage.database import Database
 from penstock.tracking import api as tracking_api
+from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.service import TrackingService
 from penstock.tracking.types import Metric
 from serving_http import serve
 
-ROUTES = {"tracking": tracking_api.ROUTES, "governance": governance_api.ROUTES}
+ROUTES = {
+    "experiments": tracking_api.EXPERIMENT_ROUTES,
+    "tracking": tracking_api.ROUTES,
+    "governance": governance_api.ROUTES,
+}
 
 
 @dataclass
 class Sides:
     """The services as a caller has them, and the URL where they are served."""
 
+    experiments: ExperimentService
     tracking: TrackingService
     governance: GovernanceService
     url: str
@@ -47,7 +53,11 @@ def db(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def url(db: Database) -> Iterator[str]:
-    services: dict[str, Any] = {"tracking": TrackingService(db), "governance": GovernanceService(db)}
+    services: dict[str, Any] = {
+        "experiments": ExperimentService(db),
+        "tracking": TrackingService(db),
+        "governance": GovernanceService(db),
+    }
     config = Config()
     app = Starlette(
         routes=http_routes(ROUTES, services, Identifier(config, TESTER)),
@@ -60,11 +70,11 @@ def url(db: Database) -> Iterator[str]:
 @pytest.fixture(params=["in process", "over HTTP"])
 def sides(request: pytest.FixtureRequest, db: Database, url: str) -> Iterator[Sides]:
     if request.param == "in process":
-        yield Sides(TrackingService(db), GovernanceService(db), url)
+        yield Sides(ExperimentService(db), TrackingService(db), GovernanceService(db), url)
         return
     connection = Connection(url)
     proxies: dict[str, Any] = {name: ServiceProxy(connection, routes) for name, routes in ROUTES.items()}
-    yield Sides(proxies["tracking"], proxies["governance"], url)
+    yield Sides(proxies["experiments"], proxies["tracking"], proxies["governance"], url)
     connection.close()
 
 
@@ -89,7 +99,7 @@ def test_a_conflict_raises_the_same_error(sides: Sides) -> None:
 
 
 def test_every_change_of_state_leaves_an_audit_event(sides: Sides) -> None:
-    sides.tracking.create_experiment("shop")
+    sides.experiments.create_experiment("shop")
     assert sides.governance.list_events()[-1].action == "tracking.create_experiment"
 
 
@@ -134,7 +144,7 @@ def test_a_server_that_is_away_is_said_so() -> None:
     connection = Connection("http://127.0.0.1:9", patience_s=0.2)
     proxy: Any = ServiceProxy(connection, tracking_api.ROUTES)
     with pytest.raises(UnavailableError, match="no penstock server answers at"):
-        proxy.list_experiments()
+        proxy.list_runs()
     connection.close()
 
 
@@ -146,7 +156,7 @@ def test_an_argument_of_the_wrong_type_in_the_path_or_query_is_named(url: str) -
 
 def test_errors_of_arguments_arrive_with_their_field(sides: Sides) -> None:
     with pytest.raises(InvalidInputError):
-        sides.tracking.create_experiment("")
+        sides.experiments.create_experiment("")
 
 
 class _Lossy(Connection):

@@ -47,11 +47,11 @@ def last_actor(services: object) -> str:
 
 def test_without_a_server_the_services_are_in_this_process(project: Path) -> None:
     services = connect()
-    services.tracking.create_experiment("here")
+    services.experiments.create_experiment("here")
     assert (project / ".penstock" / "penstock.db").is_file()
     services.close()
     again = connect(project)
-    assert [found.name for found in again.tracking.list_experiments()] == ["here"]
+    assert [found.name for found in again.experiments.list_experiments()] == ["Default", "here"]
     again.close()
 
 
@@ -63,7 +63,7 @@ def test_a_folder_below_the_project_finds_it(project: Path, monkeypatch: pytest.
 
 def test_a_url_names_a_server(project: Path, url: str) -> None:
     services = connect(url, actor="ada")
-    services.tracking.create_experiment("there")
+    services.experiments.create_experiment("there")
     assert last_actor(services) == "ada"
     services.close()
 
@@ -71,7 +71,7 @@ def test_a_url_names_a_server(project: Path, url: str) -> None:
 def test_the_environment_names_a_server(project: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENSTOCK_URL", url)
     services = connect()
-    services.tracking.create_experiment("there")
+    services.experiments.create_experiment("there")
     assert last_actor(services) == "owner"
     services.close()
 
@@ -83,12 +83,12 @@ def test_while_a_server_lives_it_is_used(project: Path, url: str) -> None:
     started_at = datetime.now(UTC)
     write_server_file(home, ServerInfo(url=url, gateway_url=url, pid=os.getpid(), started_at=started_at))
     services = connect()
-    services.tracking.create_experiment("through-the-server")
+    services.experiments.create_experiment("through-the-server")
     assert last_actor(services) == "owner"
     services.close()
     lock.release()
     alone = connect(actor="eve")
-    alone.tracking.create_experiment("alone")
+    alone.experiments.create_experiment("alone")
     assert last_actor(alone) == "eve"
     alone.close()
 

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, Text, event, insert, select
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text, event, insert, select
 
 from factories import TESTER, open_database
 from penstock.core import failpoints
@@ -144,9 +144,9 @@ def test_a_file_that_may_not_grow_refuses_clearly_and_goes_on_when_it_may(db: Da
     db.write(fill, 0)
     limit = db.read(lambda tx: tx.connection.exec_driver_sql("PRAGMA page_count").scalar_one()) + 3
 
-    @event.listens_for(db.engine, "checkout")
-    def keep_small(connection: sqlite3.Connection, record: object, proxy: object) -> None:
-        connection.execute(f"PRAGMA max_page_count = {limit}")
+    @event.listens_for(db.engine, "begin")
+    def keep_small(connection: Connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {limit}")
 
     before = db.submit(lambda tx: fill(tx, 1, size=10))
     full = [db.submit(lambda tx, n=n: fill(tx, n)) for n in (2, 3)]
@@ -226,22 +226,24 @@ def test_a_folder_that_is_not_there_is_told_as_an_error_of_our_own(tmp_path: Pat
 
 def test_an_upsert_replaces_what_it_names_and_keeps_the_rest(db: Database) -> None:
     replace = db.upsert(standings, keys=["name"], update=["place"])
-    db.append(replace, [{"name": "a", "step": 1, "place": 1}]).result(10)
-    db.append(replace, [{"name": "a", "step": 2, "place": 2}]).result(10)
+    db.write(lambda tx: tx.execute(replace, [{"name": "a", "step": 1, "place": 1}]))
+    db.write(lambda tx: tx.execute(replace, [{"name": "a", "step": 2, "place": 2}]))
     assert all_standings(db) == [("a", 1, 2)]
 
 
 def test_an_upsert_that_updates_nothing_keeps_the_first_row(db: Database) -> None:
     keep = db.upsert(standings, keys=["name"], update=[])
     for place in (1, 2):
-        db.append(keep, [{"name": "a", "step": place, "place": place}]).result(10)
+        row = {"name": "a", "step": place, "place": place}
+        db.write(lambda tx, row=row: tx.execute(keep, [row]).rowcount)
     assert all_standings(db) == [("a", 1, 1)]
 
 
 def test_only_a_newer_row_replaces_an_older_one_whatever_the_order_of_arrival(db: Database) -> None:
     newest = db.upsert(standings, keys=["name"], update=["step", "place"], newest_by=["step", "place"])
     for step, place in ((2, 5), (1, 9), (2, 4), (2, 6)):
-        db.append(newest, [{"name": "a", "step": step, "place": place}]).result(10)
+        row = {"name": "a", "step": step, "place": place}
+        db.write(lambda tx, row=row: tx.execute(newest, [row]).rowcount)
     assert all_standings(db) == [("a", 2, 6)]
 
 

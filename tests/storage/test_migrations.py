@@ -55,6 +55,7 @@ def own_tables() -> MetaData:
     return ours
 
 
+@pytest.mark.filterwarnings("ignore:(Skipped unsupported reflection of|autogenerate skipping).*expression-based index")
 def test_the_migrated_schema_is_what_the_nouns_declare(db: Database) -> None:
     db.migrate()
     with db.engine.connect() as connection:

@@ -1,21 +1,24 @@
 """The writer: groups commit once, one bad caller leaves the others alone, and an answer means it is on disk."""
 
+import asyncio
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, event, func, insert, select
+from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select
 
 from factories import TESTER, open_database
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError, PenstockError, StorageFullError, UnavailableError
 from penstock.core.ids import Ref
+from penstock.storage import writer
 from penstock.storage.columns import Json
 from penstock.storage.database import Database
+from penstock.storage.records import Prepared
 from penstock.storage.transaction import Transaction
 
 tables = MetaData()  # of its own: the shared one is compared with the migrations
@@ -198,52 +201,92 @@ def test_what_fails_after_the_commit_makes_no_write_run_twice(db: Database) -> N
     assert runs == ["0", "1", "2"]
 
 
-def test_rows_for_one_statement_go_in_one_executemany(db: Database) -> None:
-    statement = db.upsert(notes, keys=["name"], update=["value"])
-    calls: list[int] = []
+class NoteKind:
+    """Notes as records: a name that is refused is refused alone, and what it knows is forgotten with a lost group."""
 
-    @event.listens_for(db.engine, "before_cursor_execute")
-    def note_call(conn: Any, cursor: Any, text: str, parameters: Any, context: Any, executemany: bool) -> None:
-        if "INTO notes" in text:
-            calls.append(len(parameters) if executemany else 1)
+    def __init__(self, db: Database) -> None:
+        self._add = Prepared(db.engine.dialect, insert(notes), ("name", "value"))
+        self.groups: list[int] = []
+        self.forgotten = 0
 
+    def apply(self, group: Sequence[tuple[Transaction, str | None]]) -> list[str | Exception]:
+        self.groups.append(len(group))
+        names = [name for _, name in group]
+        rows = [(name, 1) for name in names if name != "refused"]
+        self._add.many(group[0][0].connection, rows)
+        return [ConflictError("not this one") if name == "refused" else str(name) for name in names]
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+
+def test_the_records_of_a_kind_are_written_together(db: Database) -> None:
+    kind = NoteKind(db)
     gate = Gate(db)
-    waiting = [
-        db.append(statement, [{"name": f"{n}-{i}", "value": i, "detail": None} for i in range(3)]) for n in range(20)
-    ]
+    waiting = [db.add(kind, f"{n}") for n in range(20)]
     gate.open()
-    assert [future.result(10) for future in waiting] == [3] * 20
-    assert calls == [60]
-    assert db.read(count) == 60
+    assert [future.result(10) for future in waiting] == [str(n) for n in range(20)]
+    assert kind.groups == [20]
+    assert db.read(count) == 20
 
 
-def test_bad_rows_fail_their_own_caller_only(db: Database) -> None:
-    statement = db.upsert(notes, keys=["name"], update=["value"])
+def test_a_record_that_is_refused_leaves_the_others_alone(db: Database) -> None:
+    kind = NoteKind(db)
     gate = Gate(db)
-    good = db.append(statement, [{"name": "good", "value": 1, "detail": {"a": 1}}])
-    bad = db.append(statement, [{"name": "bad", "value": None, "detail": None}])
-    verb = db.submit(lambda tx: add(tx, "verb"))
+    good, bad, verb = db.add(kind, "good"), db.add(kind, "refused"), db.submit(lambda tx: add(tx, "verb"))
     gate.open()
-    assert (good.result(10), verb.result(10)) == (1, "verb")
+    assert (good.result(10), verb.result(10)) == ("good", "verb")
+    with pytest.raises(ConflictError, match="not this one"):
+        bad.result(10)
+    assert names_on_disk(db) == {"good", "verb"}
+    assert kind.forgotten == 0
+
+
+def test_a_record_the_database_refuses_fails_its_own_caller_only(db: Database) -> None:
+    kind = NoteKind(db)
+    gate = Gate(db)
+    good, bad, verb = db.add(kind, "good"), db.add(kind, None), db.submit(lambda tx: add(tx, "verb"))
+    gate.open()
+    assert (good.result(10), verb.result(10)) == ("good", "verb")
     with pytest.raises(Exception, match="NOT NULL"):
         bad.result(10)
     assert names_on_disk(db) == {"good", "verb"}
+    assert kind.forgotten >= 1
 
 
-def test_rows_for_several_tables_are_kept_together_or_not_at_all(db: Database) -> None:
-    fine = db.upsert(notes, keys=["name"], update=["value"])
-    failing = insert(notes)
-    db.write(add, "taken")
-    future = db.append_all(
-        [(fine, [{"name": "a", "value": 1, "detail": None}]), (failing, [{"name": "taken", "value": 2}])]
-    )
-    with pytest.raises(Exception, match="UNIQUE"):
-        future.result(10)
-    assert names_on_disk(db) == {"taken"}
+def test_an_event_loop_awaits_records_and_verbs(db: Database) -> None:
+    kind = NoteKind(db)
+
+    async def write() -> list[str]:
+        answers = [db.add_async(kind, str(n)) for n in range(5)]
+        with pytest.raises(ConflictError):
+            await db.add_async(kind, "refused")
+        return [*await asyncio.gather(*answers), await db.submit_async(lambda tx: add(tx, "verb"))]
+
+    assert asyncio.run(write()) == ["0", "1", "2", "3", "4", "verb"]
+    assert names_on_disk(db) == {"0", "1", "2", "3", "4", "verb"}
 
 
-def test_no_rows_are_no_work(db: Database) -> None:
-    assert db.append(insert(notes), []).result(10) == 0
+def test_a_caller_on_a_loop_that_gave_up_is_passed_over(db: Database) -> None:
+    async def give_up() -> None:
+        gate = Gate(db)
+        future = db.submit_async(lambda tx: add(tx, "late"))
+        future.cancel()
+        gate.open()
+
+    asyncio.run(give_up())
+    db.write(add, "next")
+    assert names_on_disk(db) == {"next"}
+
+
+def test_a_queue_without_end_is_refused(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "QUEUE_LIMIT", 3)
+    gate = Gate(db)
+    waiting = [db.submit(lambda tx, n=n: add(tx, str(n))) for n in range(3)]
+    with pytest.raises(UnavailableError, match="wait already"):
+        db.submit(lambda tx: add(tx, "one more"))
+    gate.open()
+    assert [future.result(10) for future in waiting] == ["0", "1", "2"]
 
 
 def test_a_write_inside_a_write_is_refused_instead_of_waiting_for_ever(db: Database) -> None:

@@ -20,6 +20,7 @@ from penstock.registry.service import RegistryService
 from penstock.serving.service import ServingService
 from penstock.storage.database import Database
 from penstock.storage.objects.open import open_object_store
+from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.service import TrackingService
 
 
@@ -62,6 +63,7 @@ def _build(config: Config, db: Database) -> Services:
     )
     return Services(
         governance=governance,
+        experiments=ExperimentService(db),
         tracking=tracking,
         datasets=DatasetService(db),
         registry=registry,

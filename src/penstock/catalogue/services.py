@@ -24,10 +24,12 @@ from penstock.serving import api as serving_api
 from penstock.serving.service import ServingService
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.tracking import api as tracking_api
+from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.service import TrackingService
 
 ROUTES: dict[str, list[Route]] = {
     "governance": governance_api.ROUTES,
+    "experiments": tracking_api.EXPERIMENT_ROUTES,
     "tracking": tracking_api.ROUTES,
     "datasets": datasets_api.ROUTES,
     "registry": registry_api.ROUTES,
@@ -50,6 +52,7 @@ class Services:
     """
 
     governance: GovernanceService
+    experiments: ExperimentService
     tracking: TrackingService
     datasets: DatasetService
     registry: RegistryService

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from penstock.core.errors import InvalidInputError
 
-ExperimentId = NewType("ExperimentId", str)
+ExperimentId = NewType("ExperimentId", int)  # 0 is the experiment "Default"
 RunId = NewType("RunId", str)
 StepId = NewType("StepId", str)
 EpisodeId = NewType("EpisodeId", str)
@@ -27,9 +27,18 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.\-]{0,126}[A-Za-z0-9])?")
 
 def new_id(now_ms: int | None = None) -> str:
     """A 26-character id that sorts by creation time to the millisecond: 48 bits of time, 80 bits of chance."""
-    milliseconds = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    value = (milliseconds << 80) | int.from_bytes(os.urandom(10))
+    value = _sortable(now_ms)
     return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def new_hex_id(now_ms: int | None = None) -> str:
+    """As `new_id`, in the 32 hexadecimal digits that MLflow's clients expect of a run."""
+    return f"{_sortable(now_ms):032x}"
+
+
+def _sortable(now_ms: int | None) -> int:
+    milliseconds = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    return (milliseconds << 80) | int.from_bytes(os.urandom(10))
 
 
 def check_name(name: str, what: str) -> str:

@@ -14,8 +14,7 @@ from penstock.storage.database import Database
 from penstock.storage.references import keep_objects
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs, reads
-from penstock.tracking.batch import check_texts
-from penstock.tracking.names import check_value
+from penstock.tracking.names import check_texts, check_value
 
 PAGE_LIMIT = 1_000
 

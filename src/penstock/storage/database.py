@@ -1,5 +1,6 @@
 """The database: reads on a snapshot, writes through the one writer; SQLite and PostgreSQL from the same statements."""
 
+import asyncio
 import contextlib
 import sqlite3
 import time
@@ -16,11 +17,13 @@ from penstock.core.clock import Clock, SystemClock
 from penstock.core.errors import InvalidInputError
 from penstock.core.identity import Actor, local_actor
 from penstock.storage import migrations
+from penstock.storage.records import RecordKind
 from penstock.storage.transaction import Transaction
-from penstock.storage.writer import AfterCommit, Batch, Finish, Job, Writer
+from penstock.storage.writer import AfterCommit, Finish, Job, Writer
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 _PATIENCE_S = 30  # another process's write is waited for, not reported
 _PRAGMAS = (
@@ -87,17 +90,22 @@ class Database:
         self._writer.submit(Job(future, actor or self.actor, work=work))
         return future
 
-    def append(self, statement: Insert, rows: Sequence[dict[str, Any]]) -> "Future[int]":
-        """Queue rows for a prepared statement; all rows queued for the *same* statement object go in one `executemany`.
+    def submit_async(self, work: Callable[[Transaction], R], *, actor: Actor | None = None) -> "asyncio.Future[R]":
+        """As `submit`, for a caller on an event loop: await what it returns."""
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._writer.submit(Job(future, actor or self.actor, work=work))
+        return future
 
-        The statement has to be harmless to repeat (an upsert): a group that fails is applied again job by job.
-        """
-        return self.append_all([(statement, rows)])
+    def add(self, kind: RecordKind[T], record: T, *, actor: Actor | None = None) -> "Future[Any]":
+        """Queue a record; the future holds what its kind gives for it, after the commit."""
+        future: Future[Any] = Future()
+        self._writer.submit(Job(future, actor or self.actor, kind=kind, record=record))
+        return future
 
-    def append_all(self, batches: Sequence[Batch]) -> "Future[int]":
-        """Queue rows for several prepared statements, all of them in one transaction or none; see `append`."""
-        future: Future[int] = Future()
-        self._writer.submit(Job(future, self.actor, batches=batches))
+    def add_async(self, kind: RecordKind[T], record: T, *, actor: Actor | None = None) -> "asyncio.Future[Any]":
+        """As `add`, for a caller on an event loop: await what it returns."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._writer.submit(Job(future, actor or self.actor, kind=kind, record=record))
         return future
 
     def read(self, fn: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs) -> R:

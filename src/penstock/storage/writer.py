@@ -1,5 +1,7 @@
 """The one writer of a process: callers queue up, one transaction commits for all that waited, then all are answered."""
 
+import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -9,12 +11,13 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from penstock.core import failpoints
 from penstock.core.errors import PenstockError, StorageFullError, UnavailableError
 from penstock.core.identity import Actor
+from penstock.storage.records import RecordKind
 from penstock.storage.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -22,17 +25,24 @@ log = logging.getLogger(__name__)
 Work = Callable[[Transaction], Any]
 AfterCommit = Callable[[], None]
 Finish = Callable[[Connection, datetime, Sequence[Transaction]], AfterCommit | None]
-Batch = tuple[Executable, Sequence[dict[str, Any]]]  # a prepared statement and the rows for it
 GROUP_LIMIT = 2_000  # jobs; bounds how long the first caller of a group waits for the last
+QUEUE_LIMIT = 50_000  # jobs; beyond this, waiting would only make it worse
 
 
-class Job(Struct):
-    """What one caller asked for: a function of a transaction, or rows for prepared statements."""
+class Job(Struct, eq=False):
+    """What one caller asked for: a function of a transaction, or a record of some kind."""
 
-    future: "Future[Any]"
+    future: "Future[Any] | asyncio.Future[Any]"
     actor: Actor
     work: Work | None = None
-    batches: Sequence[Batch] = ()
+    kind: RecordKind[Any] | None = None
+    record: Any = None
+
+    def begin(self) -> bool:
+        """Whether the caller still waits; from now on nobody can give up, so that everyone is answered."""
+        if isinstance(self.future, Future):
+            return self.future.set_running_or_notify_cancel()
+        return not self.future.cancelled()
 
 
 Done = tuple[Job, Any, Exception | None]  # a job with its result, or with the error of its own making
@@ -45,8 +55,8 @@ class _GroupLostError(Exception):
 class Writer:
     """Applies queued jobs in groups on a thread of its own.
 
-    Each function runs in a savepoint, so that one caller's failure leaves the others alone; rows of the same statement
-    are applied with one `executemany`. An answer is given only after the commit.
+    Each function runs in a savepoint, so that one caller's failure leaves the others alone; the records of one kind are
+    applied together, before the functions. An answer is given only after the commit.
     """
 
     def __init__(self, open_connection: Callable[[], Connection], now: Callable[[], datetime], finish: Finish) -> None:
@@ -57,12 +67,19 @@ class Writer:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._connection: Connection | None = None  # kept open from group to group
 
     def submit(self, job: Job) -> None:
-        """Queue a job; its future is resolved after the commit."""
+        """Queue a job; its future is resolved after the commit.
+
+        Raises:
+            UnavailableError: too many writes wait already, or the database is closed.
+        """
         with self._lock:
             if self._closed:
                 raise UnavailableError("the database is closed")
+            if self._jobs.qsize() >= QUEUE_LIMIT:
+                raise UnavailableError(f"more than {QUEUE_LIMIT} writes wait already", hint="try again in a moment")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="penstock-writer", daemon=True)
                 self._thread.start()
@@ -82,10 +99,10 @@ class Writer:
 
     def _run(self) -> None:
         while (group := self._next_group()) is not None:
-            # A caller who gave up is passed over; from here on nobody can, so that every other one is answered.
-            group = [job for job in group if job.future.set_running_or_notify_cancel()]
+            group = [job for job in group if job.begin()]
             if group:
                 self._write(group)
+        self._drop_connection()
 
     def _next_group(self) -> list[Job] | None:
         first = self._jobs.get()
@@ -107,9 +124,12 @@ class Writer:
         try:
             done, after_commit = self._commit(group)
         except Exception as error:  # the outermost loop: no caller may wait for ever
+            for kind in {id(job.kind): job.kind for job in group if job.kind is not None}.values():
+                kind.forget()
+            self._drop_connection()
             if len(group) == 1:
                 log.warning("a write failed", exc_info=error)
-                _refuse(group[0], error)
+                _answer([(group[0], None, error)])
                 return
             # One poisoned job must not fail its neighbours: nothing was committed, so each may run again alone.
             log.info("a group of writes is repeated one by one", extra={"jobs": len(group), "reason": str(error)})
@@ -117,48 +137,38 @@ class Writer:
                 self._write([job])
             return
         _run_after_commit(after_commit)
-        for job, result, own_error in done:
-            if own_error is None:
-                job.future.set_result(result)
-            else:
-                _refuse(job, own_error)
+        _answer(done)
 
     def _commit(self, group: list[Job]) -> tuple[list[Done], AfterCommit | None]:
         """Apply a group and commit it; returns each job with its result or its own error, and what is left to do."""
-        connection = self._open_connection()
+        connection = self._connection or self._open_connection()
+        self._connection = connection
         try:
             with connection.begin():
                 now = self._now()  # after the wait for another process's lock, so that moments follow the commits
-                self._apply_rows(connection, group)
-                done: list[Done] = []
-                transactions = []
-                for job in group:
-                    if job.work is None:
-                        done.append((job, sum(len(rows) for _, rows in job.batches), None))
-                        continue
-                    transaction = Transaction(connection, job.actor, now)
-                    result, error = self._apply(job.work, transaction, alone=len(group) == 1)
-                    done.append((job, result, error))
-                    if error is None:
-                        transactions.append(transaction)
-                after_commit = self._finish(connection, now, transactions)
+                transactions = [Transaction(connection, job.actor, now) for job in group]
+                done = self._apply(group, transactions)
+                kept = [tx for tx, (_, _, error) in zip(transactions, done, strict=True) if error is None]
+                after_commit = self._finish(connection, now, kept)
                 failpoints.hit("storage.writer.before_commit")
             return done, after_commit
         except _OnlyJobError as only:
             return [(group[0], None, only.error)], None
-        finally:
-            connection.close()
 
-    def _apply_rows(self, connection: Connection, group: list[Job]) -> None:
-        batches: dict[int, tuple[Executable, list[dict[str, Any]]]] = {}
-        for job in group:
-            for statement, rows in job.batches:
-                batches.setdefault(id(statement), (statement, []))[1].extend(rows)
-        for statement, rows in batches.values():
-            if rows:
-                connection.execute(statement, rows)
+    def _apply(self, group: list[Job], transactions: list[Transaction]) -> list[Done]:
+        done: list[Done | None] = [None] * len(group)
+        for places in _places_by_kind(group):
+            kind: RecordKind[Any] = group[places[0]].kind  # type: ignore[assignment]  # they all have this one
+            outcomes = kind.apply([(transactions[place], group[place].record) for place in places])
+            for place, outcome in zip(places, outcomes, strict=True):
+                error = outcome if isinstance(outcome, Exception) else None
+                done[place] = (group[place], None if error else outcome, error)
+        for place, job in enumerate(group):
+            if job.work is not None:
+                done[place] = (job, *self._run_work(job.work, transactions[place], alone=len(group) == 1))
+        return [each for each in done if each is not None]
 
-    def _apply(self, work: Work, transaction: Transaction, *, alone: bool) -> tuple[Any, Exception | None]:
+    def _run_work(self, work: Work, transaction: Transaction, *, alone: bool) -> tuple[Any, Exception | None]:
         if alone:
             try:
                 return work(transaction), None
@@ -172,6 +182,20 @@ class Writer:
             return None, error
         savepoint.commit()
         return result, None
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(SQLAlchemyError):
+                connection.close()
+
+
+def _places_by_kind(group: list[Job]) -> list[list[int]]:
+    places: dict[int, list[int]] = {}
+    for place, job in enumerate(group):
+        if job.kind is not None:
+            places.setdefault(id(job.kind), []).append(place)
+    return list(places.values())
 
 
 class _OnlyJobError(Exception):
@@ -199,8 +223,30 @@ def _run_after_commit(after_commit: AfterCommit | None) -> None:
         log.exception("the writes were committed, and what should follow them failed")
 
 
-def _refuse(job: Job, error: Exception) -> None:
-    job.future.set_exception(_explain(error))
+def _answer(done: Sequence[Done]) -> None:
+    """Tell every caller; those of one event loop are woken together."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any, Exception | None]]] = {}
+    for job, result, error in done:
+        told = None if error is None else _explain(error)
+        if not isinstance(job.future, Future):
+            by_loop.setdefault(job.future.get_loop(), []).append((job.future, result, told))
+        elif told is None:
+            job.future.set_result(result)
+        else:
+            job.future.set_exception(told)
+    for loop, answers in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits there any more
+            loop.call_soon_threadsafe(_settle, answers)
+
+
+def _settle(answers: Sequence[tuple["asyncio.Future[Any]", Any, Exception | None]]) -> None:
+    for future, result, error in answers:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
 
 
 def _explain(error: Exception) -> Exception:

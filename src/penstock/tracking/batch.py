@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from penstock.core.errors import InvalidInputError
-from penstock.core.ids import RunId
-from penstock.tracking.names import check_key, check_value
+from penstock.storage.columns import to_microseconds
+from penstock.tracking.facts import Point
+from penstock.tracking.names import check_key
+from penstock.tracking.tables import to_sortable
 from penstock.tracking.types import Metric
 
 BATCH_LIMIT = 10_000  # metrics
 
 
-def to_rows(run_id: RunId, metrics: Sequence[Metric], now: datetime) -> list[dict[str, Any]]:
-    """The points as rows of `metric_points`; those without a time happened `now`.
+def to_points(metrics: Sequence[Metric], now: datetime) -> list[Point]:
+    """The points as the tables keep them; those without a time happened `now`.
 
     Raises:
         InvalidInputError: a key or step that cannot be kept, or too many points.
@@ -22,7 +23,7 @@ def to_rows(run_id: RunId, metrics: Sequence[Metric], now: datetime) -> list[dic
         raise InvalidInputError(
             f"a batch of {len(metrics)} metrics is too large", hint=f"send {BATCH_LIMIT} at a time", field="metrics"
         )
-    rows = []
+    points = []
     for place, metric in enumerate(metrics):
         check_key(metric.key, f"metrics[{place}].key")
         if not -(2**63) <= metric.step < 2**63:
@@ -30,16 +31,5 @@ def to_rows(run_id: RunId, metrics: Sequence[Metric], now: datetime) -> list[dic
             raise InvalidInputError(f"{field}: step {metric.step} does not fit in 64 bits", field=field)
         at = metric.at or now
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        rows.append({"run_id": run_id, "key": metric.key, "step": metric.step, "at": at, "value": metric.number})
-    return rows
-
-
-def check_texts(texts: dict[str, str], what: str) -> dict[str, str]:
-    """The parameters or tags themselves, when each key and value can be kept.
-
-    Raises:
-        InvalidInputError: one cannot; `field` names it.
-    """
-    for key, value in texts.items():
-        check_value(value, f"{what}[{check_key(key, what)!r}]")
-    return texts
+        points.append((metric.key, metric.step, to_microseconds(at), to_sortable(metric.number)))
+    return points

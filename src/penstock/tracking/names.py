@@ -6,7 +6,8 @@ from penstock.core.errors import InvalidInputError
 from penstock.core.ids import check_name
 
 KEY_LIMIT = 250  # characters; MLflow's limit as well
-VALUE_LIMIT = 8_000  # characters
+EXPERIMENT_NAME_LIMIT = 500  # characters
+VALUE_LIMIT = 100_000  # characters; as long as any of MLflow's, and never cut
 PATH_LIMIT = 1_000  # characters
 RUN_ID_LIMIT = 64  # characters
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -57,6 +58,32 @@ def check_value(value: str, field: str) -> str:
     if _UNSTORABLE.search(value):
         raise InvalidInputError(f"{field}: the value holds a NUL character or half a surrogate pair", field=field)
     return value
+
+
+def check_experiment_name(name: str) -> str:
+    """The name itself, when an experiment may have it.
+
+    Raises:
+        InvalidInputError: it is empty, too long, or holds control characters.
+    """
+    if not name or len(name) > EXPERIMENT_NAME_LIMIT or _UNPRINTABLE.search(name):
+        raise InvalidInputError(
+            f"Invalid experiment name: {_short(name)}",
+            hint=f"use 1 to {EXPERIMENT_NAME_LIMIT} characters, without control characters",
+            field="name",
+        )
+    return name
+
+
+def check_texts(texts: dict[str, str], what: str) -> dict[str, str]:
+    """The parameters or tags themselves, when each key and value can be kept.
+
+    Raises:
+        InvalidInputError: one cannot; `field` names it.
+    """
+    for key, value in texts.items():
+        check_value(value, f"{what}[{check_key(key, what)!r}]")
+    return texts
 
 
 def check_path(path: str) -> str:

@@ -1,7 +1,8 @@
-"""The verbs of tracking: experiments, runs and what is logged to them."""
+"""The verbs of tracking: runs and what is logged to them."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Any
 
 from blake3 import blake3
@@ -9,14 +10,17 @@ from msgspec import structs
 
 from penstock.core import codec
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
-from penstock.core.ids import Digest, ExperimentId, Ref, RunId, new_id
+from penstock.core.ids import Digest, Ref, RunId, new_hex_id
 from penstock.storage.database import Database
 from penstock.storage.references import keep_objects
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import adds, logs, reads, writes
-from penstock.tracking.batch import check_texts, to_rows
+from penstock.tracking.batch import to_points
 from penstock.tracking.comparison import compare
-from penstock.tracking.names import check_key, check_path, check_run_id
+from penstock.tracking.experiments import ExperimentService
+from penstock.tracking.facts import FactKind, Facts, no_run, raise_refused
+from penstock.tracking.locations import artifact_uri
+from penstock.tracking.names import check_key, check_path, check_run_id, check_texts
 from penstock.tracking.store import TrackingStore
 from penstock.tracking.types import (
     Artifact,
@@ -31,11 +35,11 @@ from penstock.tracking.types import (
 
 PAGE_LIMIT = 1_000
 POINTS_LIMIT = 25_000
-_STATUS_LIFE_S = 1.0  # how long `append_metrics` trusts what it read: another process may end the run meanwhile
+SEALED_AT_ONCE = 1_000  # points
 
 
 class TrackingService:
-    """Experiments and runs. Metric points are facts, added without an audit entry; the end of a run seals them.
+    """Runs. Metric points are facts, added without an audit entry; the end of a run seals them.
 
     Verbs that may find nothing to do are declared with `logs` and write their audit entry only when they did something.
     """
@@ -44,32 +48,9 @@ class TrackingService:
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        self.facts = FactKind(db)
         self._store = TrackingStore(db)
-        self._open_runs: dict[RunId, float] = {}  # until when, in monotonic seconds, a run counts as open
-
-    @writes
-    def create_experiment(self, tx: Transaction, name: str) -> Experiment:
-        """Start a named collection of runs.
-
-        Raises:
-            ConflictError: the name is taken.
-        """
-        if self._store.find_experiment(tx, check_key(name, "name")) is not None:
-            raise ConflictError(f"there is an experiment {name!r} already", hint="log to it, or choose another name")
-        return self._add_experiment(tx, name)
-
-    @reads
-    def get_experiment(self, tx: Transaction, name: str) -> Experiment:
-        """An experiment by its name."""
-        found = self._store.find_experiment(tx, name)
-        if found is None:
-            raise NotFoundError(f"there is no experiment {name!r}", hint="'penstock runs list' names those there are")
-        return found
-
-    @reads
-    def list_experiments(self, tx: Transaction, limit: int = 100, after: str = "") -> list[Experiment]:
-        """Experiments by name; to go on, give the last name as `after`."""
-        return self._store.list_experiments(tx, _check_limit(limit, PAGE_LIMIT), after)
+        self._experiments = ExperimentService(db)
 
     @adds
     def create_run(
@@ -97,28 +78,48 @@ class TrackingService:
         Raises:
             ConflictError: the id belongs to a run of another experiment.
         """
-        home = self._store.find_experiment(tx, check_key(experiment, "experiment"))
-        home = home or self._add_experiment(tx, experiment)
-        identity = RunId(check_run_id(run_id)) if run_id else RunId(new_id())
-        if run_id and (known := self._store.find_run(tx, identity)) is not None:
+        home = self._experiments.open_by_name(tx, experiment)
+        if run_id and (known := self._store.find_run(tx, RunId(check_run_id(run_id)))) is not None:
             return self._fill(tx, [_same_run(known, experiment)])[0]
         if parent is not None:
             self._get(tx, parent)
+        return self.begin_run(
+            tx, home, name, tags, source=source, parent=parent, is_scheduled=is_scheduled, run_id=run_id
+        )
+
+    def begin_run(
+        self,
+        tx: Transaction,
+        home: Experiment,
+        name: str = "",
+        tags: dict[str, str] = {},  # noqa: B006  # read only
+        source: RunSource | None = None,
+        parent: RunId | None = None,
+        is_scheduled: bool = False,
+        run_id: RunId | None = None,
+        created_by: str = "",
+        started_at: datetime | None = None,
+    ) -> Run:
+        """Add a run to an experiment that is there; see `create_run`."""
+        identity = run_id or RunId(new_hex_id())
         run = Run(
             id=identity,
-            experiment=experiment,
+            experiment=home.name,
+            experiment_id=home.id,
             name=check_key(name or f"run-{identity[-6:]}", "name"),
             status=RunStatus.SCHEDULED if is_scheduled else RunStatus.RUNNING,
-            started_at=tx.now,
-            created_by=tx.actor.name,
+            started_at=started_at or tx.now,
+            created_by=created_by or tx.actor.name,
+            artifact_uri=artifact_uri(home, identity),
             parent=parent,
             source=source or RunSource(),
             tags=check_texts(tags, "tags"),
         )
-        self._store.add_run(tx, run, home.id)
-        self._store.set_tags(tx, run.id, run.tags)
+        self._store.add_run(tx, run)
+        if tags:
+            raise_refused(self.facts.apply([(tx, Facts(run.id, tags=tags))]))
         self._keep_source(tx, run.ref, run.source)
-        tx.record("tracking.create_run", run.ref, experiment=experiment, name=run.name, source=run.source)
+        tx.record("tracking.create_run", run.ref, experiment=home.name, name=run.name, source=run.source)
         return run
 
     @logs
@@ -154,10 +155,7 @@ class TrackingService:
         if run.status.is_terminal and run.status is not status:
             raise ConflictError(f"run {run_id} has ended as {run.status.value!r}, not {status.value!r}")
         if not run.status.is_terminal:
-            self._store.set_status(tx, run_id, status, ended_at=tx.now)
-            digest, points = self._digest_metrics(tx, run_id)
-            tx.record("tracking.end_run", run.ref, status=status, metrics=digest, points=points)
-        self._open_runs.pop(run_id, None)
+            self._end(tx, run, status, tx.now)
         return self._fill(tx, [self._get(tx, run_id)])[0]
 
     @logs
@@ -165,7 +163,7 @@ class TrackingService:
         """Open an ended run again, so that more can be logged; its next end seals the metrics anew."""
         run = self._get(tx, run_id)
         if run.status.is_terminal:
-            self._store.set_status(tx, run_id, RunStatus.RUNNING, ended_at=None)
+            self._store.set_status(tx, run_id, RunStatus.RUNNING, ended_at=None, sealed_at=None)
             tx.record("tracking.resume_run", run.ref, before=run.status)
         return self._fill(tx, [self._get(tx, run_id)])[0]
 
@@ -173,6 +171,65 @@ class TrackingService:
     def get_run(self, tx: Transaction, run_id: RunId) -> Run:
         """A run with its parameters, latest metrics, tags and inputs."""
         return self._fill(tx, [self._get(tx, run_id)])[0]
+
+    @writes
+    def change_run(
+        self,
+        tx: Transaction,
+        run_id: RunId,
+        status: RunStatus | None = None,
+        ended_at: datetime | None = None,
+        name: str | None = None,
+    ) -> Run:
+        """Set the status, the moment of the end or the name of a run; what is not given stays.
+
+        Raises:
+            ConflictError: the run is deleted.
+        """
+        run = self._get_active(tx, run_id)
+        if name is not None and name != run.name:
+            self._store.rename(tx, run_id, check_key(name, "name"))
+            tx.record("tracking.rename_run", run.ref, before=run.name, after=name)
+        if status is not None and status.is_terminal:
+            if status is not run.status or (ended_at or run.ended_at) != run.ended_at:
+                self._end(tx, run, status, ended_at or tx.now)
+        elif status is not None and status is not run.status:
+            self._store.set_status(tx, run_id, status, ended_at=None, sealed_at=None)
+            tx.record("tracking.change_run", run.ref, before=run.status, after=status)
+        return self._fill(tx, [self._get(tx, run_id)])[0]
+
+    @writes
+    def delete_run(self, tx: Transaction, run_id: RunId) -> None:
+        """Delete a run; it can be restored. Lists and searches show it only where they are asked for deleted ones."""
+        run = self._get_active(tx, run_id)
+        self._store.set_deleted(tx, run_id, tx.now)
+        tx.record("tracking.delete_run", run.ref, name=run.name)
+
+    @logs
+    def restore_run(self, tx: Transaction, run_id: RunId) -> Run:
+        """Bring back a deleted run; one that is there is left alone."""
+        run = self._get(tx, run_id)
+        if run.deleted_at is not None:
+            self._store.set_deleted(tx, run_id, None)
+            tx.record("tracking.restore_run", run.ref, name=run.name)
+        return self._fill(tx, [self._get(tx, run_id)])[0]
+
+    @logs
+    def remove_tag(self, tx: Transaction, run_id: RunId, key: str) -> None:
+        """Forget a tag of a run.
+
+        Raises:
+            NotFoundError: the run has no such tag.
+        """
+        run = self._get_active(tx, run_id)
+        if not self._store.remove_tag(tx, run_id, check_key(key, "key")):
+            raise NotFoundError(f"No tag with name: {key} in run with id {run_id}")
+        tx.record("tracking.remove_tag", run.ref, key=key)
+
+    @reads
+    def list_unsealed(self, tx: Transaction, limit: int = 100) -> list[RunId]:
+        """Runs that have ended and whose points no audit entry seals yet."""
+        return self._store.list_unsealed(tx, _check_limit(limit, PAGE_LIMIT))
 
     @reads
     def list_runs(
@@ -201,7 +258,7 @@ class TrackingService:
         """
         _check_order(order_by)
         if experiment:
-            self.get_experiment.join(tx, experiment)
+            self._experiments.get_experiment.join(tx, experiment)
         if after is not None:
             self._get(tx, after)
         found = self._store.list_runs(
@@ -236,37 +293,19 @@ class TrackingService:
             ConflictError: the run has ended, or a parameter has another value.
             InvalidInputError: a key, value or number that cannot be kept; `field` says which.
         """
-        rows = to_rows(run_id, metrics, tx.now)
-        check_texts(params, "params")
-        check_texts(tags, "tags")
-        self._check_open(run_id, self._store.find_status(tx, run_id))
-        held = self._store.add_params(tx, run_id, params)
-        for key in (key for key in params if held[key] != params[key]):
-            raise ConflictError(
-                f"parameter {key!r} of run {run_id} is {held[key]!r} and cannot become {params[key]!r}",
-                hint="parameters never change; begin a new run, or use a tag",
-            )
-        self._store.add_metrics(tx, rows)
-        self._store.set_tags(tx, run_id, tags)
+        facts = Facts(run_id, to_points(metrics, tx.now), check_texts(params, "params"), check_texts(tags, "tags"))
+        raise_refused(self.facts.apply([(tx, facts)]))
 
-    def append_metrics(self, run_id: RunId, metrics: Sequence[Metric]) -> "Future[int]":
+    def append_metrics(self, run_id: RunId, metrics: Sequence[Metric]) -> "Future[None]":
         """Queue points for the next group of writes: the cheap way for many small calls, from any thread.
 
-        The points of one call are kept together or not at all; the future is resolved after the commit. A point on its
-        way while another process ends the run may still arrive within a second.
+        The points of one call are kept together or not at all; the future is resolved after the commit, or refused as
+        `log_batch` would be.
 
         Raises:
-            NotFoundError: no such run.
-            ConflictError: the run has ended.
             InvalidInputError: as for `log_batch`.
         """
-        rows = to_rows(run_id, metrics, self.db.clock.now())
-        moment = self.db.clock.monotonic()
-        if self._open_runs.get(run_id, -1.0) < moment:
-            with self.db.snapshot() as tx:
-                self._check_open(run_id, self._store.find_status(tx, run_id))
-            self._open_runs[run_id] = moment + _STATUS_LIFE_S
-        return self.db.append_all([(self._store.add_points, rows), (self._store.keep_latest, rows)])
+        return self.db.add(self.facts, Facts(run_id, to_points(metrics, self.db.clock.now())))
 
     @reads
     def metric_history(
@@ -275,7 +314,7 @@ class TrackingService:
         """Every point of a metric by step, then time; to go on, give the page's `next` as `after`."""
         self._get(tx, run_id)
         limit = _check_limit(limit, POINTS_LIMIT)
-        last = _read_place(run_id, after) if after else None
+        last = _read_place(after) if after else None
         found = self._store.list_points(tx, run_id, key, limit + 1, last)
         points = tuple(found[:limit])
         return MetricPage(points, codec.encode_text(points[-1]) if len(found) > limit else "")
@@ -283,7 +322,7 @@ class TrackingService:
     @logs
     def log_artifact(self, tx: Transaction, run_id: RunId, path: str, digest: Digest, size_bytes: int) -> Artifact:
         """Note a file that the object store holds under a path of the run; a later file of that path replaces it."""
-        self._check_open(run_id, self._store.find_status(tx, run_id))
+        self._get_active(tx, run_id)
         artifact = Artifact(path=check_path(path), digest=digest, size_bytes=size_bytes, created_at=tx.now)
         self._store.set_artifact(tx, run_id, artifact)
         keep_objects(tx, Ref("run", run_id), [digest])
@@ -321,17 +360,6 @@ class TrackingService:
             raise InvalidInputError(f"{len(run_ids)} runs cannot be compared", hint="name 1 to 100", field="run_ids")
         return compare(self._fill(tx, [self._get(tx, run_id) for run_id in run_ids]))
 
-    @reads
-    def count_runs(self, tx: Transaction) -> dict[str, int]:
-        """How many runs each experiment holds."""
-        return self._store.count_runs(tx)
-
-    def _add_experiment(self, tx: Transaction, name: str) -> Experiment:
-        made = Experiment(id=ExperimentId(new_id()), name=name, created_at=tx.now, created_by=tx.actor.name)
-        self._store.add_experiment(tx, made)
-        tx.record("tracking.create_experiment", Ref("experiment", made.id), name=name)
-        return made
-
     def _keep_source(self, tx: Transaction, run: Ref, source: RunSource) -> None:
         keep_objects(tx, run, filter(None, (source.git_dirty_diff, source.environment_lock)))
         if source.git_commit:
@@ -340,17 +368,26 @@ class TrackingService:
     def _get(self, tx: Transaction, run_id: RunId) -> Run:
         run = self._store.find_run(tx, run_id)
         if run is None:
-            raise _no_run(run_id)
+            raise no_run(run_id)
         return run
 
-    def _check_open(self, run_id: RunId, status: RunStatus | None) -> None:
-        if status is None:
-            raise _no_run(run_id)
-        if status.is_terminal:
+    def _get_active(self, tx: Transaction, run_id: RunId) -> Run:
+        run = self._get(tx, run_id)
+        if run.deleted_at is not None:
             raise ConflictError(
-                f"run {run_id} has ended ({status.value}) and its metrics are sealed",
-                hint="log to a new run, or resume this one first",
+                f"The run {run_id} must be in the 'active' state. Current state is deleted", hint="restore it first"
             )
+        return run
+
+    def _end(self, tx: Transaction, run: Run, status: RunStatus, ended_at: datetime) -> None:
+        """End a run; few points are sealed at once, many by the sealer, as writers wait for us here."""
+        self._store.set_status(tx, run.id, status, ended_at=ended_at, sealed_at=None)
+        if self._store.count_points(tx, run.id, SEALED_AT_ONCE + 1) > SEALED_AT_ONCE:
+            tx.record("tracking.end_run", run.ref, status=status)
+            return
+        digest, points = self.digest_points(tx, run.id)
+        self._store.set_sealed(tx, run.id)
+        tx.record("tracking.end_run", run.ref, status=status, metrics=digest, points=points)
 
     def _fill(self, tx: Transaction, found: list[Run]) -> list[Run]:
         """The same runs with their parameters, latest metrics, tags and inputs."""
@@ -367,7 +404,7 @@ class TrackingService:
             sources[run_id].append(source)
         return [structs.replace(run, **parts[run.id], inputs=tuple(sources[run.id])) for run in found]
 
-    def _digest_metrics(self, tx: Transaction, run_id: RunId) -> tuple[Digest, int]:
+    def digest_points(self, tx: Transaction, run_id: RunId) -> tuple[Digest, int]:
         """The digest of all points in their order, and how many they are."""
         hasher, count = blake3(), 0
         for point in self._store.each_point(tx, run_id):
@@ -382,12 +419,12 @@ def _check_limit(limit: int, most: int) -> int:
     return limit
 
 
-def _read_place(run_id: RunId, after: str) -> Metric:
+def _read_place(after: str) -> Metric:
     """The last point of a page, as `metric_history` gave it."""
     place = codec.decode(after, Metric)
     if place.at is None or place.at.tzinfo is None:
         raise InvalidInputError(f"after: {after!r} is no place in a metric's history", field="after")
-    to_rows(run_id, [place], place.at)  # refuses what no point can be
+    to_points([place], place.at)  # refuses what no point can be
     return place
 
 
@@ -405,7 +442,3 @@ def _same_run(known: Run, experiment: str) -> Run:
     if known.experiment != experiment:
         raise ConflictError(f"run {known.id} belongs to experiment {known.experiment!r}, not {experiment!r}")
     return known
-
-
-def _no_run(run_id: RunId) -> NotFoundError:
-    return NotFoundError(f"there is no run {run_id!r}", hint="'penstock runs list' names those there are")

@@ -1,8 +1,23 @@
-"""The tables of tracking, laid out for tens of thousands of runs and tens of millions of metric points."""
+"""The tables of tracking, laid out for a million runs and a billion metric points."""
 
 import struct
 
-from sqlalchemy import BigInteger, Column, Dialect, ForeignKey, Index, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    literal_column,
+    text,
+)
 from sqlalchemy.types import TypeDecorator
 
 from penstock.storage.columns import Json, UtcTime, metadata
@@ -45,82 +60,129 @@ def from_sortable(value: int) -> float:
     return number
 
 
-def _run_id() -> "Column[str]":
-    return Column("run_id", String(64), ForeignKey("runs.id"), primary_key=True)
+def sorted_part(value: ColumnElement[str]) -> ColumnElement[str]:
+    """As much of a text as its index knows; PostgreSQL's indexes take no long ones.
+
+    A query uses the index only where it says just this; it compares the whole text as well.
+    """
+    return func.substr(value, literal_column("1"), literal_column("200"))
+
+
+def _number() -> "Column[int]":
+    """A key that the database gives out and never gives out again."""
+    return Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+
+
+def _run() -> "Column[int]":
+    return Column("run", BigInteger, ForeignKey("runs.number"), primary_key=True, autoincrement=False)
 
 
 experiments = Table(
     "experiments",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("name", String(250), nullable=False, unique=True),
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("name", String(500), nullable=False, unique=True),
+    Column("artifact_location", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("deleted_at", UtcTime),
     Column("created_by", String(200), nullable=False),
+    sqlite_autoincrement=True,
 )
 
+experiment_tags = Table(
+    "experiment_tags",
+    metadata,
+    Column("experiment_id", BigInteger, ForeignKey("experiments.id"), primary_key=True, autoincrement=False),
+    Column("key", String(250), primary_key=True),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Other nouns know a run by its `id`; what belongs to it points at its `number`, which is a fifth of the size.
 runs = Table(
     "runs",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("experiment_id", String(64), ForeignKey("experiments.id"), nullable=False),
+    _number(),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("experiment_id", BigInteger, ForeignKey("experiments.id"), nullable=False),
     Column("name", String(250), nullable=False),
     Column("status", String(20), nullable=False),
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
-    Column("created_by", String(200), nullable=False),
+    Column("deleted_at", UtcTime),
+    Column("sealed_at", UtcTime),
+    Column("created_by", String(250), nullable=False),
+    Column("artifact_uri", Text, nullable=False),
     Column("parent", String(64), index=True),
     Column("source", Json, nullable=False),
     Index(None, "experiment_id", "started_at", "id"),
+    Index(None, "experiment_id", "ended_at", "id"),
+    Index(None, "experiment_id", "name", "id"),
     Index(None, "started_at", "id"),
     Index(None, "status", "started_at"),
+    Index(
+        "ix_runs_unsealed",
+        "ended_at",
+        sqlite_where=text("ended_at IS NOT NULL AND sealed_at IS NULL"),
+        postgresql_where=text("ended_at IS NOT NULL AND sealed_at IS NULL"),
+    ),
+    sqlite_autoincrement=True,
 )
 
-# A point is its own key, so that a batch sent twice is stored once. Rows lie together by run and key.
-metric_points = Table(
-    "metric_points",
+# One row a metric of a run, with its latest point: the greatest step, then time, then value.
+metric_series = Table(
+    "metric_series",
     metadata,
-    _run_id(),
-    Column("key", String(250), primary_key=True),
-    Column("step", BigInteger, primary_key=True),
-    Column("at", UtcTime, primary_key=True),
-    Column("value", ExactFloat, primary_key=True),
-    sqlite_with_rowid=False,
-)
-
-latest_metrics = Table(
-    "latest_metrics",
-    metadata,
-    _run_id(),
-    Column("key", String(250), primary_key=True),
+    _number(),
+    Column("run", BigInteger, ForeignKey("runs.number"), nullable=False),
+    Column("experiment_id", BigInteger, nullable=False),
+    Column("key", String(250), nullable=False),
     Column("step", BigInteger, nullable=False),
     Column("at", UtcTime, nullable=False),
     Column("value", ExactFloat, nullable=False),
-    Index(None, "key", "value"),
+    UniqueConstraint("run", "key"),
+    Index(None, "experiment_id", "key", "value", "run"),
+    sqlite_autoincrement=True,
+)
+
+# A point is its own key, so that a batch sent twice is stored once; points are added and never changed.
+metric_points = Table(
+    "metric_points",
+    metadata,
+    Column("series", BigInteger, primary_key=True, autoincrement=False),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, primary_key=True),
+    Column("value", ExactFloat, primary_key=True),
     sqlite_with_rowid=False,
 )
 
 params = Table(
     "params",
     metadata,
-    _run_id(),
+    _run(),
+    Column("experiment_id", BigInteger, nullable=False),
     Column("key", String(250), primary_key=True),
     Column("value", Text, nullable=False),
     sqlite_with_rowid=False,
 )
+Index("ix_params_value", params.c.experiment_id, params.c.key, sorted_part(params.c.value), params.c.run)
 
 run_tags = Table(
     "run_tags",
     metadata,
-    _run_id(),
+    _run(),
+    Column("experiment_id", BigInteger, nullable=False),
     Column("key", String(250), primary_key=True),
     Column("value", Text, nullable=False),
     sqlite_with_rowid=False,
 )
+Index("ix_run_tags_value", run_tags.c.experiment_id, run_tags.c.key, sorted_part(run_tags.c.value), run_tags.c.run)
 
 run_inputs = Table(
     "run_inputs",
     metadata,
-    _run_id(),
+    _run(),
     Column("source", String(300), primary_key=True),
     Column("relation", String(50), nullable=False),
     sqlite_with_rowid=False,
@@ -129,7 +191,7 @@ run_inputs = Table(
 artifacts = Table(
     "artifacts",
     metadata,
-    _run_id(),
+    Column("run_id", String(64), ForeignKey("runs.id"), primary_key=True),
     Column("path", String(1000), primary_key=True),
     Column("digest", String(64), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),

@@ -32,8 +32,25 @@ class Experiment(Struct, frozen=True, kw_only=True):
 
     id: ExperimentId
     name: str
+    artifact_location: str = ""  # where its runs' artifacts go; empty: the server's own store
     created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = None  # None: not deleted
     created_by: str
+    tags: dict[str, str] = {}
+
+    @property
+    def ref(self) -> Ref:
+        """How other nouns point at this experiment."""
+        return Ref("experiment", str(self.id))
+
+
+class View(StrEnum):
+    """Which things a list shows: those that are there, those that were deleted, or both."""
+
+    ACTIVE = "active"
+    DELETED = "deleted"
+    ALL = "all"
 
 
 class RunSource(Struct, frozen=True, kw_only=True):
@@ -82,11 +99,14 @@ class Run(Struct, frozen=True, kw_only=True):
 
     id: RunId  # sorts by creation time
     experiment: str
+    experiment_id: ExperimentId
     name: str
     status: RunStatus = RunStatus.RUNNING
     started_at: datetime  # UTC
     ended_at: datetime | None = None  # None until it ends
+    deleted_at: datetime | None = None  # None: not deleted
     created_by: str = ""
+    artifact_uri: str = ""
     parent: RunId | None = None
     source: RunSource = RunSource()
     params: dict[str, str] = {}

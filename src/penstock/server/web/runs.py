@@ -62,7 +62,7 @@ def list_runs(context: PageContext, request: Request) -> Response:
         title="Runs",
         runs=runs,
         columns=_common_metrics(runs),
-        experiments=context.services.tracking.list_experiments(),
+        experiments=context.services.experiments.list_experiments(),
         experiment=experiment,
         last=runs[-1].id if len(runs) == PAGE_SIZE else "",
         tone=status_tone,

@@ -1,0 +1,87 @@
+"""Facts that many callers add: all that wait are written together, past the cost of a statement for each."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Dialect, Executable
+from sqlalchemy.exc import DBAPIError
+
+from penstock.storage.transaction import Transaction
+
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class RecordKind(Protocol[T_contra]):
+    """How the records of one kind are written. Used by the writer's thread alone."""
+
+    def apply(self, group: Sequence[tuple[Transaction, T_contra]]) -> Sequence[Any]:
+        """Write the records of a group, in their order, in the transaction that is open.
+
+        Returns:
+            For each record its result, or the exception it is refused with; a refused record has written nothing. An
+            exception that is raised fails the whole group, whose records are then tried one by one.
+        """
+        ...
+
+    def forget(self) -> None:
+        """A group was rolled back: whatever was remembered of it is wrong."""
+        ...
+
+
+class Prepared:
+    """A statement compiled once, run on the driver's own cursor with values as the database keeps them.
+
+    Args:
+        dialect: of the database it is meant for.
+        statement: with a bind parameter for each name.
+        names: the parameters in the order in which rows give them.
+    """
+
+    def __init__(self, dialect: Dialect, statement: Executable, names: Sequence[str]) -> None:
+        style = "qmark" if dialect.name == "sqlite" else "format"
+        positional = type(dialect)(paramstyle=style)  # type: ignore[call-arg]  # every dialect of a driver takes it
+        compiled = statement.compile(dialect=positional, column_keys=list(names))  # type: ignore[attr-defined]  # all of ours can be
+        order: Sequence[str] = compiled.positiontup
+        self.text = str(compiled)
+        places = [list(names).index(name) for name in order]
+        self._places = None if places == list(range(len(names))) else places
+
+    def many(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Run once for each row; returns how many rows of the table were changed in all."""
+        if not rows:
+            return 0
+        if self._places is not None:
+            places = self._places
+            rows = [tuple([row[place] for place in places]) for row in rows]
+        with driver_cursor(connection, self.text) as cursor:
+            cursor.executemany(self.text, rows)
+            changed: int = cursor.rowcount
+        return changed
+
+
+def fetch(connection: Connection, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Every row of a query in the driver's own form; `?` stands for a value."""
+    text = text if connection.dialect.name == "sqlite" else text.replace("?", "%s")
+    with driver_cursor(connection, text) as cursor:
+        cursor.execute(text, values)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+@contextlib.contextmanager
+def driver_cursor(connection: Connection, text: str) -> Iterator[Any]:
+    """A cursor of the driver below SQLAlchemy, in the same transaction; its errors are SQLAlchemy's."""
+    driver = connection.dialect.loaded_dbapi
+    cursor = connection.connection.cursor()
+    try:
+        yield cursor
+    except driver.Error as error:
+        raise DBAPIError.instance(text, None, error, driver.Error, dialect=connection.dialect) from error
+    finally:
+        cursor.close()
+
+
+def marks(count: int) -> str:
+    """`?, ?, ?` for an IN list."""
+    return ", ".join("?" * count)
