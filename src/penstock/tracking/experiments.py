@@ -97,7 +97,7 @@ class ExperimentService:
             AlreadyExistsError: the name is taken.
             ConflictError: the experiment is deleted.
         """
-        held = self._get_active(tx, experiment_id)
+        held = self.get_active.join(tx, experiment_id)
         other = self._store.find_by_name(tx, check_experiment_name(name))
         if other is not None and other.id != experiment_id:
             raise _taken(other)
@@ -137,7 +137,7 @@ class ExperimentService:
     @writes
     def set_experiment_tags(self, tx: Transaction, experiment_id: ExperimentId, tags: dict[str, str]) -> None:
         """Set tags; those not named stay."""
-        held = self._get_active(tx, experiment_id)
+        held = self.get_active.join(tx, experiment_id)
         self._store.set_tags(tx, experiment_id, check_texts(tags, "tags"))
         self._store.change(tx, experiment_id)
         tx.record("tracking.set_experiment_tags", held.ref, tags=tags)
@@ -149,7 +149,7 @@ class ExperimentService:
         Raises:
             NotFoundError: the experiment has no such tag.
         """
-        held = self._get_active(tx, experiment_id)
+        held = self.get_active.join(tx, experiment_id)
         if check_key(key, "key") not in held.tags:
             raise NotFoundError(f"experiment {experiment_id} has no tag {key!r}")
         self._store.remove_tag(tx, experiment_id, key)
@@ -170,7 +170,13 @@ class ExperimentService:
         known = self._store.find_by_name(tx, check_experiment_name(name))
         return self.add(tx, name) if known is None else _check_active(known)
 
-    def _get_active(self, tx: Transaction, experiment_id: ExperimentId) -> Experiment:
+    @reads
+    def get_active(self, tx: Transaction, experiment_id: ExperimentId) -> Experiment:
+        """An experiment by its number, when it can take runs and changes.
+
+        Raises:
+            ConflictError: it is deleted.
+        """
         return _check_active(self.get_experiment_by_id.join(tx, experiment_id))
 
 

@@ -168,6 +168,15 @@ class TrackingService:
         return self._fill(tx, [self._get(tx, run_id)])[0]
 
     @reads
+    def check_run(self, tx: Transaction, run_id: RunId) -> None:
+        """Say that a run is there.
+
+        Raises:
+            NotFoundError: it is not.
+        """
+        self._get(tx, run_id)
+
+    @reads
     def get_run(self, tx: Transaction, run_id: RunId) -> Run:
         """A run with its parameters, latest metrics, tags and inputs."""
         return self._fill(tx, [self._get(tx, run_id)])[0]
@@ -311,7 +320,7 @@ class TrackingService:
     def metric_history(
         self, tx: Transaction, run_id: RunId, key: str, limit: int = 10_000, after: str = ""
     ) -> MetricPage:
-        """Every point of a metric by step, then time; to go on, give the page's `next` as `after`."""
+        """Every point of a metric by time, then step; to go on, give the page's `next` as `after`."""
         self._get(tx, run_id)
         limit = _check_limit(limit, POINTS_LIMIT)
         last = _read_place(after) if after else None

@@ -163,15 +163,15 @@ class TrackingStore:
             yield from ((row.run_id, Ref.parse(row.source)) for row in tx.execute(query))
 
     def list_points(self, tx: Transaction, run_id: RunId, key: str, limit: int, after: Metric | None) -> list[Metric]:
-        """A metric's points by step, time and value, those behind `after`."""
+        """A metric's points by time, step and value, those behind `after`."""
         held = metric_points.c
-        place = (held.step, held.at, held.value)
+        place = (held.at, held.step, held.value)
         series = select(metric_series.c.number).where(
             metric_series.c.run == _number_of(run_id), metric_series.c.key == key
         )
         query = select(*place).where(held.series == series.scalar_subquery()).limit(limit)
         if after is not None:
-            border = (literal(after.step), literal(after.at, UtcTime), literal(after.number, ExactFloat))
+            border = (literal(after.at, UtcTime), literal(after.step), literal(after.number, ExactFloat))
             query = query.where(tuple_(*place) > tuple_(*border))
         return [Metric(key, to_wire(row.value), row.step, row.at) for row in tx.execute(query.order_by(*place))]
 
@@ -193,7 +193,7 @@ class TrackingStore:
             .join(metric_points, metric_points.c.series == metric_series.c.number)
             .where(metric_series.c.run == _number_of(run_id))
         )
-        for row in tx.execute(query.order_by(metric_series.c.key, "step", "at", "value")):
+        for row in tx.execute(query.order_by(metric_series.c.key, "at", "step", "value")):
             yield row.key, row.step, row.at, row.value
 
     def list_unsealed(self, tx: Transaction, limit: int) -> list[RunId]:

@@ -146,13 +146,14 @@ metric_series = Table(
     sqlite_autoincrement=True,
 )
 
-# A point is its own key, so that a batch sent twice is stored once; points are added and never changed.
+# A point is its own key, so that a batch sent twice is stored once; points are added and never changed. Those of a
+# series lie together by time, as they mostly arrive.
 metric_points = Table(
     "metric_points",
     metadata,
     Column("series", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, primary_key=True, autoincrement=False),
     Column("step", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", UtcTime, primary_key=True),
     Column("value", ExactFloat, primary_key=True),
     sqlite_with_rowid=False,
 )

@@ -79,7 +79,7 @@ class Metric(Struct, frozen=True):
 
 
 class MetricPage(Struct, frozen=True):
-    """A part of a metric's history, by step, then time."""
+    """A part of a metric's history, by time, then step."""
 
     points: tuple[Metric, ...]
     next: str  # give it as `after` to go on; empty on the last page

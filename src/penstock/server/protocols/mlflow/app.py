@@ -3,23 +3,18 @@
 import logging
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
-from msgspec import Struct, structs
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penstock.catalogue.services import Services
-from penstock.core.errors import InvalidInputError, PenstockError, PermissionDeniedError
+from penstock.core.errors import PenstockError, PermissionDeniedError
 from penstock.core.identity import Actor, Role
-from penstock.server.bodies import read_body
-from penstock.server.plain_values import check_values
 from penstock.server.protocols.mlflow.endpoint import Call, Endpoint
-from penstock.server.protocols.mlflow.errors import EndpointNotFoundError, answer_error, explain, missing
+from penstock.server.protocols.mlflow.errors import EndpointNotFoundError, answer_error
+from penstock.server.protocols.mlflow.requests import decode
 from penstock.server.protocols.mlflow.table import ENDPOINTS
 
 log = logging.getLogger(__name__)
@@ -98,75 +93,6 @@ class MlflowApp:
         if isinstance(answer, Response):
             return answer
         return Response(msgspec.json.encode(answer), media_type="application/json")
-
-
-async def decode(request: Request, kind: type[Struct], path: dict[str, str]) -> Struct:
-    """The request's record, from its path, its query (of a GET) or its JSON body.
-
-    Raises:
-        InvalidInputError: a value is missing, does not fit or cannot be kept, or the body is no JSON object.
-    """
-    given = _read_query(request, kind) if request.method == "GET" else await _read_json(request)
-    given |= path
-    check_values(given)
-    try:
-        return msgspec.convert(given, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise explain(error, given) from error
-
-
-async def _read_json(request: Request) -> dict[str, Any]:
-    body = await read_body(request)
-    if not body.strip():
-        return {}
-    check_json_type(request.headers)
-    return parse_object(body)
-
-
-def check_json_type(headers: Headers) -> None:
-    """Refuse a body that does not say it is JSON: a form of another page could send that without asking."""
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise InvalidInputError(f"Bad Request. Content-Type must be 'application/json', got {kind[:80]!r}")
-    if headers.get("content-encoding", "identity") != "identity":
-        raise InvalidInputError("a compressed body is not read here", hint="send it as it is")
-
-
-def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body; bare NaN, Infinity and numbers beyond a float are refused, as is any other value."""
-    try:
-        given = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInputError(f"the body is not valid JSON: {error}") from error
-    if not isinstance(given, dict):
-        raise InvalidInputError(f"the body is no JSON object but {type(given).__name__}")
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _read_query(request: Request, kind: type[Struct]) -> dict[str, Any]:
-    """Query parameters; one that is a list may be repeated."""
-    lists = {field.name for field in structs.fields(kind) if "list" in str(field.type) or "tuple" in str(field.type)}
-    try:
-        text = request.scope["query_string"].decode("ascii")
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=10_000)
-    except (UnicodeDecodeError, ValueError) as error:
-        raise InvalidInputError(f"the query of this request cannot be read: {error}") from error
-    given: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in lists:
-            given.setdefault(name, []).append(value)
-        elif value in ("True", "False"):  # as MLflow's client writes them
-            given[name] = value.lower()
-        else:
-            given[name] = value
-    return given
-
-
-def require(value: str, parameter: str) -> str:
-    """The value itself, where it is not empty."""
-    if not value:
-        raise missing(parameter)
-    return value
 
 
 def _index(

@@ -1,6 +1,5 @@
 """One operation of the protocol as data, and what its handler is given."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -11,10 +10,13 @@ from starlette.responses import Response
 
 from penstock.catalogue.services import Services
 from penstock.core.identity import Actor, Role
+from penstock.storage.database import Database
+from penstock.storage.records import RecordKind
 from penstock.storage.transaction import Transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 API_2, API_3 = "2.0", "3.0"
 
 
@@ -40,11 +42,18 @@ class Call:
 
     async def write(self, fn: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run something in one transaction; returns after its commit: `call.write(verb.join, ...)`."""
-        future = self.services.tracking.db.submit(lambda tx: fn(tx, *args, **kwargs), actor=self.actor)
-        return await asyncio.wrap_future(future)
+        return await self._db.submit_async(lambda tx: fn(tx, *args, **kwargs), actor=self.actor)
+
+    async def add(self, kind: RecordKind[T], record: T) -> Any:
+        """Add a record; returns after its commit."""
+        return await self._db.add_async(kind, record, actor=self.actor)
+
+    @property
+    def _db(self) -> Database:
+        return self.services.tracking.db
 
     def _read(self, fn: Callable[[Transaction], R]) -> R:
-        with self.services.tracking.db.snapshot(self.actor) as tx:
+        with self._db.snapshot(self.actor) as tx:
             return fn(tx)
 
 

@@ -1,8 +1,12 @@
 """Every operation of the protocol that this server answers."""
 
-from penstock.server.protocols.mlflow import server_info
+from penstock.server.protocols.mlflow import experiments, logging, metrics, runs, server_info
 from penstock.server.protocols.mlflow.endpoint import Endpoint
 
 ENDPOINTS: list[Endpoint] = [
+    *experiments.ENDPOINTS,
+    *runs.ENDPOINTS,
+    *logging.ENDPOINTS,
+    *metrics.ENDPOINTS,
     *server_info.ENDPOINTS,
 ]

@@ -40,10 +40,10 @@ def _create() -> None:
     op.create_table(
         "metric_points",
         sa.Column("series", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("step", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("series", "step", "at", "value", name=op.f("pk_metric_points")),
+        sa.PrimaryKeyConstraint("series", "at", "step", "value", name=op.f("pk_metric_points")),
         sqlite_with_rowid=False,
     )
     op.create_table(

@@ -1,0 +1,209 @@
+"""Logging metrics, parameters and batches: the calls a training makes at every step, so decoded and written apart.
+
+A body is decoded straight into its record, and the record joins those of all other callers in one transaction.
+"""
+
+import math
+import posixpath
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from penstock.core.errors import InvalidInputError
+from penstock.core.identity import Role
+from penstock.core.ids import RunId
+from penstock.server.bodies import read_body
+from penstock.server.protocols.mlflow.endpoint import Call, Endpoint
+from penstock.server.protocols.mlflow.entities import RUN_NAME
+from penstock.server.protocols.mlflow.errors import explain, invalid, missing
+from penstock.server.protocols.mlflow.requests import check_json_type, parse_object
+from penstock.tracking.facts import Facts, Point
+from penstock.tracking.names import check_key, check_value
+from penstock.tracking.tables import to_sortable
+
+T = TypeVar("T", bound=Struct)
+METRICS_LIMIT, TEXTS_LIMIT, ITEMS_LIMIT = 1_000, 100, 1_000  # of one batch
+KEY_LIMIT = 250  # characters
+_LAST_MS = 253_402_300_799_999  # the end of the year 9999
+_NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_KEY = re.compile(r"[/\w.\- :]+")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+_REMEMBERED = 10_000  # keys
+_good_keys: set[str] = set()  # that were looked at before: a training logs the same few again and again
+
+
+class LoggedPoint(Struct):
+    """A metric point; a number that JSON has no form for comes as a text."""
+
+    key: str = ""
+    value: float | str | None = None
+    timestamp: int | None = None
+    step: int = 0
+    model_id: str = ""
+    dataset_name: str = ""
+    dataset_digest: str = ""
+
+
+class Text(Struct):
+    """A parameter or tag."""
+
+    key: str = ""
+    value: str = ""
+
+
+class LogMetric(LoggedPoint):
+    """One metric point of a run."""
+
+    run_id: str = ""
+    run_uuid: str = ""
+
+
+class LogParam(Text):
+    """One parameter of a run."""
+
+    run_id: str = ""
+    run_uuid: str = ""
+
+
+class LogBatch(Struct):
+    """What is logged to a run at once."""
+
+    run_id: str = ""
+    metrics: list[LoggedPoint] = []
+    params: list[Text] = []
+    tags: list[Text] = []
+
+
+_log_metric = msgspec.json.Decoder(LogMetric, strict=False)
+_log_param = msgspec.json.Decoder(LogParam, strict=False)
+_log_batch = msgspec.json.Decoder(LogBatch, strict=False)
+
+
+async def log_metric(call: Call, _: None) -> None:
+    """Log one point."""
+    request = await _read(call, _log_metric)
+    run_id = _run_id(request.run_id or request.run_uuid)
+    await _add(call, Facts(run_id, [_to_point(request, "")], may_be_late=True), [request])
+
+
+async def log_param(call: Call, _: None) -> None:
+    """Log one parameter."""
+    request = await _read(call, _log_param)
+    run_id = _run_id(request.run_id or request.run_uuid)
+    await _add(call, Facts(run_id, params=_to_texts([request], "", unique=True), may_be_late=True), ())
+
+
+async def log_batch(call: Call, _: None) -> None:
+    """Log points, parameters and tags: all of them or none."""
+    request = await _read(call, _log_batch)
+    _check_limits(request)
+    points = [_to_point(metric, f"metrics[{place}].") for place, metric in enumerate(request.metrics)]
+    params = _to_texts(request.params, "params", unique=True)
+    tags = _to_texts(request.tags, "tags", unique=False)
+    facts = Facts(_run_id(request.run_id), points, params, tags, tags.pop(RUN_NAME, None), may_be_late=True)
+    await _add(call, facts, request.metrics)
+
+
+async def _add(call: Call, facts: Facts, metrics: Sequence[LoggedPoint]) -> None:
+    await call.add(call.services.tracking.facts, facts)
+
+
+async def _read(call: Call, decoder: msgspec.json.Decoder[T]) -> T:
+    check_json_type(call.http.headers)
+    body = await read_body(call.http)
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        given = parse_object(body)  # says what is wrong with a body that is no JSON
+        if isinstance(error, msgspec.ValidationError):
+            raise explain(error, given) from error
+        raise InvalidInputError(f"the body is not valid JSON: {error}") from error
+
+
+def _to_point(metric: LoggedPoint, place: str) -> Point:
+    key = metric.key
+    if key not in _good_keys:
+        _check_new_key(key, f"{place}name" if place else "key")
+    value, timestamp = metric.value, metric.timestamp
+    if type(value) is not float:
+        value = _to_number(value, f"{place}value")
+    if timestamp is None:
+        raise missing(f"{place}timestamp")
+    if not 0 <= timestamp <= _LAST_MS:
+        raise invalid(f"{place}timestamp", timestamp, "it must be the milliseconds since 1970, up to the year 9999")
+    if not -(2**63) <= metric.step < 2**63:
+        raise invalid(f"{place}step", metric.step, "it must fit in 64 bits")
+    return key, metric.step, timestamp * 1_000, to_sortable(value)
+
+
+def _to_number(value: float | str | None, parameter: str) -> float:
+    if isinstance(value, (int, float)):
+        return float(value)
+    if value is None:
+        raise missing(parameter)
+    if value in _NON_FINITE:
+        return _NON_FINITE[value]
+    number = float(value) if _NUMBER.fullmatch(value) else math.nan
+    if not math.isfinite(number):
+        raise invalid(parameter, value, "please specify value as a valid double (64-bit floating point)")
+    return number
+
+
+def _to_texts(pairs: Sequence[Text], what: str, *, unique: bool) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for place, pair in enumerate(pairs):
+        at = f"{what}[{place}]." if what else ""
+        if pair.key not in _good_keys:
+            _check_new_key(pair.key, f"{at}key")
+        if unique and pair.key in texts:
+            raise InvalidInputError(f"Duplicate parameter keys have been submitted: {pair.key!r}", field=f"{at}key")
+        texts[pair.key] = check_value(pair.value, f"{at}value")
+    return texts
+
+
+def _check_new_key(key: str, parameter: str) -> None:
+    if not key:
+        raise missing(parameter)
+    if not _KEY.fullmatch(key):
+        allowed = "letters, digits, underscores (_), dashes (-), periods (.), spaces ( ), colons (:) and slashes (/)"
+        raise invalid(parameter, key, f"Names may only contain {allowed}.")
+    if posixpath.normpath(key) != key or key.startswith(("/", "..")) or key == ".":
+        raise invalid(parameter, key, f"Names must be their own normal form as a path, such as {key.strip('/.')!r}.")
+    if len(key) > KEY_LIMIT:
+        raise invalid(parameter, key, f"its length of {len(key)} exceeds the maximum length of {KEY_LIMIT} characters")
+    check_key(key, parameter)
+    if len(_good_keys) < _REMEMBERED:
+        _good_keys.add(key)
+
+
+def _check_limits(request: LogBatch) -> None:
+    counts = {"metrics": len(request.metrics), "params": len(request.params), "tags": len(request.tags)}
+    limits = {"metrics": METRICS_LIMIT, "params": TEXTS_LIMIT, "tags": TEXTS_LIMIT}
+    for what, count in counts.items():
+        if count > limits[what]:
+            raise InvalidInputError(
+                f"A batch logging request can contain at most {limits[what]} {what}. Got {count} {what}. "
+                f"Please split up {what} across multiple requests and try again.",
+                field=what,
+            )
+    if sum(counts.values()) > ITEMS_LIMIT:
+        raise InvalidInputError(
+            f"A batch logging request can contain at most {ITEMS_LIMIT} metrics, params, and tags in total. "
+            f"Got {sum(counts.values())}. Please split up the batch and try again."
+        )
+
+
+def _run_id(text: str) -> RunId:
+    if not text:
+        raise missing("run_id")
+    return RunId(text)
+
+
+ENDPOINTS = [
+    Endpoint("POST", "runs/log-metric", log_metric, Role.CONTRIBUTOR),
+    Endpoint("POST", "runs/log-parameter", log_param, Role.CONTRIBUTOR),
+    Endpoint("POST", "runs/log-batch", log_batch, Role.CONTRIBUTOR),
+]
