@@ -22,11 +22,13 @@ from penstock.processes.wire import BoundedHttpProtocol
 from penstock.remote.discovery import LOCK_NAME, HomeLock, ServerInfo, write_server_file
 from penstock.sdk.connect import PROJECT_FILE, project_config
 from penstock.server.app import build_server
+from penstock.tracking.sealing import Sealer
 
 log = logging.getLogger(__name__)
 
 LOCK_WAIT_S = 20.0  # the server before us may still be finishing its writes
 CONTROLLER_PAUSE_S = 0.25
+SEALER_PAUSE_S = 1.0
 
 
 def serve(config: Config, project: Project | None, listener: socket.socket) -> None:
@@ -41,7 +43,11 @@ def serve(config: Config, project: Project | None, listener: socket.socket) -> N
     lock.acquire(wait_s=LOCK_WAIT_S)
     services = open_app(config, actor=Actor("controller", Role.ADMIN))  # requests say themselves who acts
     controllers = [Controller(services, project, holder=f"server of {config.home}")] if project else []
-    tickers = [Ticker("controller", each.tick, CONTROLLER_PAUSE_S) for each in controllers]
+    sealer = Sealer(services.tracking.db, services.tracking)
+    tickers = [
+        Ticker("sealer", sealer.tick, SEALER_PAUSE_S),
+        *(Ticker("controller", each.tick, CONTROLLER_PAUSE_S) for each in controllers),
+    ]
     try:
         app = build_server(services, config=config, owner=local_actor(), project=project)
         for ticker in tickers:

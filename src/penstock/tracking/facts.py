@@ -4,8 +4,7 @@ One query finds the runs, one the parameters they have; then one `executemany` f
 is remembered, so that a point costs no lookup.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from msgspec import Struct
 from sqlalchemy import Connection, bindparam, null, tuple_, update
@@ -79,13 +78,27 @@ class FactKind:
 
     def apply(self, group: Sequence[tuple[Transaction, Facts]]) -> list[Exception | None]:
         """Write the facts of a group; see `RecordKind`."""
+        return self._write(group, self._numbers)
+
+    def join(self, tx: Transaction, facts: Facts) -> None:
+        """Write facts as a part of a transaction that may still fail, so nothing of it is remembered.
+
+        Raises:
+            NotFoundError: no such run.
+            ConflictError: the run takes nothing any more, or a parameter has another value.
+        """
+        (refusal,) = self._write([(tx, facts)], dict[_Series, int]())
+        if refusal is not None:
+            raise refusal
+
+    def _write(self, group: Sequence[tuple[Transaction, Facts]], numbers: dict[_Series, int]) -> list[Exception | None]:
         connection = group[0][0].connection
         facts = [each for _, each in group]
         found = _find_runs(connection, {each.run_id for each in facts})
         refusals: list[Exception | None] = [_refuse(each, found.get(each.run_id)) for each in facts]
         self._write_params(connection, facts, found, refusals)
         kept = [(each, found[each.run_id]) for each, refusal in zip(facts, refusals, strict=True) if refusal is None]
-        self._write_points(connection, kept)
+        self._write_points(connection, kept, numbers)
         tags = [(run.number, run.experiment_id, key, value) for each, run in kept for key, value in each.tags.items()]
         self._set_tags.many(connection, tags)
         self._rename.many(connection, [(run.number, each.name) for each, run in kept if each.name is not None])
@@ -119,7 +132,9 @@ class FactKind:
         if self._add_params.many(connection, rows) != len(rows):
             raise ConflictError("another process added the same parameters just now")  # the group is tried again
 
-    def _write_points(self, connection: Connection, kept: Sequence[tuple[Facts, _Run]]) -> None:
+    def _write_points(
+        self, connection: Connection, kept: Sequence[tuple[Facts, _Run]], numbers: dict[_Series, int]
+    ) -> None:
         latest: dict[_Series, tuple[int, int, int]] = {}
         for each, run in kept:
             number = run.number
@@ -131,7 +146,7 @@ class FactKind:
         if not latest:
             return
         experiments = {run.number: run.experiment_id for _, run in kept}
-        numbers = self._open_series(connection, latest, experiments)
+        self._open_series(connection, latest, experiments, numbers)
         rows = [
             (numbers[run.number, key], step, at, value) for each, run in kept for key, step, at, value in each.points
         ]
@@ -139,13 +154,16 @@ class FactKind:
         self._move_on.many(connection, [(numbers[series], *last) for series, last in latest.items()])
 
     def _open_series(
-        self, connection: Connection, latest: dict[_Series, tuple[int, int, int]], experiments: dict[int, int]
-    ) -> dict[_Series, int]:
-        """The numbers of these series; those that are not there yet are made."""
-        numbers = self._numbers
+        self,
+        connection: Connection,
+        latest: dict[_Series, tuple[int, int, int]],
+        experiments: dict[int, int],
+        numbers: dict[_Series, int],
+    ) -> None:
+        """Learn the numbers of these series; those that are not there yet are made."""
         missing = [series for series in latest if series not in numbers]
         if not missing:
-            return numbers
+            return
         if len(numbers) + len(missing) > _REMEMBERED:
             numbers.clear()
             missing = list(latest)
@@ -157,7 +175,6 @@ class FactKind:
             query = f"SELECT run, key, number FROM metric_series WHERE run IN ({marks(len(chunk))})"
             for run, key, number in fetch(connection, query, chunk):
                 numbers[run, key] = number
-        return numbers
 
 
 def _find_runs(connection: Connection, ids: set[RunId]) -> dict[str, _Run]:
@@ -218,10 +235,3 @@ def no_run(run_id: str) -> NotFoundError:
     return NotFoundError(
         f"there is no run {run_id!r}: Run '{run_id}' not found", hint="'penstock runs list' names those there are"
     )
-
-
-def raise_refused(outcomes: Iterable[Any]) -> None:
-    """Raise the refusal of a group of one."""
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome

@@ -18,7 +18,7 @@ from penstock.storage.verbs import adds, logs, reads, writes
 from penstock.tracking.batch import to_points
 from penstock.tracking.comparison import compare
 from penstock.tracking.experiments import ExperimentService
-from penstock.tracking.facts import FactKind, Facts, no_run, raise_refused
+from penstock.tracking.facts import FactKind, Facts, no_run
 from penstock.tracking.locations import artifact_uri
 from penstock.tracking.names import check_key, check_path, check_run_id, check_texts
 from penstock.tracking.store import TrackingStore
@@ -117,7 +117,7 @@ class TrackingService:
         )
         self._store.add_run(tx, run)
         if tags:
-            raise_refused(self.facts.apply([(tx, Facts(run.id, tags=tags))]))
+            self.facts.join(tx, Facts(run.id, tags=tags))
         self._keep_source(tx, run.ref, run.source)
         tx.record("tracking.create_run", run.ref, experiment=home.name, name=run.name, source=run.source)
         return run
@@ -235,6 +235,24 @@ class TrackingService:
             raise NotFoundError(f"No tag with name: {key} in run with id {run_id}")
         tx.record("tracking.remove_tag", run.ref, key=key)
 
+    @logs
+    def seal_run(self, tx: Transaction, run_id: RunId, metrics: Digest, points: int) -> bool:
+        """Record the digest of an ended run's points; False when the run goes on, is sealed, or has other points.
+
+        Args:
+            run_id: the run.
+            metrics: what `digest_points` made of its points.
+            points: how many they were.
+        """
+        run = self._get(tx, run_id)
+        if not run.status.is_terminal or self._store.is_sealed(tx, run_id):
+            return False
+        if self._store.count_points(tx, run_id, points + 1) != points:
+            return False
+        self._store.set_sealed(tx, run_id)
+        tx.record("tracking.seal_run", run.ref, metrics=metrics, points=points)
+        return True
+
     @reads
     def list_unsealed(self, tx: Transaction, limit: int = 100) -> list[RunId]:
         """Runs that have ended and whose points no audit entry seals yet."""
@@ -303,7 +321,7 @@ class TrackingService:
             InvalidInputError: a key, value or number that cannot be kept; `field` says which.
         """
         facts = Facts(run_id, to_points(metrics, tx.now), check_texts(params, "params"), check_texts(tags, "tags"))
-        raise_refused(self.facts.apply([(tx, facts)]))
+        self.facts.join(tx, facts)
 
     def append_metrics(self, run_id: RunId, metrics: Sequence[Metric]) -> "Future[None]":
         """Queue points for the next group of writes: the cheap way for many small calls, from any thread.

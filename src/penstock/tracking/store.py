@@ -203,6 +203,10 @@ class TrackingStore:
             RunId(row.id) for row in tx.execute(select(runs.c.id).where(open_).order_by(runs.c.ended_at).limit(limit))
         ]
 
+    def is_sealed(self, tx: Transaction, run_id: RunId) -> bool:
+        """Whether an audit entry seals the points of a run."""
+        return tx.execute(select(runs.c.sealed_at).where(runs.c.id == run_id)).scalar_one_or_none() is not None
+
     def set_sealed(self, tx: Transaction, run_id: RunId) -> None:
         """Note that an audit entry seals the points of a run."""
         tx.execute(update(runs).where(runs.c.id == run_id).values(sealed_at=tx.now))
