@@ -4,7 +4,6 @@ A body is decoded straight into its record, and the record joins those of all ot
 """
 
 import math
-import posixpath
 import re
 from collections.abc import Sequence
 from typing import TypeVar
@@ -19,20 +18,17 @@ from penstock.server.bodies import read_body
 from penstock.server.protocols.mlflow.endpoint import Call, Endpoint
 from penstock.server.protocols.mlflow.entities import RUN_NAME
 from penstock.server.protocols.mlflow.errors import explain, invalid, missing
+from penstock.server.protocols.mlflow.names import check_name
 from penstock.server.protocols.mlflow.requests import check_json_type, parse_object
 from penstock.tracking.facts import Facts, Point
-from penstock.tracking.names import check_key, check_value
+from penstock.tracking.names import check_value
 from penstock.tracking.tables import to_sortable
 
 T = TypeVar("T", bound=Struct)
 METRICS_LIMIT, TEXTS_LIMIT, ITEMS_LIMIT = 1_000, 100, 1_000  # of one batch
-KEY_LIMIT = 250  # characters
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_KEY = re.compile(r"[/\w.\- :]+")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
-_REMEMBERED = 10_000  # keys
-_good_keys: set[str] = set()  # that were looked at before: a training logs the same few again and again
 
 
 class LoggedPoint(Struct):
@@ -125,8 +121,7 @@ async def _read(call: Call, decoder: msgspec.json.Decoder[T]) -> T:
 
 def _to_point(metric: LoggedPoint, place: str) -> Point:
     key = metric.key
-    if key not in _good_keys:
-        _check_new_key(key, f"{place}name" if place else "key")
+    check_name(key, f"{place}name" if place else "key")
     value, timestamp = metric.value, metric.timestamp
     if type(value) is not float:
         value = _to_number(value, f"{place}value")
@@ -156,27 +151,11 @@ def _to_texts(pairs: Sequence[Text], what: str, *, unique: bool) -> dict[str, st
     texts: dict[str, str] = {}
     for place, pair in enumerate(pairs):
         at = f"{what}[{place}]." if what else ""
-        if pair.key not in _good_keys:
-            _check_new_key(pair.key, f"{at}key")
+        check_name(pair.key, f"{at}key")
         if unique and pair.key in texts:
             raise InvalidInputError(f"Duplicate parameter keys have been submitted: {pair.key!r}", field=f"{at}key")
         texts[pair.key] = check_value(pair.value, f"{at}value")
     return texts
-
-
-def _check_new_key(key: str, parameter: str) -> None:
-    if not key:
-        raise missing(parameter)
-    if not _KEY.fullmatch(key):
-        allowed = "letters, digits, underscores (_), dashes (-), periods (.), spaces ( ), colons (:) and slashes (/)"
-        raise invalid(parameter, key, f"Names may only contain {allowed}.")
-    if posixpath.normpath(key) != key or key.startswith(("/", "..")) or key == ".":
-        raise invalid(parameter, key, f"Names must be their own normal form as a path, such as {key.strip('/.')!r}.")
-    if len(key) > KEY_LIMIT:
-        raise invalid(parameter, key, f"its length of {len(key)} exceeds the maximum length of {KEY_LIMIT} characters")
-    check_key(key, parameter)
-    if len(_good_keys) < _REMEMBERED:
-        _good_keys.add(key)
 
 
 def _check_limits(request: LogBatch) -> None:

@@ -22,9 +22,10 @@ from penstock.server.protocols.mlflow.entities import (
     to_run_info,
 )
 from penstock.server.protocols.mlflow.errors import missing
+from penstock.server.protocols.mlflow.names import check_name
 from penstock.storage.transaction import Transaction
 from penstock.tracking.facts import Facts
-from penstock.tracking.names import check_key, check_texts
+from penstock.tracking.names import check_key, check_value
 from penstock.tracking.types import Run
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -154,7 +155,8 @@ async def delete_tag(call: Call, request: DeleteTag) -> None:
 
 def tag_facts(run_id: RunId, tags: dict[str, str]) -> Facts:
     """Tags as facts of a run; the one that is its name renames it."""
-    check_texts(tags, "tags")
+    for key, value in tags.items():
+        check_value(value, check_name(key, "key"))
     name = tags.pop(RUN_NAME, None)
     if name is not None:
         check_key(name, f"tags[{RUN_NAME!r}]")
