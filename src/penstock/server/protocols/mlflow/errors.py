@@ -1,5 +1,6 @@
 """Our errors under the names and codes that MLflow's clients branch on."""
 
+import json
 import re
 from typing import Any
 
@@ -68,17 +69,17 @@ def answer_error(error: PenstockError) -> Response:
 def missing(parameter: str) -> InvalidInputError:
     """A parameter that the call cannot do without."""
     return InvalidInputError(
-        f"Missing value for required parameter '{parameter}'",
-        hint="see the API docs for more information about request parameters",
+        f"Missing value for required parameter '{parameter}'. "
+        "See the API docs for more information about request parameters.",
         field=parameter,
     )
 
 
 def invalid(parameter: str, value: Any, reason: str = "") -> InvalidInputError:
-    """A parameter that cannot be what it is."""
-    shown = value if isinstance(value, str) else repr(value)
+    """A parameter that cannot be what it is; the value is told as JSON."""
+    shown = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
     shown = shown if len(shown) <= 200 else shown[:197] + "..."
-    told = f"Invalid value \"{shown}\" for parameter '{parameter}' supplied"
+    told = f"Invalid value {shown} for parameter '{parameter}' supplied"
     return InvalidInputError(f"{told}: {reason}" if reason else told, field=parameter)
 
 
