@@ -17,9 +17,9 @@ from penstock.core.ids import RunId
 from penstock.server.bodies import read_body
 from penstock.server.protocols.mlflow.endpoint import Call, Endpoint
 from penstock.server.protocols.mlflow.entities import RUN_NAME
-from penstock.server.protocols.mlflow.errors import explain, invalid, missing
+from penstock.server.protocols.mlflow.errors import invalid, missing
 from penstock.server.protocols.mlflow.names import check_name
-from penstock.server.protocols.mlflow.requests import check_json_type, parse_object
+from penstock.server.protocols.mlflow.requests import check_json_type, parse_object, to_record
 from penstock.tracking.facts import Facts, Point
 from penstock.tracking.names import check_value
 from penstock.tracking.tables import to_sortable
@@ -112,16 +112,15 @@ async def _read(call: Call, decoder: msgspec.json.Decoder[T]) -> T:
     body = await read_body(call.http)
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        given = parse_object(body)  # says what is wrong with a body that is no JSON
-        if isinstance(error, msgspec.ValidationError):
-            raise explain(error, given) from error
-        raise InvalidInputError(f"the body is not valid JSON: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return to_record(parse_object(body), decoder.type)  # says what is wrong with it, or finds that it is only nulls
 
 
 def _to_point(metric: LoggedPoint, place: str) -> Point:
     key = metric.key
-    check_name(key, f"{place}name" if place else "key")
+    if not key:
+        raise missing(f"{place}key")
+    check_name(key, f"{place}name")
     value, timestamp = metric.value, metric.timestamp
     if type(value) is not float:
         value = _to_number(value, f"{place}value")

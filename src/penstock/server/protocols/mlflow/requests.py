@@ -1,6 +1,6 @@
 """Requests as records: from the path, the query or a JSON body."""
 
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -13,6 +13,8 @@ from penstock.server.bodies import read_body
 from penstock.server.plain_values import check_values
 from penstock.server.protocols.mlflow.errors import explain
 
+T = TypeVar("T", bound=Struct)
+
 
 async def decode(request: Request, kind: type[Struct], path: dict[str, str]) -> Struct:
     """The request's record, from its path, its query (of a GET) or its JSON body.
@@ -21,7 +23,15 @@ async def decode(request: Request, kind: type[Struct], path: dict[str, str]) -> 
         InvalidInputError: a value is missing, does not fit or cannot be kept, or the body is no JSON object.
     """
     given = _read_query(request, kind) if request.method == "GET" else await _read_json(request)
-    given |= path
+    return to_record(given | path, kind)
+
+
+def to_record(given: dict[str, Any], kind: type[T]) -> T:
+    """Plain values as a record.
+
+    Raises:
+        InvalidInputError: a value is missing, does not fit or cannot be kept.
+    """
     check_values(given)
     try:
         return msgspec.convert(given, kind, strict=False)
@@ -47,14 +57,25 @@ def check_json_type(headers: Headers) -> None:
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body; bare NaN, Infinity and numbers beyond a float are refused, as is any other value."""
+    """The JSON object of a body, without its nulls: a field that is null is one that is not there.
+
+    Bare NaN, Infinity and numbers beyond a float are refused, as is any other value.
+    """
     try:
         given = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInputError(f"the body is not valid JSON: {error}") from error
     if not isinstance(given, dict):
         raise InvalidInputError(f"the body is no JSON object but {type(given).__name__}")
-    return {name: value for name, value in given.items() if value is not None}
+    return _without_nulls(given)  # type: ignore[no-any-return]
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(held) for name, held in value.items() if held is not None}
+    if isinstance(value, list):
+        return [_without_nulls(held) for held in value]
+    return value
 
 
 def _read_query(request: Request, kind: type[Struct]) -> dict[str, Any]:

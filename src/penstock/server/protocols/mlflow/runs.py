@@ -145,6 +145,7 @@ async def restore(call: Call, request: ById) -> None:
 
 async def set_tag(call: Call, request: SetTag) -> None:
     """Set a tag of a run."""
+    check_name(request.key, "key")
     await call.add(call.services.tracking.facts, tag_facts(request.run, {request.key: request.value}))
 
 
