@@ -12,6 +12,7 @@ from penstock.storage.transaction import Transaction
 from penstock.tracking.tables import to_sortable
 
 _ALL_BUT_SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
+_POINTS_OF_A_STEP = 8
 _FIND = "SELECT s.number FROM metric_series s JOIN runs r ON r.number = s.run WHERE r.id = ? AND s.key = ?"
 _READ = "SELECT at, step, value FROM metric_points WHERE series = ?"
 _AFTER = " AND (at, step, value) > (?, ?, ?)"
@@ -80,6 +81,21 @@ def thin_out(history: History, most: int) -> History:
     high = _places_of_extremes(np.where(np.isnan(values), np.inf, -values), bucket, starts)
     places = np.unique(np.concatenate([starts, ends, low, high]))
     return history.at_places(order[places])
+
+
+def thin_out_alike(histories: Sequence[History], most: int) -> list[History]:
+    """The points of the same steps of each history, some so many steps spread evenly over those that any has.
+
+    Each history keeps its own first and last step as well, so that no curve is cut short; one with very many points
+    at a step keeps no more of them than a chart can show.
+    """
+    steps = np.unique(np.concatenate([held.steps for held in histories]))
+    if len(steps) > most:
+        places = (np.arange(most) * (len(steps) / most)).astype(np.int64)
+        ends = [end for held in histories if len(held) for end in (held.steps.min(), held.steps.max())]
+        steps = np.unique(np.concatenate([steps[places], np.array(ends, dtype=np.int64)]))
+    chosen = [held.at_places(np.flatnonzero(np.isin(held.steps, steps))) for held in histories]
+    return [thin_out(held, max(len(steps) * _POINTS_OF_A_STEP, most)) for held in chosen]
 
 
 def _places_of_extremes(

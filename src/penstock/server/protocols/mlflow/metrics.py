@@ -12,10 +12,10 @@ from penstock.core.errors import InvalidInputError
 from penstock.core.identity import Role
 from penstock.core.ids import RunId
 from penstock.server.protocols.mlflow.endpoint import Call, Endpoint
-from penstock.server.protocols.mlflow.errors import invalid
+from penstock.server.protocols.mlflow.errors import invalid, missing
 from penstock.server.protocols.mlflow.runs import ById
 from penstock.storage.transaction import Transaction
-from penstock.tracking.histories import History, read_history, thin_out
+from penstock.tracking.histories import History, read_history, thin_out_alike
 from penstock.tracking.store import to_wire
 from penstock.tracking.types import NonFinite
 
@@ -130,9 +130,7 @@ def _bulk(tx: Transaction, request: GetBulk) -> BulkAnswer:
 async def get_interval(call: Call, request: GetInterval) -> BulkAnswer:
     """The history of a metric of several runs, with so few points that a chart can draw them."""
     if not request.run_ids:
-        raise InvalidInputError(
-            "GetMetricHistoryBulkInterval request must specify at least one run_id.", field="run_ids"
-        )
+        raise missing("run_ids")
     if len(request.run_ids) > BULK_RUNS_LIMIT:
         raise InvalidInputError(
             f"GetMetricHistoryBulkInterval request must specify at most {BULK_RUNS_LIMIT} run_ids. "
@@ -140,7 +138,7 @@ async def get_interval(call: Call, request: GetInterval) -> BulkAnswer:
             field="run_ids",
         )
     if not request.metric_key:
-        raise InvalidInputError("GetMetricHistoryBulkInterval request must specify a metric_key.", field="metric_key")
+        raise missing("metric_key")
     if not 1 <= request.max_results <= 2_500:
         raise invalid("max_results", request.max_results, "max_results must be between 1 and 2500")
     if (request.start_step is None) != (request.end_step is None):
@@ -157,12 +155,12 @@ async def get_interval(call: Call, request: GetInterval) -> BulkAnswer:
 
 
 def _interval(tx: Transaction, request: GetInterval) -> BulkAnswer:
+    found = {run_id: read_history(tx, RunId(run_id), request.metric_key) for run_id in request.run_ids}
+    if request.start_step is not None and request.end_step is not None:
+        found = {run_id: held.within_steps(request.start_step, request.end_step) for run_id, held in found.items()}
     points: list[WireRunPoint] = []
-    for run_id in request.run_ids:
-        found = read_history(tx, RunId(run_id), request.metric_key)
-        if request.start_step is not None and request.end_step is not None:
-            found = found.within_steps(request.start_step, request.end_step)
-        points += _to_run_points(thin_out(found, request.max_results), request.metric_key, run_id)
+    for run_id, thinned in zip(found, thin_out_alike(list(found.values()), request.max_results), strict=True):
+        points += _to_run_points(thinned, request.metric_key, run_id)
     return BulkAnswer(points)
 
 
