@@ -209,10 +209,14 @@ class TrackingService:
 
     @writes
     def delete_run(self, tx: Transaction, run_id: RunId) -> None:
-        """Delete a run; it can be restored. Lists and searches show it only where they are asked for deleted ones."""
-        run = self._get_active(tx, run_id)
-        self._store.set_deleted(tx, run_id, tx.now)
-        tx.record("tracking.delete_run", run.ref, name=run.name)
+        """Delete a run; it can be restored, and lists and searches show it only where asked for deleted ones.
+
+        One that is deleted already is left alone.
+        """
+        run = self._get(tx, run_id)
+        if run.deleted_at is None:
+            self._store.set_deleted(tx, run_id, tx.now)
+            tx.record("tracking.delete_run", run.ref, name=run.name)
 
     @logs
     def restore_run(self, tx: Transaction, run_id: RunId) -> Run:
