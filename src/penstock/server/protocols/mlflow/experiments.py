@@ -17,7 +17,7 @@ from penstock.server.protocols.mlflow.entities import (
     to_experiment,
 )
 from penstock.server.protocols.mlflow.errors import invalid
-from penstock.server.protocols.mlflow.logging import check_logged_key
+from penstock.server.protocols.mlflow.names import check_name
 
 LOCATION_LIMIT = 2_000  # characters
 Text = Annotated[str, Meta(min_length=1)]
@@ -117,7 +117,7 @@ async def restore(call: Call, request: ById) -> None:
 
 async def set_tag(call: Call, request: SetTag) -> None:
     """Set a tag of an experiment."""
-    check_logged_key(request.key, "key")
+    check_name(request.key, "key")
     tags = {request.key: request.value}
     await call.write(call.services.experiments.set_experiment_tags.join, to_id(request), tags)
 
