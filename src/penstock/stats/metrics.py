@@ -1,7 +1,6 @@
 """Every metric by its name: what it reads, which way is better, and how it is computed on weighted rows."""
 
 import functools
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -12,9 +11,9 @@ from penstock.core.codec import nearest_hint
 from penstock.core.errors import InvalidInputError
 from penstock.stats import classification, ranking, regression
 from penstock.stats.arrays import FloatArray
+from penstock.stats.directions import AT_K, find_direction
 
 TASKS: Final = ("binary", "multiclass", "regression", "ranking", "forecast")
-_AT_K = re.compile(r"([a-z_]+)_at_([1-9]\d{0,3})")
 
 Terms = Callable[[Any, Any], FloatArray]
 Combine = Callable[[FloatArray, FloatArray], FloatArray]
@@ -26,7 +25,6 @@ class Metric(Struct, frozen=True):
     Attributes:
         name: as written in a project file.
         tasks: where it applies.
-        higher_is_better: which way is better.
         reads: what of a model's output it needs: `prediction`, `score`, `probabilities` or `items`.
         terms: (truth, output) to what each row adds, shape (n, d); NaN in rows that cannot be scored.
         combine: (terms, weights of shape (b, n)) to values of shape (b,); NaN where undefined.
@@ -36,12 +34,16 @@ class Metric(Struct, frozen=True):
 
     name: str
     tasks: tuple[str, ...]
-    higher_is_better: bool
     reads: str
     terms: Terms
     combine: Combine
     is_mean: bool = False
     has_interval: bool = True
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Which way is better."""
+        return find_direction(self.name) == 1
 
     def fn(self, truth: Any, output: Any) -> float:
         """The value on these rows; NaN where undefined, such as ROC AUC with one class only."""
@@ -70,7 +72,7 @@ def find_metric(name: str) -> Metric:
     """
     if name in METRICS:
         return METRICS[name]
-    at_k = _AT_K.fullmatch(name)
+    at_k = AT_K.fullmatch(name)
     if at_k and at_k.group(1) in _RANKING:
         return _ranking_metric(at_k.group(1), int(at_k.group(2)))
     known = [*METRICS, *(f"{kind}_at_{at_k.group(2) if at_k else 20}" for kind in _RANKING)]
@@ -119,26 +121,25 @@ _mean = combine_means(_only)
 
 
 def _class_metric(name: str, terms: Terms, finish: Callable[[FloatArray], FloatArray], *tasks: str) -> Metric:
-    return Metric(name, tasks or ("binary",), True, "prediction", terms, combine_means(finish))
+    return Metric(name, tasks or ("binary",), "prediction", terms, combine_means(finish))
 
 
 def _error(name: str, terms: Terms, finish: Callable[[FloatArray], FloatArray] = _only) -> Metric:
-    return Metric(name, _NUMBERS, False, "prediction", terms, combine_means(finish), is_mean=finish is _only)
+    return Metric(name, _NUMBERS, "prediction", terms, combine_means(finish), is_mean=finish is _only)
 
 
 _BUILT_IN = (
-    Metric("roc_auc", ("binary",), True, "score", classification.score_terms, classification.combine_roc_auc),
+    Metric("roc_auc", ("binary",), "score", classification.score_terms, classification.combine_roc_auc),
     Metric(
         "average_precision",
         ("binary",),
-        True,
         "score",
         classification.score_terms,
         classification.combine_average_precision,
     ),
-    Metric("log_loss", _CLASSES, False, "probabilities", classification.log_loss_terms, _mean, is_mean=True),
-    Metric("brier", _CLASSES, False, "probabilities", classification.brier_terms, _mean, is_mean=True),
-    Metric("accuracy", _CLASSES, True, "prediction", classification.accuracy_terms, _mean, is_mean=True),
+    Metric("log_loss", _CLASSES, "probabilities", classification.log_loss_terms, _mean, is_mean=True),
+    Metric("brier", _CLASSES, "probabilities", classification.brier_terms, _mean, is_mean=True),
+    Metric("accuracy", _CLASSES, "prediction", classification.accuracy_terms, _mean, is_mean=True),
     _class_metric("f1", classification.confusion_terms, classification.combine_f1),
     _class_metric("precision", classification.confusion_terms, classification.combine_precision),
     _class_metric("recall", classification.confusion_terms, classification.combine_recall),
@@ -150,7 +151,7 @@ _BUILT_IN = (
     _error("mse", regression.squared_error_terms),
     _error("rmse", regression.squared_error_terms, regression.combine_root),
     _error("mape", regression.percentage_error_terms),
-    Metric("r2", _NUMBERS, True, "prediction", regression.r2_terms, combine_means(regression.combine_r2)),
+    Metric("r2", _NUMBERS, "prediction", regression.r2_terms, combine_means(regression.combine_r2)),
 )
 METRICS: Final[dict[str, Metric]] = {metric.name: metric for metric in _BUILT_IN}
 
@@ -184,5 +185,5 @@ def _ranking_metric(kind: str, k: int) -> Metric:
 
     name = f"{kind}_at_{k}"
     if kind == "coverage":
-        return Metric(name, ("ranking",), True, "items", terms, ranking.combine_coverage, has_interval=False)
-    return Metric(name, ("ranking",), True, "items", terms, _mean, is_mean=True)
+        return Metric(name, ("ranking",), "items", terms, ranking.combine_coverage, has_interval=False)
+    return Metric(name, ("ranking",), "items", terms, _mean, is_mean=True)

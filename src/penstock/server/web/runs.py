@@ -8,14 +8,13 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from penstock.core.errors import InvalidInputError
 from penstock.core.ids import RunId
 from penstock.pipelines.types import StepRun
 from penstock.server.web.charts import Point, Series, line_chart
 from penstock.server.web.context import PageContext
 from penstock.server.web.plot import HALF
 from penstock.server.web.strips import Range, common_range, stretch_strip
-from penstock.stats.metrics import find_metric
+from penstock.stats.directions import find_direction
 from penstock.tracking.types import ComparedMetric, Metric, Run
 
 PAGE_SIZE = 100
@@ -151,9 +150,8 @@ def _compare(row: ComparedMetric) -> MetricRow:
 
 def _find_best(key: str, values: Mapping[int, float | None]) -> frozenset[int]:
     known = {place: value for place, value in values.items() if value is not None and math.isfinite(value)}
-    try:
-        sign = 1 if find_metric(key).higher_is_better else -1
-    except InvalidInputError:  # a metric of the user's own: which way is better is not known
+    sign = find_direction(key)
+    if sign is None:
         return frozenset()
     best = max((sign * value for value in known.values()), default=0.0)
     return frozenset(place for place, value in known.items() if sign * value == best and len(set(known.values())) > 1)
