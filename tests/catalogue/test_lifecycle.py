@@ -10,6 +10,7 @@ from penstock.catalogue.services import Services
 from penstock.evaluation.evaluate import load_evaluation
 from penstock.evaluation.gates import judge
 from penstock.governance.service import GovernanceService
+from penstock.governance.tokens.service import TokenService
 from penstock.registry.types import ModelVersion
 from shop_world import DAY, START, Shop
 
@@ -21,7 +22,8 @@ def shop(tmp_path: Path) -> Shop:
 
 def look(shop: Shop) -> Lifecycle:
     held = {field.name: getattr(shop.services, field.name) for field in fields(shop.services)}
-    services = Services(governance=GovernanceService(shop.db), close=shop.db.close, **held)
+    governance, tokens = GovernanceService(shop.db), TokenService(shop.db)
+    services = Services(governance=governance, tokens=tokens, close=shop.db.close, **held)
     return read_lifecycle(services, shop.project)
 
 

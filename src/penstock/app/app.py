@@ -12,6 +12,7 @@ from penstock.evaluation.service import EvaluationService
 from penstock.governance.checkpoints import CheckpointLog
 from penstock.governance.ledger import Ledger
 from penstock.governance.service import GovernanceService
+from penstock.governance.tokens.service import TokenService
 from penstock.loop.service import LoopService
 from penstock.monitoring.service import MonitoringService
 from penstock.pipelines.service import PipelineService
@@ -63,6 +64,7 @@ def _build(config: Config, db: Database) -> Services:
     )
     return Services(
         governance=governance,
+        tokens=TokenService(db),
         experiments=ExperimentService(db),
         tracking=tracking,
         datasets=DatasetService(db),

@@ -10,6 +10,8 @@ from penstock.evaluation import api as evaluation_api
 from penstock.evaluation.service import EvaluationService
 from penstock.governance import api as governance_api
 from penstock.governance.service import GovernanceService
+from penstock.governance.tokens import api as tokens_api
+from penstock.governance.tokens.service import TokenService
 from penstock.loop import api as loop_api
 from penstock.loop.service import LoopService
 from penstock.monitoring import api as monitoring_api
@@ -29,6 +31,7 @@ from penstock.tracking.service import TrackingService
 
 ROUTES: dict[str, list[Route]] = {
     "governance": governance_api.ROUTES,
+    "tokens": tokens_api.ROUTES,
     "experiments": tracking_api.EXPERIMENT_ROUTES,
     "tracking": tracking_api.ROUTES,
     "datasets": datasets_api.ROUTES,
@@ -52,6 +55,7 @@ class Services:
     """
 
     governance: GovernanceService
+    tokens: TokenService
     experiments: ExperimentService
     tracking: TrackingService
     datasets: DatasetService

@@ -26,6 +26,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Folder or URL of the object store; empty: a folder in the home folder."""
     host: str = "127.0.0.1"
     """Address to listen on. Other than loopback needs a token."""
+    hosts: str = ""
+    """Host names the server answers to beside its address, with commas between them, such as `ml.example.org`."""
     port: int = DEFAULT_PORT
     """Port of the server: HTTP API and web pages."""
     gateway_port: int = DEFAULT_GATEWAY_PORT
@@ -42,6 +44,11 @@ class Config(Struct, frozen=True, kw_only=True):
     def objects_url(self) -> str:
         """The object store, with the default filled in."""
         return self.objects or str(self.home / "objects")
+
+    @property
+    def host_names(self) -> list[str]:
+        """The names in `hosts`, as a browser writes them."""
+        return [name.strip().lower() for name in self.hosts.split(",") if name.strip()]
 
     @property
     def url(self) -> str:

@@ -95,6 +95,13 @@ class UnavailableError(PenstockError):
         self.retry_after_s = retry_after_s
 
 
+class OverloadedError(UnavailableError):
+    """More is asked for than can be done just now; what was asked was not begun."""
+
+    code = "REQUEST_LIMIT_EXCEEDED"
+    http_status = 429
+
+
 class StorageFullError(UnavailableError):
     """There is no room left where the project keeps its state; reads go on."""
 
@@ -120,6 +127,7 @@ ERRORS: dict[str, type[PenstockError]] = {
         ConflictError,
         AlreadyExistsError,
         UnavailableError,
+        OverloadedError,
         StorageFullError,
         CorruptDataError,
         PenstockError,

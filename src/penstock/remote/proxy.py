@@ -9,12 +9,20 @@ import httpx
 import msgspec
 
 from penstock.core import codec
-from penstock.core.errors import ERRORS, InvalidInputError, PenstockError, UnavailableError, error_from_code
+from penstock.core.errors import (
+    ERRORS,
+    InvalidInputError,
+    OverloadedError,
+    PenstockError,
+    UnavailableError,
+    error_from_code,
+)
 from penstock.core.ids import new_id
 from penstock.core.routes import Route
 from penstock.storage.verbs import verb_of
 
 API = "/api/v1"
+_TRY_AGAIN = (UnavailableError.http_status, OverloadedError.http_status)
 
 
 class Connection:
@@ -50,7 +58,7 @@ class Connection:
         while True:
             try:
                 response = self.http.request(method, path, **options)
-                if response.status_code != UnavailableError.http_status:
+                if response.status_code not in _TRY_AGAIN:
                     break
                 failure: Exception = _error_of(response)
             except httpx.TransportError as error:

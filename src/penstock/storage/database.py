@@ -61,6 +61,11 @@ class Database:
         self.engine = _create_engine(url)
         self._writer = Writer(self._open_for_write, self.clock.now, self._finish_group)
 
+    @property
+    def waiting_writes(self) -> int:
+        """How many writes are queued and not begun."""
+        return self._writer.waiting
+
     def migrate(self) -> None:
         """Bring the schema up to date; refuses one that is newer than this program."""
         migrations.upgrade(self.engine)

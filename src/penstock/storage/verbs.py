@@ -35,13 +35,22 @@ class Service(Protocol):
 class Verb(Generic[P, R]):
     """One operation of a service: its function, and whether it reads, writes, and leaves an audit entry."""
 
-    def __init__(self, fn: Callable[..., R], *, is_read: bool, audited: bool, is_repeatable: bool = False) -> None:
+    def __init__(
+        self,
+        fn: Callable[..., R],
+        *,
+        is_read: bool,
+        audited: bool,
+        is_repeatable: bool = False,
+        keeps_answer: bool = True,
+    ) -> None:
         self.fn = fn
         self.name = fn.__name__
         self.doc = inspect.getdoc(fn) or ""
         self.is_read = is_read
         self.audited = audited
         self.is_repeatable = is_read or is_repeatable  # calling it twice is as good as once, without any key
+        self.keeps_answer = keeps_answer  # under its idempotency key
 
     @overload
     def __get__(self, service: None, owner: type) -> "Verb[P, R]": ...
@@ -113,7 +122,7 @@ class BoundVerb(Generic[P, R]):
             with self.service.db.snapshot(actor) as tx:
                 done.set_result(work(tx))
             return done
-        if key:
+        if key and self.verb.keeps_answer:
             scope = f"{self.service.noun}.{self.verb.name}"
             work = partial(answer_once, key=key, scope=scope, arguments=given, work=work, returns=self.verb.returns)
         return self.service.db.submit(work, actor=actor)
@@ -130,6 +139,11 @@ def reads(fn: Callable[Concatenate[Any, Transaction, P], R]) -> Verb[P, R]:
 def writes(fn: Callable[Concatenate[Any, Transaction, P], R]) -> Verb[P, R]:
     """Declare a verb that changes state; where it records no audit entry itself, one with its arguments is written."""
     return Verb(fn, is_read=False, audited=True)
+
+
+def issues(fn: Callable[Concatenate[Any, Transaction, P], R]) -> Verb[P, R]:
+    """Declare a verb that changes state and answers with a secret: the answer is kept under no idempotency key."""
+    return Verb(fn, is_read=False, audited=True, keeps_answer=False)
 
 
 def logs(fn: Callable[Concatenate[Any, Transaction, P], R]) -> Verb[P, R]:

@@ -85,6 +85,11 @@ class Writer:
                 self._thread.start()
             self._jobs.put(job)
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs are queued."""
+        return self._jobs.qsize()
+
     def is_own_thread(self) -> bool:
         """Whether the caller runs inside a write; waiting for another one there would never end."""
         return self._thread is threading.current_thread()
