@@ -24,7 +24,8 @@ from penstock.registry import api as registry_api
 from penstock.registry.format.types import ModelInfo, Signature
 from penstock.remote.proxy import Connection, ServiceProxy
 from penstock.server.dispatch import http_routes
-from penstock.server.guard import HostGuard, Identifier, answer_error, answer_failure
+from penstock.server.guard import HostGuard, answer_error, answer_failure
+from penstock.server.identity import Identifier
 from penstock.storage.references import list_kept
 from penstock.tracking import api as tracking_api
 from penstock.tracking.types import RunSource, RunStatus

@@ -18,7 +18,8 @@ from penstock.governance.ledger import Ledger
 from penstock.governance.service import GovernanceService
 from penstock.remote.proxy import Connection, ServiceProxy
 from penstock.server.dispatch import http_routes
-from penstock.server.guard import HostGuard, Identifier, answer_error, answer_failure
+from penstock.server.guard import HostGuard, answer_error, answer_failure
+from penstock.server.identity import Identifier
 from penstock.storage.database import Database
 from penstock.tracking import api as tracking_api
 from penstock.tracking.experiments import ExperimentService

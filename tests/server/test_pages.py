@@ -155,7 +155,7 @@ def test_pages_of_another_site_get_nothing(shop_url: str, headers: dict[str, str
 
 def test_pages_ask_for_the_token_where_there_is_one(empty: Shop) -> None:
     with serve_shop(empty, token="secret") as url:
-        assert open_page(url).status_code == 401
+        assert open_page(url).headers["location"] == "/sign-in?next=/"
         assert httpx.get(url, headers={"authorization": "Bearer wrong"}).status_code == 401
         assert httpx.get(url, headers={"authorization": "Bearer secret"}).status_code == 200
 

@@ -10,12 +10,13 @@ from starlette.types import ASGIApp
 from penstock.core.config import LOOPBACK, Config
 from penstock.predictions.segment_log import SegmentLog
 from penstock.processes.child import run_process
-from penstock.processes.server import run_uvicorn
+from penstock.processes.serve import run_uvicorn
 from penstock.registry.loading import open_tree
-from penstock.remote.discovery import GATEWAY_LOCK_NAME, HomeLock
+from penstock.remote.discovery import GATEWAY_LOCK_NAME, HomeLock, read_owner_token
 from penstock.remote.remote import open_remote
 from penstock.sdk.connect import project_config
-from penstock.server.guard import HostGuard, TokenGuard
+from penstock.server.guard import HostGuard
+from penstock.server.identity import TokenGuard
 from penstock.serving.gateway import Gateway
 from penstock.serving.gateway_loop import GatewayLoop
 from penstock.serving.port import ServicesPort
@@ -32,8 +33,9 @@ def serve_gateway(config: Config, listener: socket.socket) -> None:
     lock = HomeLock(config.home / GATEWAY_LOCK_NAME)
     lock.acquire(wait_s=LOCK_WAIT_S)
     objects = open_object_store(config.objects_url)
+    token = config.token or read_owner_token(config.home)
     services = open_remote(
-        config.url, token=config.token, actor="gateway", patience_s=2.0, timeout_s=ANSWER_S, objects=objects
+        config.url, token=token, actor="gateway", patience_s=2.0, timeout_s=ANSWER_S, objects=objects
     )
     folder = config.home / "gateway"
     segments = SegmentLog(folder / "segments")

@@ -1,5 +1,6 @@
 """Puts the HTTP application together: guard, API, blobs, live events, pages."""
 
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,25 +19,31 @@ from penstock.core.config import Config
 from penstock.core.errors import NotFoundError, PenstockError
 from penstock.core.identity import Actor
 from penstock.core.project.types import Project
+from penstock.governance.tokens.book import TokenBook
 from penstock.server.blobs import blob_routes
 from penstock.server.dispatch import API, http_routes
 from penstock.server.guard import (
     HostGuard,
-    Identifier,
+    WriteLimit,
     answer_error,
     answer_http_error,
     describe_failure,
     error_response,
 )
+from penstock.server.identity import Authenticator, Identifier
 from penstock.server.live import live_route
 from penstock.server.openapi import openapi_document
-from penstock.server.protocols.mlflow.app import MlflowApp
+from penstock.server.protocols.mlflow.app import MlflowApp, open_paths
+from penstock.server.protocols.mlflow.table import ENDPOINTS
 from penstock.server.web.context import error_page, wants_page
 from penstock.server.web.pages import PAGES, page_routes
 from penstock.server.web.render import FOLDER, Renderer, installed_version
+from penstock.server.web.sign_in import SIGN_IN, refuse_stranger, sign_in_routes
 
 
-def build_server(services: Services, *, config: Config, owner: Actor, project: Project | None) -> ASGIApp:
+def build_server(
+    services: Services, *, config: Config, owner: Actor, project: Project | None, owner_token: str = ""
+) -> ASGIApp:
     """The ASGI application of a server.
 
     Args:
@@ -44,8 +51,10 @@ def build_server(services: Services, *, config: Config, owner: Actor, project: P
         config: host names it answers to, and the token it asks for.
         owner: who a request without a token comes from.
         project: whose pages are shown; None for a server without a project.
+        owner_token: what this machine's own processes show where tokens are asked for.
     """
-    identify = Identifier(config, owner)
+    book = TokenBook(services.tokens)
+    identify = Identifier(config, owner, book, owner_token)
     by_name = {name: getattr(services, name) for name in ROUTES}
     renderer = Renderer(project.name if project else "server")
     routes: list[Any] = [
@@ -56,6 +65,7 @@ def build_server(services: Services, *, config: Config, owner: Actor, project: P
         *blob_routes(services.objects.blobs, identify),
         live_route(lambda: str(services.governance.head())),
         Mount("/static", StaticFiles(directory=FOLDER / "static")),
+        *sign_in_routes(services.tokens, renderer, identify, book),
         *page_routes(services, renderer, identify, project),
         Route("/{path:path}", _not_found_with(renderer), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
@@ -65,7 +75,17 @@ def build_server(services: Services, *, config: Config, owner: Actor, project: P
         Exception: _fail_with(renderer),
     }
     app = Starlette(routes=routes, exception_handlers=handlers)
-    return HostGuard(MlflowApp(app, services, identify, describe_failure), config)
+    operations = MlflowApp(app, services, identify, describe_failure)
+    known = Authenticator(operations, identify, book, _is_open, refuse_stranger)
+    return HostGuard(WriteLimit(known, lambda: services.tokens.db.waiting_writes), config)
+
+
+def _is_open(path: str) -> bool:
+    """What a load balancer, a client that looks for a server, and a browser before its sign-in may see."""
+    return path in _OPEN or path.startswith("/static/")
+
+
+_OPEN = {"/health", "/ready", SIGN_IN, *open_paths(ENDPOINTS)}
 
 
 async def _health(request: Request) -> Response:
@@ -81,8 +101,11 @@ def _ready_when(services: Services) -> Callable[[Request], Response]:
 
 
 def _serve_openapi() -> Callable[[Request], Response]:
-    document = codec.encode(openapi_document(ROUTES, installed_version()))
-    return lambda request: Response(document, media_type="application/json")
+    @functools.cache
+    def make() -> bytes:  # takes a while, and few ask
+        return codec.encode(openapi_document(ROUTES, installed_version()))
+
+    return lambda request: Response(make(), media_type="application/json")
 
 
 def _not_found_with(renderer: Renderer) -> Callable[[Request], Response]:

@@ -1,12 +1,11 @@
 """The outermost layer of the server: who may talk to it at all, and how every failure looks."""
 
-import hmac
 import logging
 import re
-from collections.abc import Container
+from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,18 +16,23 @@ from penstock.core.config import LOOPBACK, Config
 from penstock.core.errors import (
     InvalidInputError,
     NotFoundError,
+    OverloadedError,
     PenstockError,
     PermissionDeniedError,
     UnauthenticatedError,
     UnavailableError,
 )
-from penstock.core.identity import Actor, Role
 from penstock.core.ids import new_id
 from penstock.serving.http import MethodNotAllowedError
 
 log = logging.getLogger(__name__)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Basic is taken, too, but naming it here would make browsers ask with a window of their own.
+CHALLENGE = 'Bearer realm="penstock"'
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d+)?")
+
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+MOST_WAITING_WRITES = 1_000
 
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -40,100 +44,141 @@ SECURITY_HEADERS = [
         b"frame-ancestors 'none'",
     ),
 ]
+_SECURITY_NAMES = frozenset(name for name, _ in SECURITY_HEADERS)
+
+
+class WriteLimit:
+    """Answers 429 to changes while too many of them wait, so that those that wait are done in time; reading goes on.
+
+    Args:
+        app: the application behind it.
+        waiting: how many writes are queued.
+    """
+
+    def __init__(self, app: ASGIApp, waiting: Callable[[], int]) -> None:
+        self._app = app
+        self._waiting = waiting
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it for now."""
+        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS and self._waiting() > MOST_WAITING_WRITES:
+            await error_response(OverloadedError("too many writes are waiting"))(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 class HostGuard:
-    """Refuses requests that another web page made a browser send: unknown Host, or a foreign Origin; on every verb."""
+    """Refuses requests that another web page made a browser send: unknown Host, or a foreign Origin; on every verb.
+
+    Everything passes here, so a request costs one walk over its headers; a set of them that was let in before is
+    let in at once.
+
+    Args:
+        app: the application behind it.
+        config: the host names it answers to.
+    """
 
     def __init__(self, app: ASGIApp, config: Config) -> None:
         self._app = app
-        self._hosts = {*LOOPBACK, "[::1]", config.host, f"[{config.host}]"}
+        self._hosts = {*LOOPBACK, "[::1]", config.host, f"[{config.host}]", *config.host_names}
+        self._answers_to_addresses = config.host not in LOOPBACK
+        self._passed: set[_Shown] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        send = _with_security_headers(send)
-        refusal = self._find_refusal(Headers(scope=scope))
+        refusal = self._find_refusal(scope["headers"])
         if refusal is not None:
-            await error_response(PermissionDeniedError(refusal))(scope, receive, send)
-        elif _CONTROL.search(scope["path"]):  # the router would drop a line break at the end, and so mean another name
-            await error_response(InvalidInputError("the path holds a control character"))(scope, receive, send)
+            await error_response(refusal)(scope, receive, _with_security_headers(send))
+        elif not scope["path"].isprintable() and _CONTROL.search(scope["path"]):
+            # The router would drop a line break at the end, and so mean another name.
+            answer = error_response(InvalidInputError("the path holds a control character"))
+            await answer(scope, receive, _with_security_headers(send))
         else:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _with_security_headers(send))
 
-    def _find_refusal(self, headers: Headers) -> str | None:
-        hosts, origins = headers.getlist("host"), headers.getlist("origin")
-        if len(hosts) > 1 or len(origins) > 1:
-            return "a request has one Host and at most one Origin"
-        host = "".join(hosts)
-        named = _HOST.fullmatch(host)
-        if named is None or named[1] not in self._hosts:
-            return f"this server does not answer to the host name {host[:200]!r}"
-        if origins and origins[0] not in (f"http://{host}", f"https://{host}"):
-            return "a page of another origin sent this"
+    def _find_refusal(self, headers: list[tuple[bytes, bytes]]) -> PermissionDeniedError | None:
+        host = origin = site = mode = None
+        for name, value in headers:
+            if name in _WATCHED:
+                if name == b"host":
+                    if host is not None:
+                        return _TWICE
+                    host = value
+                elif name == b"origin":
+                    if origin is not None:
+                        return _TWICE
+                    origin = value
+                elif name == b"sec-fetch-site":
+                    site = value
+                else:
+                    mode = value
+        shown = (host, origin, site, mode)
+        if shown in self._passed:
+            return None
+        refusal = self._judge(*(_text(value) for value in shown))
+        if refusal is None and len(site or b"") + len(mode or b"") < _LONGEST_REMEMBERED:
+            if len(self._passed) >= _MOST_REMEMBERED:
+                self._passed.clear()
+            self._passed.add(shown)
+        return refusal
+
+    def _judge(self, host: str, origin: str, site: str, mode: str) -> PermissionDeniedError | None:
+        if not self._is_ours(host):
+            return PermissionDeniedError(
+                f"this server does not answer to the host name {host[:200]!r}",
+                hint="whoever runs it can name it with --allow-host, or in PENSTOCK_HOSTS",
+            )
+        if origin and origin not in (f"http://{host}", f"https://{host}"):
+            return PermissionDeniedError("a page of another origin sent this")
         # An image or script of another site: a browser sends no Origin with it. A link that a person follows is fine.
-        if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
-            return "a page of another site asked for this"
+        if site == "cross-site" and mode != "navigate":
+            return PermissionDeniedError("a page of another site asked for this")
         return None
+
+    def _is_ours(self, host: str) -> bool:
+        named = _HOST.fullmatch(host)
+        if named is None:
+            return False
+        # Another site's name can be made to lead here, but an address is only ever itself.
+        return named[1].lower() in self._hosts or (self._answers_to_addresses and _is_address(named[1]))
+
+
+_Shown = tuple[bytes | None, bytes | None, bytes | None, bytes | None]
+_WATCHED = frozenset((b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode"))
+_MOST_REMEMBERED = 1_000
+_LONGEST_REMEMBERED = 100  # bytes
+_TWICE = PermissionDeniedError("a request has one Host and at most one Origin")
+
+
+def _text(value: bytes | None) -> str:
+    return "" if value is None else value.decode("latin-1")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _with_security_headers(send: Send) -> Send:
     async def send_guarded(message: Any) -> None:
         if message["type"] == "http.response.start":
-            present = {name for name, _ in message["headers"]}
-            message["headers"] = [*message["headers"], *(h for h in SECURITY_HEADERS if h[0] not in present)]
+            given = message["headers"]
+            for name, _ in given:
+                if name in _SECURITY_NAMES:
+                    present = {name for name, _ in given}
+                    message["headers"] = [*given, *(h for h in SECURITY_HEADERS if h[0] not in present)]
+                    break
+            else:
+                message["headers"] = [*given, *SECURITY_HEADERS]
         await send(message)
 
     return send_guarded
-
-
-class TokenGuard:
-    """Asks every request for the token, where one is set, before an application that knows nothing of tokens.
-
-    Args:
-        app: the application behind it.
-        config: the token; empty: nothing is asked for.
-        open_paths: what a load balancer may look at without a token.
-    """
-
-    def __init__(self, app: ASGIApp, config: Config, open_paths: Container[str] = ()) -> None:
-        self._app = app
-        self._has_token = bool(config.token)
-        self._identify = Identifier(config, Actor("caller", Role.CONTRIBUTOR))
-        self._open_paths = open_paths
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 401."""
-        if self._has_token and scope["type"] == "http" and scope["path"] not in self._open_paths:
-            try:
-                self._identify(Request(scope))
-            except UnauthenticatedError as error:
-                await error_response(error)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-
-class Identifier:
-    """Tells who makes a request: the owner of the machine on loopback, or whoever shows the token."""
-
-    def __init__(self, config: Config, owner: Actor) -> None:
-        self._token = config.token.encode()
-        self._owner = owner
-
-    def __call__(self, request: Request) -> Actor:
-        """The actor of a request.
-
-        Raises:
-            UnauthenticatedError: a token is asked for, and none or a wrong one was shown.
-        """
-        if self._token:
-            shown = request.headers.get("authorization", "").partition("Bearer ")[2]
-            if not hmac.compare_digest(shown.encode(), self._token):
-                raise UnauthenticatedError("this server asks for a token", hint="send 'Authorization: Bearer TOKEN'")
-        name = request.headers.get("x-penstock-actor", "")  # the processes of this project name themselves
-        return Actor(name[:100], Role.ADMIN) if name else self._owner
 
 
 def error_response(error: PenstockError) -> Response:
@@ -143,7 +188,11 @@ def error_response(error: PenstockError) -> Response:
         body["hint"] = error.hint
     if isinstance(error, InvalidInputError) and error.field:
         body["field"] = error.field
-    headers = {"retry-after": f"{error.retry_after_s:.0f}"} if isinstance(error, UnavailableError) else None
+    headers = {}
+    if isinstance(error, UnavailableError):
+        headers["retry-after"] = f"{error.retry_after_s:.0f}"
+    elif isinstance(error, UnauthenticatedError):
+        headers["www-authenticate"] = CHALLENGE
     return Response(codec.encode(body), status_code=error.http_status, media_type="application/json", headers=headers)
 
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from penstock.core import codec
+from penstock.server.identity import COOKIE
 from penstock.server.web import formats
 from penstock.server.web.refs import lineage_page, link_ref
 
@@ -67,7 +68,12 @@ class Renderer:
     def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """A whole page; `title` is one of the values it needs."""
         section = "/" + request.url.path.split("/")[1]
-        shown = {"section": section, "shows": getattr(request.state, "version", ""), **values}
+        shown = {
+            "section": section,
+            "shows": getattr(request.state, "version", ""),
+            "signed_in": COOKIE in request.cookies,
+            **values,
+        }
         return HTMLResponse(self._environment.get_template(template).render(shown), status)
 
 

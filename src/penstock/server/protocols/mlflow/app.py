@@ -109,6 +109,11 @@ def _index(
     return exact, patterns
 
 
+def open_paths(endpoints: Sequence[Endpoint]) -> set[str]:
+    """The paths of the operations that ask nobody who they are."""
+    return {path for endpoint in endpoints if endpoint.needs is Role.NOBODY for path in _full_paths(endpoint)}
+
+
 def _full_paths(endpoint: Endpoint) -> list[str]:
     if endpoint.path.startswith("/"):
         return [endpoint.path]
