@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from penstock.core.errors import ConflictError, InvalidInputError, UnavailableError
-from penstock.processes.supervisor import SHORTEST_PAUSE_S, Child, ChildSpec, Supervisor, open_listener
+from penstock.processes.listener import open_listener
+from penstock.processes.supervisor import SHORTEST_PAUSE_S, Child, ChildSpec, Supervisor
 
 BLOCKS = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [15]); print('up', flush=True); signal.sigwait([15])"
 WAITS = f"{BLOCKS}; print('down', flush=True)"

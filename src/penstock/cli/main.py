@@ -18,6 +18,7 @@ from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": ("Start", "init", "Write a project that runs, from a table of your own."),
     "demo": ("Start", "demo", "Watch a product-suggestion model live through the whole loop."),
+    "server": ("Start", "server", "Run a tracking server that needs no project, for any MLflow client."),
     "up": ("Start", "up", "Start this project: server, web page, gateway, controller, worker."),
     "stop": ("Start", "stop", "Stop what 'penstock up' started here."),
     "status": ("Start", "status", "Which of the seven stages hold, and the evidence."),
@@ -34,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "episodes": ("Serve and watch", "episodes", "What set the loop off, and all that was done about it."),
     "audit": ("Trust", "audit", "List audit events, or verify their chain."),
     "lineage": ("Trust", "lineage", "What something came from, or what came from it."),
+    "tokens": ("Trust", "tokens", "Make, list and revoke the tokens of a server."),
     "verify": ("Trust", "verify", "Read every stored object again and check it."),
 }
 

@@ -46,11 +46,11 @@ def run_process(work: Callable[[], None]) -> None:
         sys.exit(1)
 
 
-def log_to_stderr() -> None:
-    """One line an event: time, level, logger, message and the fields given as `extra`."""
+def log_to_stderr(level: str = "INFO") -> None:
+    """One line an event: time, level, logger, message and the fields given as `extra`; `PENSTOCK_LOG_LEVEL` decides."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter(_FORM))
-    logging.basicConfig(level=os.environ.get("PENSTOCK_LOG_LEVEL", "INFO"), handlers=[handler], force=True)
+    logging.basicConfig(level=os.environ.get("PENSTOCK_LOG_LEVEL", level), handlers=[handler], force=True)
     for noisy in ("httpx", "httpcore", "alembic", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from penstock.core.errors import ConflictError, InvalidInputError, UnavailableError
+from penstock.core.errors import UnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -192,35 +192,6 @@ def _last_line(log_file: Path) -> str:
     lines = log_file.read_bytes()[-10_000:].decode(errors="replace").split("\n")
     line = next((line for line in reversed(lines) if line.strip()), "it wrote nothing")
     return re.sub(r"^[-\d]+ [:,\d]+ [A-Z]+ [\w.]+: ", "", line)
-
-
-def open_listener(host: str, port: int, *, what: str, option: str, wait_s: float = 0.0) -> socket.socket:
-    """A listening socket that the processes inherit: while one restarts, callers wait instead of being refused.
-
-    Raises:
-        ConflictError: another program listens on this port.
-    """
-    deadline = time.monotonic() + wait_s
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    while True:
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-            listener.listen(1024)
-            return listener
-        except OverflowError as error:
-            listener.close()
-            raise InvalidInputError(f"the {what} has no port {port}", hint=f"{option} takes 0 to 65535") from error
-        except OSError as error:
-            listener.close()
-            if time.monotonic() < deadline:
-                time.sleep(0.1)
-                continue
-            raise ConflictError(
-                f"the {what} cannot listen on {host}:{port}: {error.strerror}",
-                hint=f"stop the program that uses it, or choose another port with {option}",
-            ) from error
 
 
 def child_argv(module: str, *arguments: str) -> list[str]:

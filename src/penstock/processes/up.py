@@ -15,7 +15,8 @@ import msgspec
 from penstock.core.config import Config
 from penstock.core.errors import ConflictError, NotFoundError, UnavailableError
 from penstock.processes.exposure import check_exposure
-from penstock.processes.supervisor import ChildSpec, Supervisor, child_argv, open_listener
+from penstock.processes.listener import open_listener
+from penstock.processes.supervisor import ChildSpec, Supervisor, child_argv
 from penstock.remote.discovery import GATEWAY_LOCK_NAME, LOCK_NAME, UP_LOCK_NAME, HomeLock, find_server
 
 START_TIMEOUT_S = 60.0

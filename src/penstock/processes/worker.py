@@ -10,7 +10,7 @@ from penstock.pipelines.child_spec import StoreAddress
 from penstock.pipelines.port import WorkPort
 from penstock.pipelines.worker import Worker
 from penstock.processes.child import Ticker, hear_stop, run_process
-from penstock.remote.discovery import HomeLock
+from penstock.remote.discovery import HomeLock, read_owner_token
 from penstock.remote.remote import open_remote
 from penstock.sdk.connect import project_config
 from penstock.storage.objects.object_store import ObjectStore
@@ -45,8 +45,9 @@ def work(folder: Path, config: Config) -> None:
     lock = HomeLock(config.home / LOCK_NAME)
     lock.acquire(wait_s=LOCK_WAIT_S)
     objects = open_object_store(config.objects_url)
+    token = config.token or read_owner_token(config.home)
     services = open_remote(
-        config.url, token=config.token, actor="worker", patience_s=10.0, timeout_s=ANSWER_S, objects=objects
+        config.url, token=token, actor="worker", patience_s=10.0, timeout_s=ANSWER_S, objects=objects
     )
     compute = LocalProcess()
     worker = build_worker(services, folder, config, objects, compute)

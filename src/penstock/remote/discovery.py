@@ -1,7 +1,9 @@
 """How a command finds the server of a home folder: a lock that only a living server holds, and a file with its URL."""
 
+import contextlib
 import fcntl
 import os
+import secrets
 import time
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +18,7 @@ LOCK_NAME = "server.lock"
 GATEWAY_LOCK_NAME = "gateway.lock"
 UP_LOCK_NAME = "up.lock"  # held by the supervisor, which starts the server again when it dies
 FILE_NAME = "server.json"
+TOKEN_NAME = "owner.token"
 SHORT_WAIT_S = 0.2  # whoever only asks `is_held` has the lock for a moment, too
 RESTART_WAIT_S = 20.0
 
@@ -106,6 +109,25 @@ def write_server_file(home: Path, info: ServerInfo) -> None:
     temporary = home / f"{FILE_NAME}.{os.getpid()}"
     temporary.write_bytes(codec.encode(info))
     temporary.replace(home / FILE_NAME)
+
+
+def read_owner_token(home: Path) -> str:
+    """The token that this machine's processes show to the server of a home; whoever can read its files is its owner.
+
+    It is made when it is first asked for. Empty when it cannot be read.
+    """
+    path = home / TOKEN_NAME
+    try:
+        if not path.exists():
+            temporary = home / f"{TOKEN_NAME}.{os.getpid()}"
+            temporary.touch(0o600, exist_ok=True)
+            temporary.write_text(secrets.token_urlsafe(32))
+            with contextlib.suppress(FileExistsError):  # another process was faster, and its token counts
+                os.link(temporary, path)
+            temporary.unlink()
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def find_server(home: Path, *, wait_s: float = RESTART_WAIT_S) -> ServerInfo | None:

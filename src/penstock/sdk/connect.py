@@ -11,7 +11,7 @@ from penstock.core.config import Config, load_config
 from penstock.core.errors import NotFoundError
 from penstock.core.identity import Actor, Role
 from penstock.core.project.parse import load_project
-from penstock.remote.discovery import find_server
+from penstock.remote.discovery import find_server, read_owner_token
 from penstock.remote.remote import open_remote
 from penstock.storage.objects.open import open_object_store
 
@@ -51,7 +51,8 @@ def connect_home(config: Config, *, actor: str = "") -> Services:
     if server is None:
         return open_app(config, actor=Actor(actor, Role.ADMIN) if actor else None)
     objects = open_object_store(config.objects_url)  # same machine: files need not travel through the server
-    return open_remote(server.url, token=config.token, actor=actor, objects=objects)
+    token = config.token or read_owner_token(config.home)
+    return open_remote(server.url, token=token, actor=actor, objects=objects)
 
 
 def find_project_folder(start: Path) -> Path:

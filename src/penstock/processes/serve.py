@@ -1,0 +1,146 @@
+"""Serves HTTP until told to stop: the server's API and pages, or any other application on a socket."""
+
+import contextlib
+import logging
+import os
+import resource
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+
+import msgspec
+import uvicorn
+
+from penstock.app.app import open_app
+from penstock.catalogue.services import Services
+from penstock.core.config import Config
+from penstock.core.identity import Actor, Role, local_actor
+from penstock.core.project.types import Project
+from penstock.processes.child import Ticker, hear_stop
+from penstock.processes.exposure import check_exposure
+from penstock.processes.listener import BACKLOG
+from penstock.processes.wire import BoundedHttpProtocol
+from penstock.remote.discovery import LOCK_NAME, HomeLock, ServerInfo, read_owner_token, write_server_file
+from penstock.server.app import build_server
+from penstock.tracking.sealing import Sealer
+
+log = logging.getLogger(__name__)
+
+LOCK_WAIT_S = 20.0  # the server before us may still be finishing its writes
+SEALER_PAUSE_S = 1.0
+KEEP_ALIVE_S = 75  # a training logs now and then, and a connection made anew would cost it more than its call
+MOST_CONNECTIONS = 4_000
+SPARE_FILES = 200  # for the database, the object store and the logs
+
+Beside = Callable[[Services], AbstractContextManager[object]]
+
+
+@contextlib.contextmanager
+def nothing_beside(services: Services) -> Iterator[None]:
+    """A server with no more than its services."""
+    yield
+
+
+def serve(
+    config: Config,
+    listener: socket.socket,
+    *,
+    project: Project | None = None,
+    beside: Beside = nothing_beside,
+    lock_wait_s: float = LOCK_WAIT_S,
+    tell_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Run the server until it is told to stop.
+
+    Args:
+        config: its home folder, database, object store and tokens.
+        listener: the socket it answers on.
+        project: whose pages are shown.
+        beside: what works on the services while they are served, such as the controller of a project.
+        lock_wait_s: how long to wait for the end of another server of this home.
+        tell_ready: called with the server's URL once it answers.
+
+    Raises:
+        PermissionDeniedError: it would listen beyond this machine without asking for a token.
+        ConflictError: another server holds this home folder.
+    """
+    lock = HomeLock(config.home / LOCK_NAME)
+    lock.acquire(wait_s=lock_wait_s)
+    try:
+        services = open_app(config, actor=Actor("controller", Role.ADMIN))  # requests say themselves who acts
+        try:
+            check_exposure(config, has_tokens=bool(services.tokens.list_tokens()))
+            owner_token = read_owner_token(config.home)
+            app = build_server(services, config=config, owner=local_actor(), project=project, owner_token=owner_token)
+            with beside(services), _sealing(services):
+                url = _announce(config, listener)
+                run_uvicorn(app, listener, lambda: tell_ready(url) if tell_ready else None)
+        finally:
+            services.close()
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _sealing(services: Services) -> Iterator[None]:
+    """The points of ended runs are sealed while the block runs."""
+    ticker = Ticker("sealer", Sealer(services.tracking.db, services.tracking).tick, SEALER_PAUSE_S)
+    ticker.start()
+    try:
+        yield
+    finally:
+        ticker.stop()
+
+
+def run_uvicorn(app: object, listener: socket.socket, tell_ready: Callable[[], None] = lambda: None) -> None:
+    """Serve an ASGI application on a socket until SIGTERM or SIGINT."""
+    hear_stop()  # uvicorn sends itself the signal again when it is done, which must not end us before we tidied up
+    settings = uvicorn.Config(
+        app,  # type: ignore[arg-type]  # any ASGI callable will do
+        loop="uvloop",
+        http=BoundedHttpProtocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        lifespan="off",
+        server_header=False,
+        backlog=BACKLOG,
+        limit_concurrency=_most_connections(),
+    )
+    _Server(settings, tell_ready).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, settings: uvicorn.Config, tell_ready: Callable[[], None]) -> None:
+        super().__init__(settings)
+        self._tell_ready = tell_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._tell_ready()
+
+
+def _most_connections() -> int:
+    """As many as there can be files open, and no more than is sensible."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(50, min(MOST_CONNECTIONS, soft - SPARE_FILES))
+
+
+def _announce(config: Config, listener: socket.socket) -> str:
+    config = msgspec.structs.replace(config, port=listener.getsockname()[1])
+    info = ServerInfo(
+        url=config.url,
+        gateway_url=config.gateway_url,
+        pid=os.getpid(),
+        started_at=datetime.now(UTC),
+    )
+    write_server_file(config.home, info)
+    log.info("server answers", extra={"url": info.url})
+    return config.url
