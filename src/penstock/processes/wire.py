@@ -11,6 +11,7 @@ from penstock.core import codec
 
 HEAD_LIMIT_BYTES = 64 * 1024  # of the request line with all headers
 HEADERS_LIMIT = 200
+LARGEST_JOINED_BYTES = 64 * 1024  # copying more than that costs more than a second write
 Fault = tuple[int, str, str]  # status, error code, message
 NOT_HTTP: Fault = (400, "BAD_REQUEST", "this is no valid HTTP request")
 
@@ -21,6 +22,45 @@ class Phase(Enum):
     HEAD = auto()  # the rest of a request's head, or the first one
     BODY = auto()
     ANSWER = auto()  # ours; or nothing, once it was given
+
+
+class JoinedWrites:
+    """What one answer is written to: its head waits for the first piece of its body, and both go out as one.
+
+    Two small writes would be two system calls, two packets, and two times that the client wakes up.
+    """
+
+    __slots__ = ("_head", "_is_due", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, method: str) -> None:
+        self._transport = transport
+        self._head = b""
+        self._is_due = method != "HEAD"  # no body will follow there
+
+    def write(self, data: bytes) -> None:
+        """Write, or keep a head back until the next write."""
+        if self._is_due and not data.startswith(b"HTTP/1.1 1"):  # 100 Continue is not the answer yet
+            self._is_due = False
+            self._head = data
+        elif self._head:
+            head, self._head = self._head, b""
+            if len(data) < LARGEST_JOINED_BYTES:
+                self._transport.write(head + data)
+            else:
+                self._transport.writelines((head, data))
+        else:
+            self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Whether the connection ends."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """Write what was kept back, and end the connection."""
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+        self._transport.close()
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -111,6 +151,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             raise httptools.HttpParserError(self._fault[2])
         self._phase = Phase.BODY
         super().on_headers_complete()
+        self.cycle.transport = JoinedWrites(self.transport, self.scope["method"])  # type: ignore[assignment]
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False
 
