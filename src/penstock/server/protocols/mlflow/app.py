@@ -101,7 +101,7 @@ def _index(
     exact: dict[tuple[str, str], Endpoint] = {}
     patterns: list[tuple[re.Pattern[str], Endpoint]] = []
     for endpoint in endpoints:
-        for path in _full_paths(endpoint):
+        for path in full_paths(endpoint):
             if "{" in path:
                 patterns.append((_to_pattern(path), endpoint))
             else:
@@ -111,10 +111,11 @@ def _index(
 
 def open_paths(endpoints: Sequence[Endpoint]) -> set[str]:
     """The paths of the operations that ask nobody who they are."""
-    return {path for endpoint in endpoints if endpoint.needs is Role.NOBODY for path in _full_paths(endpoint)}
+    return {path for endpoint in endpoints if endpoint.needs is Role.NOBODY for path in full_paths(endpoint)}
 
 
-def _full_paths(endpoint: Endpoint) -> list[str]:
+def full_paths(endpoint: Endpoint) -> list[str]:
+    """Every path that an operation answers under."""
     if endpoint.path.startswith("/"):
         return [endpoint.path]
     return [
