@@ -65,7 +65,9 @@ def test_a_token_that_nobody_made_opens_nothing(tokens: TokenService, book: Toke
     made = tokens.create_token("ada")
     other = make_token_text()
     same_id = "pst_" + id_of(made.secret) + other[12:]
-    assert [find(book, text) for text in (other, same_id, made.secret[:-1], made.secret.upper(), "", "pst_")] == [None] * 6
+    assert [find(book, text) for text in (other, same_id, made.secret[:-1], made.secret.upper(), "", "pst_")] == [
+        None
+    ] * 6
 
 
 def test_only_a_hash_is_kept_and_nothing_tells_the_secret(

@@ -45,7 +45,7 @@ def body_fields(route: Route) -> list[msgspec.structs.FieldInfo]:
 
 def body_of(route: Route, world: World) -> dict[str, Any]:
     """A body that fits the types, with things that are there where the names say so."""
-    return {field.name: _example(inspect.type_info(field.type), field.name, world, 0) for field in body_fields(route)}
+    return {field.name: example(inspect.type_info(field.type), field.name, world, 0) for field in body_fields(route)}
 
 
 def readers_beside(route: Route, world: World) -> tuple[str, ...]:
@@ -79,29 +79,30 @@ def put(value: Any, at: Place, new: Any) -> Any:
     return copy
 
 
-def _example(kind: inspect.Type, name: str, world: World, depth: int) -> Any:
+def example(kind: inspect.Type, name: str, world: World, depth: int) -> Any:
+    """A value of a type; a text is what the world has under the name of its field."""
     match kind:
         case inspect.Metadata():
-            return _example(kind.type, name, world, depth)
+            return example(kind.type, name, world, depth)
         case inspect.UnionType():
             first = next(item for item in kind.types if not isinstance(item, inspect.NoneType))
-            return _example(first, name, world, depth)
+            return example(first, name, world, depth)
         case inspect.StructType():
             fields = [field for field in kind.fields if depth < 3 or field.required]
-            held = {item.encode_name: _example(item.type, item.encode_name, world, depth + 1) for item in fields}
+            held = {item.encode_name: example(item.type, item.encode_name, world, depth + 1) for item in fields}
             return list(held.values()) if kind.array_like else held
         case inspect.LiteralType():
             return kind.values[0]
         case inspect.EnumType():
             return next(iter(kind.cls)).value
         case inspect.DictType():
-            return {"a": _example(kind.value_type, name, world, depth + 1)}
+            return {"a": example(kind.value_type, name, world, depth + 1)}
         case inspect.ListType() | inspect.VarTupleType() | inspect.CollectionType():
             if depth > 3:
                 return []
-            return [_example(kind.item_type, name.removesuffix("s"), world, depth + 1)]
+            return [example(kind.item_type, name.removesuffix("s"), world, depth + 1)]
         case inspect.TupleType():
-            return [_example(item, name, world, depth + 1) for item in kind.item_types]
+            return [example(item, name, world, depth + 1) for item in kind.item_types]
         case inspect.DateTimeType():
             return "2024-05-01T12:00:00Z"
         case inspect.BoolType():

@@ -55,3 +55,14 @@ QUERY += ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00", "1e18", "%
 PATHS = ["..", "%2e%2e", "..%2f..%2fetc%2fpasswd", "..%5c..%5cwin.ini", "C:%5cboot.ini", "%2fetc%2fpasswd", "%00"]
 PATHS += ["%ff", "%ed%a0%80", "%27;DROP%20TABLE%20runs;--", "%E2%80%AE", "%0d%0aa:b", "-1", "0", "1e5", "nan", "%20"]
 PATHS += ["9223372036854775808", "99999999999999999999999999", "x" * 3000, "a:b", "%25", "%", "%zz", "*", "null"]
+
+
+def values_for(held: Any) -> list[Any]:
+    """What to put in the place of a value."""
+    if isinstance(held, str) and held.startswith("2024-"):
+        return TIMES + WRONG[:3]
+    if isinstance(held, str):
+        return TEXTS + WRONG[:4]
+    if isinstance(held, (int, float)) and not isinstance(held, bool):
+        return NUMBERS + WRONG[:4]
+    return WRONG

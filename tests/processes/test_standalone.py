@@ -95,7 +95,9 @@ def test_nothing_is_imported_that_a_server_does_not_need() -> None:
 def test_a_home_has_one_server(tmp_path: Path) -> None:
     with running(tmp_path / "home") as (_, process):
         said = run("server", "--home", tmp_path / "home", "--port", 0)
-        assert said.returncode == 1 and f"runs already (process {process.pid})" in said.stderr and "--home" in said.stderr
+        assert (
+            said.returncode == 1 and f"runs already (process {process.pid})" in said.stderr and "--home" in said.stderr
+        )
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
@@ -141,7 +143,9 @@ def test_a_team_gets_in_with_tokens_and_nobody_else(tmp_path: Path) -> None:
         headers = {"authorization": f"Bearer {made['secret']}"}
         assert httpx.get(f"{url}/api/v1/runs", headers=headers).status_code == 200
         # A command on the same machine goes through the server with the home's own token.
-        assert [token["name"] for token in json.loads(run("tokens", "list", "--home", home, "--json").stdout)] == ["ada"]
+        assert [token["name"] for token in json.loads(run("tokens", "list", "--home", home, "--json").stdout)] == [
+            "ada"
+        ]
         assert run("tokens", "revoke", "ada", "--home", home).returncode == 0
         time.sleep(1)
         assert httpx.get(f"{url}/api/v1/runs", headers=headers).status_code == 401

@@ -111,7 +111,9 @@ def test_every_operation_is_refused_to_whoever_may_not_and_only_to_them(gate: Ga
             for secret in (None, "wrong", "pst_" + "0" * 56):
                 headers = {} if secret is None else {"authorization": f"Bearer {secret}"}
                 refused = client.request(method, path, headers=headers)
-                assert (refused.status_code == 401) == (needs is not Role.NOBODY or (method, path) == ("POST", "/sign-in"))
+                assert (refused.status_code == 401) == (
+                    needs is not Role.NOBODY or (method, path) == ("POST", "/sign-in")
+                )
             for role in ROLES:
                 if path == "/live":  # it never ends
                     continue
@@ -256,7 +258,9 @@ def test_a_session_ends_with_its_token(gate: Gate, browser: httpx.Client) -> Non
     assert browser.get("/api/v1/runs").status_code == 401
 
 
-@pytest.mark.parametrize("path", ["//evil.example", "http://evil.example", "/\\evil.example", "", "javascript:x", "/a\r\nb"])
+@pytest.mark.parametrize(
+    "path", ["//evil.example", "http://evil.example", "/\\evil.example", "", "javascript:x", "/a\r\nb"]
+)
 def test_signing_in_leads_nowhere_else(path: str) -> None:
     assert local_path(path) == "/"
 
@@ -285,7 +289,7 @@ def test_too_many_waiting_writes_are_refused_for_now_and_reading_goes_on(gate: G
     db = gate.services.tokens.db
     first = db.submit(lambda tx: go_on.wait(30))
     time.sleep(0.1)  # it is at work, and all others wait
-    waiting = [db.submit(lambda tx: None) for _ in range(1_100)]
+    waiting = [db.submit(lambda tx: None) for _ in range(2_100)]
     try:
         secret = gate.secrets[Role.CONTRIBUTOR]
         refused = gate.ask("POST", "/api/v1/runs", secret, json={"experiment": "x"})

@@ -112,7 +112,7 @@ async def _read(call: Call, decoder: msgspec.json.Decoder[T]) -> T:
     body = await read_body(call.http)
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return to_record(parse_object(body), decoder.type)  # says what is wrong with it, or finds that it is only nulls
 
 
