@@ -1,6 +1,7 @@
 """`penstock tokens`: who may come in."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,8 @@ def revoke(
 
 @contextlib.contextmanager
 def _open(home: Path | None, url: str) -> Iterator[Services]:
+    if home is None and not url and os.environ.get("PENSTOCK_HOME"):
+        home = Path(os.environ["PENSTOCK_HOME"])
     if home is None:
         with open_services(url) as services:
             yield services

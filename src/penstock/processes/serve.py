@@ -1,6 +1,7 @@
 """Serves HTTP until told to stop: the server's API and pages, or any other application on a socket."""
 
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -110,6 +111,8 @@ def run_uvicorn(app: object, listener: socket.socket, tell_ready: Callable[[], N
         backlog=BACKLOG,
         limit_concurrency=_most_connections(),
     )
+    gc.collect()
+    gc.freeze()  # the collector need not walk through all that was imported again and again
     _Server(settings, tell_ready).run(sockets=[listener])
 
 
