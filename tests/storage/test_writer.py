@@ -357,7 +357,7 @@ def test_a_commit_that_fails_once_is_tried_again_job_by_job(db: Database) -> Non
 
 def test_a_failing_disk_is_an_error_of_our_own(db: Database) -> None:
     failpoints.arm("storage.writer.before_commit=eio")
-    with pytest.raises(UnavailableError, match="cannot write just now") as refusal:
+    with pytest.raises(UnavailableError, match="cannot answer just now") as refusal:
         db.write(add, "a")
     assert isinstance(refusal.value, PenstockError)
     assert isinstance(refusal.value.__cause__, OSError)

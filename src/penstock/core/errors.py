@@ -102,6 +102,12 @@ class OverloadedError(UnavailableError):
     http_status = 429
 
 
+class OutcomeUnknownError(UnavailableError):
+    """It may or may not have happened, and nobody can say; repeat it with the same idempotency key, or look."""
+
+    code = "OUTCOME_UNKNOWN"
+
+
 class StorageFullError(UnavailableError):
     """There is no room left where the project keeps its state; reads go on."""
 
@@ -128,6 +134,7 @@ ERRORS: dict[str, type[PenstockError]] = {
         AlreadyExistsError,
         UnavailableError,
         OverloadedError,
+        OutcomeUnknownError,
         StorageFullError,
         CorruptDataError,
         PenstockError,

@@ -2,22 +2,22 @@
 
 import asyncio
 import contextlib
-import sqlite3
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
+from sqlalchemy import URL, Connection, Insert, Table, make_url, tuple_
+from sqlalchemy.exc import SQLAlchemyError
 
 from penstock.core.clock import Clock, SystemClock
 from penstock.core.errors import InvalidInputError
 from penstock.core.identity import Actor, local_actor
 from penstock.storage import migrations
+from penstock.storage.dialect import Dialect
+from penstock.storage.postgres import PostgresDialect
 from penstock.storage.records import RecordKind
+from penstock.storage.sqlite import SqliteDialect
 from penstock.storage.transaction import Transaction
 from penstock.storage.writer import AfterCommit, Finish, Job, Writer
 
@@ -25,14 +25,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-_PATIENCE_S = 30  # another process's write is waited for, not reported
-_PRAGMAS = (
-    f"PRAGMA busy_timeout = {_PATIENCE_S * 1000}",
-    "PRAGMA synchronous = FULL",  # a commit that was answered survives a power cut
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA cache_size = -65536",
-    "PRAGMA temp_store = MEMORY",
-)
+_DIALECTS: dict[str, Callable[[URL], Dialect]] = {
+    "sqlite": SqliteDialect,
+    "postgresql": PostgresDialect,
+    "postgres": PostgresDialect,
+}
+_HINT = "use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"
 
 
 def _write_nothing(connection: Connection, now: datetime, transactions: Sequence[Transaction]) -> None:
@@ -45,10 +43,10 @@ class Database:
 
     Verbs are functions of a transaction: `db.write(fn, *args)` runs one in the next group of writes and returns after
     its commit; `db.read(fn, *args)` runs one on a snapshot. Safe to use from several threads; several processes may
-    open the same SQLite file.
+    open the same one, and take turns in writing to it.
 
     Args:
-        url: SQLAlchemy's form, `sqlite:///PATH` or `postgresql+psycopg://...`.
+        url: SQLAlchemy's form, `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`.
         clock: where `Transaction.now` comes from.
         actor: who acts when a call names nobody.
     """
@@ -58,8 +56,9 @@ class Database:
         self.clock = clock or SystemClock()
         self.actor = actor or local_actor()
         self._finish: Finish = _write_nothing
-        self.engine = _create_engine(url)
-        self._writer = Writer(self._open_for_write, self.clock.now, self._finish_group)
+        self._dialect = _open_dialect(url)
+        self.engine = self._dialect.engine
+        self._writer = Writer(self._dialect, self.clock.now, self._finish_group)
 
     @property
     def waiting_writes(self) -> int:
@@ -68,7 +67,7 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema up to date; refuses one that is newer than this program."""
-        migrations.upgrade(self.engine)
+        migrations.upgrade(self._dialect)
 
     def on_group(self, finish: Finish) -> None:
         """Name what runs last in each group of writes, before its commit: the ledger.
@@ -83,6 +82,7 @@ class Database:
         Raises:
             StorageFullError: no room left; nothing was changed.
             UnavailableError: the database cannot write just now; nothing was changed.
+            OutcomeUnknownError: it broke off in the middle of the commit, and cannot be asked.
         """
         future: Future[R] = self.submit(lambda tx: fn(tx, *args, **kwargs))
         return future.result()
@@ -120,13 +120,20 @@ class Database:
 
     @contextlib.contextmanager
     def snapshot(self, actor: Actor | None = None) -> Iterator[Transaction]:
-        """A transaction for reading; whatever is done in it is rolled back."""
-        with self.engine.connect() as connection:
-            transaction = connection.begin()
-            try:
+        """A transaction for reading; whatever is done in it is rolled back.
+
+        Raises:
+            UnavailableError: the database cannot be read just now.
+        """
+        try:
+            with self._dialect.open_for_read() as connection, connection.begin() as transaction:
                 yield Transaction(connection, actor or self.actor, self.clock.now())
-            finally:
                 transaction.rollback()
+        except SQLAlchemyError as error:
+            explained = self._dialect.explain(error)
+            if explained is None:
+                raise
+            raise explained from error
 
     def upsert(
         self, table: Table, *, keys: Sequence[str], update: Sequence[str], newest_by: Sequence[str] = ()
@@ -135,8 +142,7 @@ class Database:
 
         With `newest_by`, a row gives way only to one that is greater in these columns, compared in their order.
         """
-        insert = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
-        statement = insert(table)
+        statement = self._dialect.insert(table)
         if not update:
             return statement.on_conflict_do_nothing(index_elements=list(keys))
         held, offered = (tuple_(*(columns[name] for name in newest_by)) for columns in (table.c, statement.excluded))
@@ -151,47 +157,22 @@ class Database:
         self._writer.close()
         self.engine.dispose()
 
-    def _open_for_write(self) -> Connection:
-        return self.engine.connect().execution_options(penstock_begin="BEGIN IMMEDIATE")
-
     def _finish_group(
         self, connection: Connection, now: datetime, transactions: Sequence[Transaction]
     ) -> AfterCommit | None:
         return self._finish(connection, now, transactions)
 
 
-def _create_engine(url: str) -> Engine:
+def _open_dialect(url: str) -> Dialect:
     try:
         parsed = make_url(url)
-        engine = create_engine(parsed)
-    except Exception as error:  # SQLAlchemy raises its own, ImportError and ValueError alike for a bad URL
-        raise InvalidInputError(f"{url!r} names no database that can be opened: {error}") from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # the driver would begin transactions late and end them early
-    for pragma in _PRAGMAS:
-        connection.execute(pragma)
-    _switch_to_wal(connection)
-
-
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Processes that open a new file at the same time meet here, and SQLite does not wait by itself for this one."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A write lock taken at the first statement cannot fail half-way for a reader that wants to become a writer.
-    connection.exec_driver_sql(connection.get_execution_options().get("penstock_begin", "BEGIN"))
+        open_dialect = _DIALECTS.get(parsed.get_backend_name())
+        if open_dialect is None:
+            raise InvalidInputError(f"{url!r} names no database that can be opened", hint=_HINT)
+        return open_dialect(parsed)
+    except ImportError as error:
+        raise InvalidInputError(
+            f"the driver of {url!r} is not installed", hint="pip install 'penstock[postgres]'"
+        ) from error
+    except (SQLAlchemyError, ValueError, TypeError) as error:
+        raise InvalidInputError(f"{url!r} names no database that can be opened: {error}", hint=_HINT) from error

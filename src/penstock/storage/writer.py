@@ -12,11 +12,12 @@ from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from penstock.core import failpoints
-from penstock.core.errors import PenstockError, StorageFullError, UnavailableError
+from penstock.core.errors import OutcomeUnknownError, UnavailableError
 from penstock.core.identity import Actor
+from penstock.storage.dialect import Dialect
 from penstock.storage.records import RecordKind
 from penstock.storage.transaction import Transaction
 
@@ -51,6 +52,10 @@ Done = tuple[Job, Any, Exception | None]  # a job with its result, or with the e
 class _GroupLostError(Exception):
     """The database ended the whole transaction by itself; nobody of this group was answered yet."""
 
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
 
 class Writer:
     """Applies queued jobs in groups on a thread of its own.
@@ -59,8 +64,8 @@ class Writer:
     applied together, before the functions. An answer is given only after the commit.
     """
 
-    def __init__(self, open_connection: Callable[[], Connection], now: Callable[[], datetime], finish: Finish) -> None:
-        self._open_connection = open_connection
+    def __init__(self, dialect: Dialect, now: Callable[[], datetime], finish: Finish) -> None:
+        self._dialect = dialect
         self._now = now
         self._finish = finish
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -126,15 +131,21 @@ class Writer:
         return group
 
     def _write(self, group: list[Job]) -> None:
+        was_connected = self._connection is not None
         try:
             done, after_commit = self._commit(group)
-        except Exception as error:  # the outermost loop: no caller may wait for ever
+        except Exception as caught:  # the outermost loop: no caller may wait for ever
+            error = caught.cause if isinstance(caught, _GroupLostError) else caught
             for kind in {id(job.kind): job.kind for job in group if job.kind is not None}.values():
                 kind.forget()
             self._drop_connection()
-            if len(group) == 1:
-                log.warning("a write failed", exc_info=error)
-                _answer([(group[0], None, error)])
+            is_unreachable = self._dialect.is_unreachable(error)
+            if is_unreachable and was_connected:  # perhaps it only broke since the group before
+                self._write(group)
+                return
+            if len(group) == 1 or is_unreachable or isinstance(error, OutcomeUnknownError):
+                log.warning("writes failed", extra={"jobs": len(group)}, exc_info=error)
+                self._answer([(job, None, error) for job in group])
                 return
             # One poisoned job must not fail its neighbours: nothing was committed, so each may run again alone.
             log.info("a group of writes is repeated one by one", extra={"jobs": len(group), "reason": str(error)})
@@ -142,14 +153,14 @@ class Writer:
                 self._write([job])
             return
         _run_after_commit(after_commit)
-        _answer(done)
+        self._answer(done)
 
     def _commit(self, group: list[Job]) -> tuple[list[Done], AfterCommit | None]:
         """Apply a group and commit it; returns each job with its result or its own error, and what is left to do."""
-        connection = self._connection or self._open_connection()
+        connection = self._connection or self._dialect.open_for_write()
         self._connection = connection
         try:
-            with connection.begin():
+            with self._dialect.write(connection):
                 now = self._now()  # after the wait for another process's lock, so that moments follow the commits
                 transactions = [Transaction(connection, job.actor, now) for job in group]
                 done = self._apply(group, transactions)
@@ -188,6 +199,29 @@ class Writer:
         savepoint.commit()
         return result, None
 
+    def _answer(self, done: Sequence[Done]) -> None:
+        """Tell every caller; those of one event loop are woken together."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any, Exception | None]]] = {}
+        for job, result, error in done:
+            told = None if error is None else self._explain(error)
+            if not isinstance(job.future, Future):
+                by_loop.setdefault(job.future.get_loop(), []).append((job.future, result, told))
+            elif told is None:
+                job.future.set_result(result)
+            else:
+                job.future.set_exception(told)
+        for loop, answers in by_loop.items():
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits there any more
+                loop.call_soon_threadsafe(_settle, answers)
+
+    def _explain(self, error: Exception) -> Exception:
+        """A database's own failure in the words of this project; anything else as it is."""
+        explained = self._dialect.explain(error)
+        if explained is None:
+            return error
+        explained.__cause__ = error
+        return explained
+
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -215,7 +249,7 @@ def _roll_back(savepoint: Any, error: Exception) -> None:
     try:
         savepoint.rollback()
     except SQLAlchemyError:  # SQLite ends the whole transaction by itself when the disk is full
-        raise _GroupLostError(str(error)) from error
+        raise _GroupLostError(error) from error
 
 
 def _run_after_commit(after_commit: AfterCommit | None) -> None:
@@ -228,22 +262,6 @@ def _run_after_commit(after_commit: AfterCommit | None) -> None:
         log.exception("the writes were committed, and what should follow them failed")
 
 
-def _answer(done: Sequence[Done]) -> None:
-    """Tell every caller; those of one event loop are woken together."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any, Exception | None]]] = {}
-    for job, result, error in done:
-        told = None if error is None else _explain(error)
-        if not isinstance(job.future, Future):
-            by_loop.setdefault(job.future.get_loop(), []).append((job.future, result, told))
-        elif told is None:
-            job.future.set_result(result)
-        else:
-            job.future.set_exception(told)
-    for loop, answers in by_loop.items():
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits there any more
-            loop.call_soon_threadsafe(_settle, answers)
-
-
 def _settle(answers: Sequence[tuple["asyncio.Future[Any]", Any, Exception | None]]) -> None:
     for future, result, error in answers:
         if future.done():
@@ -252,20 +270,3 @@ def _settle(answers: Sequence[tuple["asyncio.Future[Any]", Any, Exception | None
             future.set_result(result)
         else:
             future.set_exception(error)
-
-
-def _explain(error: Exception) -> Exception:
-    """A database's own failure in the words of this project; anything else as it is."""
-    if isinstance(error, PenstockError) or not isinstance(error, (DBAPIError, OSError, _GroupLostError)):
-        return error
-    text = str(error.orig if isinstance(error, DBAPIError) else error)
-    if "full" in text or "No space left" in text:
-        refusal: PenstockError = StorageFullError(
-            "there is no room left where the database lives", hint="free some space and try again"
-        )
-    elif isinstance(error, (OperationalError, OSError, _GroupLostError)):
-        refusal = UnavailableError(f"the database cannot write just now ({text})")
-    else:
-        return error
-    refusal.__cause__ = error
-    return refusal

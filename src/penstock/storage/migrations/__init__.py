@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from penstock.core.errors import ConflictError
+from penstock.storage.dialect import Dialect
 
 FOLDER = Path(__file__).parent
 
@@ -14,13 +15,14 @@ def head() -> str:
     return max(path.name.partition("_")[0] for path in (FOLDER / "versions").glob("[0-9]*.py"))
 
 
-def upgrade(engine: Engine) -> None:
-    """Run the migrations that are missing, in one transaction.
+def upgrade(dialect: Dialect) -> None:
+    """Run the migrations that are missing, in one transaction; whoever else wants to waits for it.
 
     Raises:
+        InvalidInputError: the database is not set up as penstock needs it.
         ConflictError: the database was written by a newer penstock.
     """
-    with engine.connect().execution_options(penstock_begin="BEGIN IMMEDIATE") as connection, connection.begin():
+    with dialect.open_for_write() as connection, dialect.migrate(connection):
         current = _current(connection)
         if current == head():
             return

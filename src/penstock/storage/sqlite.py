@@ -1,0 +1,97 @@
+"""SQLite: one file, opened by any number of processes, in write-ahead mode and with full syncs."""
+
+import sqlite3
+import time
+from contextlib import AbstractContextManager
+
+from sqlalchemy import URL, Connection, Table, create_engine, event
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from penstock.core.errors import PenstockError, StorageFullError, UnavailableError
+from penstock.storage.dialect import PATIENCE_S
+
+_PRAGMAS = (
+    f"PRAGMA busy_timeout = {PATIENCE_S * 1000}",
+    "PRAGMA synchronous = FULL",  # a commit that was answered survives a power cut
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cache_size = -65536",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+class SqliteDialect:
+    """An SQLite file."""
+
+    def __init__(self, url: URL) -> None:
+        self.engine = create_engine(url)
+        event.listen(self.engine, "connect", _prepare)
+        event.listen(self.engine, "begin", _begin)
+
+    def insert(self, table: Table) -> sqlite.Insert:
+        """SQLite's own INSERT."""
+        return sqlite.insert(table)
+
+    def open_for_read(self) -> Connection:
+        """A connection whose transactions see the file as it was at their first statement."""
+        return self.engine.connect()
+
+    def open_for_write(self) -> Connection:
+        """A connection whose transactions begin with the write lock."""
+        # A lock taken at the first statement cannot fail half-way for a reader that wants to become a writer.
+        return self.engine.connect().execution_options(penstock_begin="BEGIN IMMEDIATE")
+
+    def write(self, connection: Connection) -> AbstractContextManager[object]:
+        """A transaction; a commit in the same process is never in doubt."""
+        return connection.begin()
+
+    def migrate(self, connection: Connection) -> AbstractContextManager[object]:
+        """A transaction; SQLite changes a schema like any row."""
+        return connection.begin()
+
+    def is_unreachable(self, error: Exception) -> bool:
+        """A file is never away."""
+        return False
+
+    def explain(self, error: Exception) -> PenstockError | None:
+        """What SQLite or the file system refuses, in the words of this project."""
+        text = str(error.orig if isinstance(error, DBAPIError) else error)
+        if isinstance(error, DBAPIError | OSError) and ("full" in text or "No space left" in text):
+            return StorageFullError(
+                "there is no room left where the database lives", hint="free some space and try again"
+            )
+        if isinstance(error, OperationalError) and _is_mistake(error):
+            return None
+        if isinstance(error, OperationalError | OSError | PoolTimeoutError):
+            return UnavailableError(f"the database cannot answer just now ({text})")
+        return None
+
+
+def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # the driver would begin transactions late and end them early
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+    _switch_to_wal(connection)
+
+
+def _is_mistake(error: OperationalError) -> bool:
+    """Whether the statement is wrong, rather than the file or the moment: no such column, and the like."""
+    return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Processes that open a new file at the same time meet here, and SQLite does not wait by itself for this one."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("penstock_begin", "BEGIN"))
