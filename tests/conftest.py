@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from factories import OPENED
+import factories
+import postgres_cluster
 from penstock.core.events import Edge, Entry
 from penstock.storage.database import Database
 
@@ -15,12 +16,35 @@ settings.load_profile("untimed")
 os.environ.pop("COLUMNS", None)  # the terminal of whoever runs the tests is none of theirs
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=["sqlite", "postgres"], default="sqlite", help="what the tests run on")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    factories.ENGINES.append(config.getoption("--database"))
+    settings.register_profile("postgres", deadline=None)  # the first example of a property waits for its database
+    if factories.ENGINES[-1] == "postgres":
+        settings.load_profile("postgres")
+
+
+def pytest_unconfigure() -> None:
+    postgres_cluster.remove_all()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is about SQLite's own files does not run on PostgreSQL."""
+    if config.getoption("--database") == "sqlite":
+        return
+    about_files = [item for item in items if item.get_closest_marker("sqlite")]
+    config.hook.pytest_deselected(items=about_files)
+    items[:] = [item for item in items if item not in about_files]
+
+
 @pytest.fixture(autouse=True)
 def _databases_are_closed() -> Iterator[None]:
-    before = len(OPENED)
+    before = factories.count_databases()
     yield
-    while len(OPENED) > before:
-        OPENED.pop().close()
+    factories.close_databases(before)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """PostgreSQL through psycopg 3, for several servers on one database."""
 
 import contextlib
+import errno
 import logging
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Table, create_engine, delete, event, select, text
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from penstock.core.errors import (
@@ -26,7 +27,7 @@ from penstock.storage.dialect import PATIENCE_S
 log = logging.getLogger(__name__)
 
 _WRITE_LOCK = 0x70656E73746F636B  # the letters of "penstock"
-_TAKE_LOCK = text(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
+_TAKE_TURN = text(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK}), current_setting('transaction_read_only') AS read_only")
 _STATEMENT_S = 60
 _SETTINGS = {
     "lock_timeout": f"{PATIENCE_S}s",
@@ -47,7 +48,6 @@ _SETUP = text("SELECT current_setting('server_encoding') AS encoding, ('B' < 'a'
 _MARKS_KEPT_FOR = timedelta(days=7)
 _LOST = "the database cannot be reached just now"
 _REASONS = {  # by SQLSTATE
-    "25006": "the database takes no writes just now: it is a standby, or was told to",
     "40001": "the database was at odds with another write",
     "40P01": "the database was at odds with another write",
     "53200": "the database has no memory left",
@@ -98,7 +98,7 @@ class PostgresDialect:
         """
         transaction = connection.begin()
         try:
-            connection.execute(_TAKE_LOCK)
+            _take_turn(connection)
             yield
             number = self._mark(connection)
         except BaseException:
@@ -120,7 +120,7 @@ class PostgresDialect:
         """
         with connection.begin():
             connection.execute(_NO_LIMITS)
-            connection.execute(_TAKE_LOCK)
+            _take_turn(connection)
             _check_setup(connection)
             yield
 
@@ -133,8 +133,8 @@ class PostgresDialect:
     def explain(self, error: Exception) -> PenstockError | None:
         """What PostgreSQL refuses, in the words of this project; its own may name files and statements."""
         if isinstance(error, OSError):
-            full = "No space left" in str(error)
-            return _no_room() if full else UnavailableError(f"the server cannot write just now ({error.strerror})")
+            full = error.errno == errno.ENOSPC
+            return _no_room() if full else UnavailableError(f"the database cannot write just now ({error.strerror})")
         if self.is_unreachable(error):
             return UnavailableError(_LOST)
         if not isinstance(error, DBAPIError):
@@ -146,7 +146,7 @@ class PostgresDialect:
             return InvalidInputError(
                 "the database cannot keep one of the values", hint="it is too long or too large, or holds a NUL"
             )
-        if state in _REASONS or isinstance(error, OperationalError | InterfaceError | InternalError):
+        if state in _REASONS or isinstance(error, OperationalError | InterfaceError):
             return UnavailableError(_REASONS.get(state, "the database cannot answer just now"))
         return None
 
@@ -165,7 +165,7 @@ class PostgresDialect:
         while True:
             try:
                 with self.engine.begin() as connection:
-                    connection.execute(_TAKE_LOCK)  # held by the transaction in doubt for as long as it goes on
+                    _take_turn(connection)  # held by the transaction in doubt for as long as it goes on
                     mark = select(commit_marks.c.number).where(commit_marks.c.writer == self._writer)
                     return connection.execute(mark).scalar_one_or_none() == number
             except SQLAlchemyError as error:
@@ -193,6 +193,12 @@ def _prepare(connection: Any, _record: object) -> None:
             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
         )
     connection.commit()
+
+
+def _take_turn(connection: Connection) -> None:
+    """Wait for the write lock; it is let go with the transaction."""
+    if connection.execute(_TAKE_TURN).one().read_only == "on":
+        raise UnavailableError("the database takes no writes just now: it is a standby, or was told to take none")
 
 
 def _check_setup(connection: Connection) -> None:

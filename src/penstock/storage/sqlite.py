@@ -61,9 +61,9 @@ class SqliteDialect:
             return StorageFullError(
                 "there is no room left where the database lives", hint="free some space and try again"
             )
-        if isinstance(error, OperationalError) and _is_mistake(error):
-            return None
-        if isinstance(error, OperationalError | OSError | PoolTimeoutError):
+        if isinstance(error, OSError):
+            return UnavailableError(f"the database cannot write just now ({text})")
+        if isinstance(error, PoolTimeoutError) or (isinstance(error, OperationalError) and not _is_mistake(error)):
             return UnavailableError(f"the database cannot answer just now ({text})")
         return None
 
