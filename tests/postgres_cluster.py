@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from sqlalchemy import URL, create_engine, make_url
+from sqlalchemy import URL, create_engine, inspect, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from penstock.storage.database import Database
+from penstock.storage.transaction import Transaction
 
 GIVEN = os.environ.get("PENSTOCK_TEST_POSTGRES", "")
 MUST_RUN = bool(os.environ.get("PENSTOCK_TEST_COMPLETE"))  # whatever is missing here is then a failure, not a skip
@@ -92,6 +93,7 @@ class Databases:
         self._template = self.create(template="template0")
         db = Database(self._template)
         db.migrate()
+        db.write(_empty)
         db.close()
 
     def create(self, *, template: str = "") -> str:
@@ -99,19 +101,20 @@ class Databases:
         name = f"{self._prefix}{next(_numbers)}"
         source = template or make_url(self._template).database
         how = " ENCODING 'UTF8' LOCALE 'C'" if template == "template0" else ""
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {source}{how}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {source}{how}")
         return self._server.set(database=name).render_as_string(hide_password=False)
 
     def drop(self, url: str) -> None:
         """Remove a database, whoever is still connected."""
-        self._execute(f"DROP DATABASE IF EXISTS {make_url(url).database} WITH (FORCE)")
+        self.execute(f"DROP DATABASE IF EXISTS {make_url(url).database} WITH (FORCE)")
 
     def close(self) -> None:
         """Remove the template and leave the server."""
         self.drop(self._template)
         self._admin.dispose()
 
-    def _execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
+        """Run a statement outside of any transaction."""
         with self._admin.connect() as connection:
             connection.exec_driver_sql(statement)
 
@@ -155,6 +158,12 @@ def remove_all() -> None:
         databases.cache_clear()
     while _started:
         _started.pop().remove()
+
+
+def _empty(tx: Transaction) -> None:
+    """Remove what migrations put into tables, as there is nothing in a test's SQLite either."""
+    names = [name for name in inspect(tx.connection).get_table_names() if name != "alembic_version"]
+    tx.execute(text(f"TRUNCATE {', '.join(names)}"))
 
 
 def _wait_for(url: URL, log: Path) -> None:

@@ -35,7 +35,7 @@ def _serve_project(folder: Path, listener: socket.socket) -> None:
 @contextlib.contextmanager
 def _control(services: Services, project: Project, config: Config) -> Iterator[None]:
     """A controller at work while the block runs."""
-    controller = Controller(services, project, holder=f"server of {config.home}")
+    controller = Controller(services, project, holder=_holder(config))
     ticker = Ticker("controller", controller.tick, CONTROLLER_PAUSE_S)
     ticker.start()
     try:
@@ -43,6 +43,13 @@ def _control(services: Services, project: Project, config: Config) -> Iterator[N
     finally:
         ticker.stop()
         controller.release()
+
+
+def _holder(config: Config) -> str:
+    """Names this server's controller: of all on one database, only a restart of this very server has the same name."""
+    machine = Path("/proc/sys/kernel/random/boot_id")
+    boot = machine.read_text().strip()[:8] if machine.exists() else ""
+    return f"server of {config.home} on {socket.gethostname()} {boot}".strip()[:200]
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ _SETTINGS = {
 _CONNECT: dict[str, Any] = {
     "connect_timeout": 10,
     "application_name": "penstock",
+    "client_encoding": "utf8",
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -47,7 +48,9 @@ _NO_LIMITS = text("SELECT set_config('lock_timeout', '0', true), set_config('sta
 _SETUP = text("SELECT current_setting('server_encoding') AS encoding, ('B' < 'a' AND 'z' < 'é') AS by_code_point")
 _MARKS_KEPT_FOR = timedelta(days=7)
 _LOST = "the database cannot be reached just now"
+_ENDED = ("08", "25P03", "57P01", "57P02", "57P03")  # SQLSTATEs with which the database ends a connection
 _REASONS = {  # by SQLSTATE
+    "25P03": "this write stood still for too long, and others had their turn",
     "40001": "the database was at odds with another write",
     "40P01": "the database was at odds with another write",
     "53200": "the database has no memory left",
@@ -109,6 +112,8 @@ class PostgresDialect:
         except DBAPIError as error:
             if not self._was_committed(number, error):
                 raise
+            with contextlib.suppress(SQLAlchemyError):
+                transaction.rollback()  # for the connection's own books: on its line there is nothing any more
             log.warning("a commit was not answered, and had succeeded", extra={"reason": str(error.orig)})
 
     @contextlib.contextmanager
@@ -128,26 +133,30 @@ class PostgresDialect:
         """Whether no connection can be had, or the one there was broke."""
         if isinstance(error, PoolTimeoutError):
             return True
-        return isinstance(error, DBAPIError) and (error.connection_invalidated or _never_connected(error))
+        if not isinstance(error, DBAPIError):
+            return False
+        return error.connection_invalidated or _never_connected(error) or _state(error).startswith(_ENDED)
 
     def explain(self, error: Exception) -> PenstockError | None:
         """What PostgreSQL refuses, in the words of this project; its own may name files and statements."""
         if isinstance(error, OSError):
             full = error.errno == errno.ENOSPC
             return _no_room() if full else UnavailableError(f"the database cannot write just now ({error.strerror})")
-        if self.is_unreachable(error):
-            return UnavailableError(_LOST)
         if not isinstance(error, DBAPIError):
-            return None
-        state = getattr(error.orig, "sqlstate", None) or ""
+            return UnavailableError(_LOST) if self.is_unreachable(error) else None
+        state = _state(error)
         if state == "53100":
             return _no_room()
         if isinstance(error, DataError):
             return InvalidInputError(
                 "the database cannot keep one of the values", hint="it is too long or too large, or holds a NUL"
             )
-        if state in _REASONS or isinstance(error, OperationalError | InterfaceError):
-            return UnavailableError(_REASONS.get(state, "the database cannot answer just now"))
+        if state in _REASONS:
+            return UnavailableError(_REASONS[state])
+        if self.is_unreachable(error):
+            return UnavailableError(_LOST)
+        if isinstance(error, OperationalError | InterfaceError):
+            return UnavailableError("the database cannot answer just now")
         return None
 
     def _mark(self, connection: Connection) -> int:
@@ -209,6 +218,10 @@ def _check_setup(connection: Connection) -> None:
             f"the database {name!r} has encoding {setup.encoding}, or sorts text by the rules of a language",
             hint=f"make it anew: CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'",
         )
+
+
+def _state(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
 
 
 def _never_connected(error: DBAPIError) -> bool:

@@ -130,8 +130,7 @@ class Writer:
             group.append(job)
         return group
 
-    def _write(self, group: list[Job]) -> None:
-        was_connected = self._connection is not None
+    def _write(self, group: list[Job], *, may_repeat: bool = True) -> None:
         try:
             done, after_commit = self._commit(group)
         except Exception as caught:  # the outermost loop: no caller may wait for ever
@@ -140,8 +139,8 @@ class Writer:
                 kind.forget()
             self._drop_connection()
             is_unreachable = self._dialect.is_unreachable(error)
-            if is_unreachable and was_connected:  # perhaps it only broke since the group before
-                self._write(group)
+            if is_unreachable and may_repeat:  # perhaps only the connection broke; nothing was committed on it
+                self._write(group, may_repeat=False)
                 return
             if len(group) == 1 or is_unreachable or isinstance(error, OutcomeUnknownError):
                 log.warning("writes failed", extra={"jobs": len(group)}, exc_info=error)
