@@ -11,6 +11,8 @@ LOCKED := $(VENV)/.locked
 STAMP  := $(VENV)/.installed
 CODE   := src tests bench docs examples scripts .ci
 ARGS   ?=
+ON_POSTGRES := $(addprefix tests/,storage governance tracking datasets registry predictions evaluation pipelines serving \
+	monitoring loop remote journeys/test_replicas.py)
 WORKERS ?= 2
 UV     ?= uv
 
@@ -21,7 +23,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-slow test-all test-browser format check docs bench lock clean
+.PHONY: help setup demo test test-slow test-postgres test-all test-browser format check docs bench lock clean
 
 help: ## what can be made here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -43,17 +45,21 @@ $(STAMP): $(LOCKED) pyproject.toml
 demo: $(STAMP) ## a model's whole life in minutes: a shop's suggestions, released, watched, retrained
 	@$(BIN)/penstock demo $(ARGS)
 
-test: $(STAMP) ## all tests but the slow ones and those in a browser
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not browser and not slow" $(ARGS)
+test: $(STAMP) ## all tests but the slow ones, those in a browser and those that need PostgreSQL
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not browser and not slow and not postgres" $(ARGS)
 
 test-slow: $(STAMP) ## the slow ones: storms of kills, a whole demo
-	@$(BIN)/python -m pytest -m "slow and not browser" $(ARGS)
+	@$(BIN)/python -m pytest -m "slow and not browser and not postgres" $(ARGS)
+
+test-postgres: $(STAMP) ## all that keeps state, on PostgreSQL; and several servers on one database
+	@$(BIN)/python -m pytest -n $(WORKERS) --database postgres -m "not browser and (postgres or not slow)" $(ON_POSTGRES) $(ARGS)
 
 test-browser: $(STAMP) ## the pages in a real Chromium
 	@$(BIN)/python -m pytest -m browser $(ARGS)
 
 test-all: $(STAMP) ## every test
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(MAKE) test-postgres
 
 format: $(STAMP) ## bring the code into its form
 	@$(BIN)/ruff check --fix $(CODE)

@@ -6,6 +6,7 @@
 import contextlib
 import getpass
 import glob
+import importlib.util
 import itertools
 import os
 import pwd
@@ -140,7 +141,8 @@ def missing(what: str) -> NoReturn:
 @cache
 def databases() -> Databases:
     """The server that all tests of this process share."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'penstock[postgres]'")
+    if importlib.util.find_spec("psycopg") is None:
+        missing("psycopg is not installed: pip install 'penstock[postgres]'")
     if GIVEN:
         return Databases(make_url(GIVEN))
     cluster = Cluster()

@@ -46,7 +46,7 @@ def serve_gateway(config: Config, listener: socket.socket) -> None:
         segments,
         lambda tree: open_tree(objects, tree, config.cache),
         folder,
-        name=f"gateway-{os.getpid()}",
+        name=f"gateway-{socket.gethostname()}-{os.getpid()}",
         poll_s=POLL_S,
     )
     loop.restore()  # before the first request: callers who waited for a restart must not hear that nothing is served

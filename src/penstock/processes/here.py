@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def run_here(services: Services, project: Project, config: Config) -> Iterator[C
         ) from error
     compute = LocalProcess()
     worker = build_worker(services, Path(project.root), config, services.objects, compute)
-    controller = Controller(services, project, holder=f"run-{os.getpid()}")
+    controller = Controller(services, project, holder=f"run-{socket.gethostname()}-{os.getpid()}")
 
     def step() -> None:
         controller.tick()
