@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from penstock.core.errors import PenstockError, StorageFullError, UnavailableError
 from penstock.storage.dialect import PATIENCE_S
+from penstock.storage.records import driver_cursor
 
 _PRAGMAS = (
     f"PRAGMA busy_timeout = {PATIENCE_S * 1000}",
@@ -94,4 +95,6 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("penstock_begin", "BEGIN"))
+    text = connection.get_execution_options().get("penstock_begin", "BEGIN")
+    with driver_cursor(connection, text) as cursor:  # past SQLAlchemy, whose part would be a third of a small write
+        cursor.execute(text)
