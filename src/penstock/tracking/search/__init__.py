@@ -1,0 +1,1 @@
+"""Searching runs and experiments: the filter grammar against the tables, at a million runs."""
