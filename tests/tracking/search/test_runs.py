@@ -24,7 +24,8 @@ from tracking.search.model import (
     write_orders,
 )
 
-EFFORTS = st.builds(Effort, st.sampled_from([1, 2, 5]), st.sampled_from([1, 4, 100]), st.sampled_from([0, 3, 1000]))
+# The last one never counts matches, so that every order is walked to its end.
+EFFORTS = st.builds(Effort, st.sampled_from([1, 2, 5]), st.sampled_from([1, 4, 100]), st.sampled_from([0, 5, 10**9]))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     db.close()
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=300)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=150)
 @given(
     seed=st.integers(0, 2**32),
     count=st.integers(0, 60),
