@@ -17,19 +17,24 @@ app = group_app("List, show and compare runs.")
 
 RunArgument = typer.Argument(help="Its id, as 'penstock runs list' shows it.")
 RunsArgument = typer.Argument(help="Two or more ids.")
+OrderOption = typer.Option([], help="What to order by, such as 'metrics.auc DESC'; may be given several times.")
 LOG_LINES = 20
 
 
 @app.command("list")
 def list_runs(
     experiment: str = typer.Option("", help="Only runs of this experiment."),
-    limit: int = typer.Option(20, help="How many, the newest ones."),
+    filter: str = typer.Option("", help="Only runs that match, such as \"metrics.auc > 0.9 AND tags.team = 'risk'\"."),
+    order_by: list[str] = OrderOption,
+    limit: int = typer.Option(20, help="How many at most."),
     json: bool = JsonOption,
     url: str = UrlOption,
 ) -> None:
-    """The newest runs."""
+    """Runs, the newest first unless asked otherwise."""
     with open_services(url) as services:
-        runs = services.tracking.list_runs(experiment, limit=limit)
+        experiments = [experiment] if experiment else []
+        page = services.tracking.search_runs(filter, order_by, experiments, limit=limit)
+        runs = page.runs
     if json:
         print_json(runs)
         return

@@ -8,6 +8,7 @@ from penstock.tracking.service import TrackingService
 EXPERIMENT_ROUTES = [
     Route("POST", "/experiments", ExperimentService.create_experiment, needs=Role.CONTRIBUTOR),
     Route("GET", "/experiments", ExperimentService.list_experiments, needs=Role.READER),
+    Route("POST", "/experiment-searches", ExperimentService.search_experiments, needs=Role.READER),
     Route("GET", "/experiments/{name:path}", ExperimentService.get_experiment, needs=Role.READER),
     Route("GET", "/experiment-numbers/{experiment_id}", ExperimentService.get_experiment_by_id, needs=Role.READER),
     Route("POST", "/experiments/{experiment_id}/name", ExperimentService.rename_experiment, needs=Role.CONTRIBUTOR),
@@ -26,6 +27,7 @@ EXPERIMENT_ROUTES = [
 ROUTES = [
     Route("POST", "/runs", TrackingService.create_run, needs=Role.CONTRIBUTOR),
     Route("GET", "/runs", TrackingService.list_runs, needs=Role.READER),
+    Route("POST", "/run-searches", TrackingService.search_runs, needs=Role.READER),
     Route("GET", "/unsealed-runs", TrackingService.list_unsealed, needs=Role.READER),
     Route("POST", "/run-comparisons", TrackingService.compare_runs, needs=Role.READER),
     Route("GET", "/runs/{run_id}", TrackingService.get_run, needs=Role.READER),

@@ -41,6 +41,14 @@ class ExperimentStore:
         query = select(experiments).where(experiments.c.name > after, experiments.c.deleted_at.is_(None))
         return self.fill(tx, [from_row(Experiment, row) for row in tx.execute(query.order_by("name").limit(limit))])
 
+    def list_by_ids(self, tx: Transaction, ids: Sequence[int]) -> list[Experiment]:
+        """The experiments of these numbers, in this order."""
+        found: dict[int, Experiment] = {}
+        for start in range(0, len(ids), 500):
+            query = select(experiments).where(experiments.c.id.in_(ids[start : start + 500]))
+            found.update((each.id, each) for each in (from_row(Experiment, row) for row in tx.execute(query)))
+        return self.fill(tx, [found[each] for each in ids if each in found])
+
     def change(self, tx: Transaction, experiment_id: ExperimentId, **values: Any) -> None:
         """Set columns of an experiment."""
         tx.execute(update(experiments).where(experiments.c.id == experiment_id).values(updated_at=tx.now, **values))

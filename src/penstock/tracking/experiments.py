@@ -1,5 +1,7 @@
 """The verbs of experiments: named collections of runs."""
 
+from collections.abc import Sequence
+
 from penstock.core.errors import AlreadyExistsError, ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import ExperimentId
 from penstock.storage.database import Database
@@ -7,8 +9,9 @@ from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import reads, writes
 from penstock.tracking.experiment_store import ExperimentStore
 from penstock.tracking.names import check_experiment_name, check_key, check_texts
+from penstock.tracking.search.experiments import find_experiments
 from penstock.tracking.store import TrackingStore
-from penstock.tracking.types import Experiment
+from penstock.tracking.types import Experiment, ExperimentPage, View
 
 PAGE_LIMIT = 1_000
 DEFAULT = ExperimentId(0)
@@ -88,6 +91,31 @@ class ExperimentService:
         if not 1 <= limit <= PAGE_LIMIT:
             raise InvalidInputError(f"limit {limit} is not between 1 and {PAGE_LIMIT}", field="limit")
         return self._store.list_by_name(tx, limit, after)
+
+    @reads
+    def search_experiments(
+        self,
+        tx: Transaction,
+        filter: str = "",
+        order_by: Sequence[str] = (),
+        view: View = View.ACTIVE,
+        limit: int = PAGE_LIMIT,
+        page_token: str = "",
+    ) -> ExperimentPage:
+        """A page of the experiments that match a filter, such as `name LIKE 'churn%' AND tags.team = 'risk'`.
+
+        Args:
+            filter: clauses on `name`, `experiment_id`, `creation_time`, `last_update_time` and `tags.KEY`.
+            order_by: keys such as `name ASC`; the newest come first unless asked otherwise.
+            view: experiments that are there, deleted ones, or both.
+            limit: how many at most.
+            page_token: the `next` of the page before.
+
+        Raises:
+            InvalidInputError: a filter or order that cannot be read; the message says where and what is allowed.
+        """
+        found = find_experiments(tx, filter, order_by, view, limit, page_token)
+        return ExperimentPage(tuple(self._store.list_by_ids(tx, found.ids)), found.next)
 
     @writes
     def rename_experiment(self, tx: Transaction, experiment_id: ExperimentId, name: str) -> Experiment:

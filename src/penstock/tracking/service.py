@@ -21,6 +21,8 @@ from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.facts import FactKind, Facts, no_run
 from penstock.tracking.locations import artifact_uri
 from penstock.tracking.names import check_key, check_path, check_run_id, check_texts
+from penstock.tracking.search.records import to_runs
+from penstock.tracking.search.runs import RunSearch
 from penstock.tracking.store import TrackingStore
 from penstock.tracking.types import (
     Artifact,
@@ -29,8 +31,10 @@ from penstock.tracking.types import (
     Metric,
     MetricPage,
     Run,
+    RunPage,
     RunSource,
     RunStatus,
+    View,
 )
 
 PAGE_LIMIT = 1_000
@@ -49,6 +53,7 @@ class TrackingService:
     def __init__(self, db: Database) -> None:
         self.db = db
         self.facts = FactKind(db)
+        self.search = RunSearch()
         self._store = TrackingStore(db)
         self._experiments = ExperimentService(db)
 
@@ -302,6 +307,40 @@ class TrackingService:
             order_by=order_by,
         )
         return self._fill(tx, found)
+
+    @reads
+    def search_runs(
+        self,
+        tx: Transaction,
+        filter: str = "",
+        order_by: Sequence[str] = (),
+        experiments: Sequence[str] = (),
+        limit: int = 100,
+        page_token: str = "",
+        view: View = View.ACTIVE,
+    ) -> RunPage:
+        """A page of the runs that match a filter, such as `metrics.auc > 0.9 AND tags.team = 'risk'`.
+
+        Args:
+            filter: clauses on `metrics.KEY`, `params.KEY`, `tags.KEY` and attributes, joined by AND.
+            order_by: keys such as `metrics.auc DESC`; the newest runs come first unless asked otherwise. Runs without
+                the key come last either way, and NaN just before them.
+            experiments: names; none for all experiments that are not deleted.
+            limit: how many at most.
+            page_token: the `next` of the page before.
+            view: runs that are there, deleted ones, or both.
+
+        Raises:
+            InvalidInputError: a filter or order that cannot be read; the message says where and what is allowed.
+            NotFoundError: no experiment of that name.
+        """
+        ids: Sequence[int]
+        if experiments:
+            ids = [self._experiments.get_experiment.join(tx, name).id for name in experiments]
+        else:
+            ids = self._store.list_experiment_ids(tx)
+        found = self.search.find(tx, ids, filter, order_by, view, _check_limit(limit, PAGE_LIMIT), page_token)
+        return RunPage(tuple(to_runs(tx, found.runs)), found.next)
 
     @adds
     def log_batch(

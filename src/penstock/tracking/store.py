@@ -106,6 +106,10 @@ class TrackingStore:
             query = query.where(place < border if descending else place > border)
         return query.order_by(*((rank.desc(), runs.c.id.desc()) if descending else (rank, runs.c.id)))
 
+    def list_experiment_ids(self, tx: Transaction) -> list[int]:
+        """The experiments that are not deleted."""
+        return list(tx.execute(select(experiments.c.id).where(experiments.c.deleted_at.is_(None))).scalars())
+
     def set_status(self, tx: Transaction, run_id: RunId, status: RunStatus, **more: Any) -> None:
         """Change the status, and with `started_at`, `ended_at` or `source` what goes with it."""
         tx.execute(update(runs).where(runs.c.id == run_id).values(status=status, **more))

@@ -120,6 +120,20 @@ class Run(Struct, frozen=True, kw_only=True):
         return Ref("run", self.id)
 
 
+class RunPage(Struct, frozen=True):
+    """A part of what a search for runs found, in the order asked for."""
+
+    runs: tuple[Run, ...]
+    next: str  # give it as `page_token` to go on; empty on the last page
+
+
+class ExperimentPage(Struct, frozen=True):
+    """A part of what a search for experiments found, in the order asked for."""
+
+    experiments: tuple[Experiment, ...]
+    next: str  # give it as `page_token` to go on; empty on the last page
+
+
 class ComparedParam(Struct, frozen=True):
     """A parameter side by side; None where a run has none."""
 

@@ -90,7 +90,9 @@ def clauses(draw: st.DrawFn) -> Clause:
     if entity == "metric" or key in ("start_time", "end_time"):
         comparator = draw(st.sampled_from([each for each in Comparator if each.value[0] in "=!<>"]))
         times = st.sampled_from([_EPOCH_MS + offset for offset in (-1, 0, 0.5, 1, 2, 3.7, 9)] + [10**30, -(10**30)])
-        return Clause(entity, key, comparator, draw(st.sampled_from([0, 0, -1, 1.0, 2.5]) if entity == "metric" else times))
+        return Clause(
+            entity, key, comparator, draw(st.sampled_from([0, 0, -1, 1.0, 2.5]) if entity == "metric" else times)
+        )
     allowed = [Comparator.EQUAL, Comparator.NOT_EQUAL, Comparator.LIKE, Comparator.ILIKE]
     if entity != "attribute":
         allowed += [Comparator.IS_NULL, Comparator.IS_NOT_NULL]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from factories import open_database
 from penstock.core.filters import Clause, Order
 from penstock.storage.database import Database
-from penstock.tracking.search.runs import FoundRuns, RunSearch
+from penstock.tracking.search.runs import RunSearch
 from penstock.tracking.search.walk import Effort
 from penstock.tracking.types import View
 from tracking.search.model import (
@@ -61,7 +61,9 @@ def test_pages_together_are_what_a_plain_loop_finds(
     keep(db, held)
     in_view = [run for run in held if view is View.ALL or run.is_deleted == (view is View.DELETED)]
     expected = [run for run in in_view if run.experiment_id in chosen and all(matches(run, each) for each in wanted)]
-    found = _all_pages(db, RunSearch(effort=effort), sorted(chosen), write_filter(wanted), write_orders(keys), view, size)
+    found = _all_pages(
+        db, RunSearch(effort=effort), sorted(chosen), write_filter(wanted), write_orders(keys), view, size
+    )
     assert found == [run.id for run in in_order(expected, keys)]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec import Struct, structs
 
 from penstock.core.filters import Clause, Comparator
-from penstock.tracking.search.grammar import ATTRIBUTE, DATASET, METRIC, PARAM
+from penstock.tracking.search.grammar import ATTRIBUTE, DATASET, METRIC, NAME_TAG, PARAM, TAG
 from penstock.tracking.search.sql import TRUE, Sql, all_of, within
 from penstock.tracking.search.values import begins_with, compare_head, compare_metric, compare_text, compare_time
 
@@ -52,6 +52,8 @@ def to_condition(
     Raises:
         InvalidInputError: a pattern that is too long.
     """
+    if clause.entity == TAG and clause.key == NAME_TAG:
+        return _about_name(clause, experiment_ids, dialect)
     if clause.entity == DATASET:
         return _about_dataset(clause, dataset_runs)
     if clause.entity == ATTRIBUTE:
@@ -87,6 +89,13 @@ def _about_key(clause: Clause, experiment_ids: tuple[int, ...], dialect: str) ->
         matches=Sql(f"SELECT run FROM {table} WHERE {whole.text}", whole.values),
         on_index=on_index if rest is TRUE else None,
     )
+
+
+def _about_name(clause: Clause, experiment_ids: tuple[int, ...], dialect: str) -> Condition:
+    """Every run has a name."""
+    if clause.comparator in (Comparator.IS_NULL, Comparator.IS_NOT_NULL):
+        return Condition((TAG, NAME_TAG), Sql("1 = 0" if clause.comparator is Comparator.IS_NULL else "1 = 1"))
+    return _about_attribute(structs.replace(clause, entity=ATTRIBUTE, key="run_name"), experiment_ids, dialect)
 
 
 def _about_attribute(clause: Clause, experiment_ids: tuple[int, ...], dialect: str) -> Condition:

@@ -12,6 +12,7 @@ from penstock.core.filters import (
 )
 
 METRIC, PARAM, TAG, ATTRIBUTE, DATASET = "metric", "param", "tag", "attribute", "dataset"
+NAME_TAG = "mlflow.runName"  # clients know a run's name as this tag as well; it is kept once, as the name
 _ATTRIBUTE_SPELLINGS = ("attributes", "attr", "run")
 _DATASET_FIELD = Field(False, LISTED_TEXT.comparators, is_orderable=False)
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from penstock.core.filters import Order
 from penstock.tracking.search.conditions import COLUMNS, table_of
-from penstock.tracking.search.grammar import ATTRIBUTE, METRIC
+from penstock.tracking.search.grammar import ATTRIBUTE, METRIC, NAME_TAG, TAG
 from penstock.tracking.search.sql import TRUE, Sql
 from penstock.tracking.search.values import LARGEST, SMALLEST, SORTED_NAN
 
@@ -99,6 +99,8 @@ def to_levels(orders: Sequence[Order]) -> tuple[Level, ...]:
 
 
 def _to_level(order: Order) -> Level:
+    if (order.entity, order.key) == (TAG, NAME_TAG):
+        return _to_level(Order(ATTRIBUTE, "run_name", order.is_descending))
     if order.entity != ATTRIBUTE:
         return _of_key(order)
     column = COLUMNS[order.key]
@@ -116,6 +118,7 @@ def _to_level(order: Order) -> Level:
         index = Index("runs", column, "number")
     elif column == "id":
         index = Index("runs", "id", "number", is_by_experiment=False)
+        segments = (Segment(Sql("id > ''")),)  # every id; the plan then says that the index is searched
     return Level(subject, order.is_descending, raw, ranks, index, segments)
 
 

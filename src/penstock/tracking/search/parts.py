@@ -12,17 +12,14 @@ from penstock.storage.records import fetch
 
 _AT_ONCE = 500  # runs
 _NOTHING = Raw(b"[]")
+_OF_RUNS = "FROM {table} WHERE run IN ({runs}) GROUP BY run"
 _TEXTS = {
-    "sqlite": "SELECT run, json_group_array(json_object('key', key, 'value', value)) FROM {table} WHERE run IN ({runs}) "
-    "GROUP BY run",
-    "postgresql": "SELECT run, json_agg(json_build_object('key', key, 'value', value) ORDER BY key)::text FROM {table} "
-    "WHERE run IN ({runs}) GROUP BY run",
+    "sqlite": f"SELECT run, json_group_array(json_object('key', key, 'value', value)) {_OF_RUNS}",
+    "postgresql": f"SELECT run, json_agg(json_build_object('key', key, 'value', value) ORDER BY key)::text {_OF_RUNS}",
 }
 _METRICS = {
-    "sqlite": "SELECT run, json_group_array(json_array(key, step, at, value)) FROM metric_series WHERE run IN ({runs}) "
-    "GROUP BY run",
-    "postgresql": "SELECT run, json_agg(json_build_array(key, step, at, value) ORDER BY key)::text FROM metric_series "
-    "WHERE run IN ({runs}) GROUP BY run",
+    "sqlite": f"SELECT run, json_group_array(json_array(key, step, at, value)) {_OF_RUNS}",
+    "postgresql": f"SELECT run, json_agg(json_build_array(key, step, at, value) ORDER BY key)::text {_OF_RUNS}",
 }
 _RUNS = (
     "SELECT number, id, experiment_id, name, status, started_at, ended_at, deleted_at, created_by, artifact_uri, parent "
@@ -83,11 +80,11 @@ def _read(connection: Connection, numbers: Sequence[int]) -> Iterator[FoundRun]:
 
     params = {run: Raw(text.encode()) for run, text in ask(_TEXTS[dialect], "params")}
     tags = {run: Raw(text.encode()) for run, text in ask(_TEXTS[dialect], "run_tags")}
-    metrics = _to_metrics(ask(_METRICS[dialect]))
+    metrics = _to_metrics(ask(_METRICS[dialect], "metric_series"))
     rows = {row[0]: row for row in ask(_RUNS)}
     for number in filter(rows.__contains__, numbers):
         parts = params.get(number, _NOTHING), tags.get(number, _NOTHING), metrics.get(number, ())
-        yield FoundRun(*rows[number], *parts)
+        yield FoundRun(*(*rows[number], *parts))
 
 
 def _to_metrics(rows: list[tuple[int, str]]) -> dict[int, list[LatestMetric]]:

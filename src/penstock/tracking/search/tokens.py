@@ -1,4 +1,4 @@
-"""Page tokens: where a search goes on. They hold the place of the last run, so that runs added meanwhile shift nothing."""
+"""Page tokens: the place of the last run of a page, so that runs which are added meanwhile shift nothing."""
 
 import base64
 import binascii

@@ -1,7 +1,7 @@
 """Finds runs in an order, and decides how: neither database knows what is in the tables well enough.
 
-An index in the order of the first key is walked, a stretch at a time; the clauses are tried on each run of a stretch, and
-the stretch is sorted by the remaining keys. When matches are so rare that it would be a long walk, the matches of one
+An index in the order of the first key is walked, a stretch at a time; the clauses are tried on each run of a stretch,
+and the stretch is sorted by the remaining keys. When matches are so rare that it would be a long walk, the matches of one
 clause are counted, up to a bound that grows with the walk, and where they are fewer than what is left to walk they are
 fetched and sorted instead. A value that more runs share than fit in a stretch is walked by the next key. So the first
 page costs about as many rows as the better of the two ways has to look at, and no statement sorts a big table unless
@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from penstock.storage.records import fetch
 from penstock.tracking.search.conditions import Condition
 from penstock.tracking.search.levels import Index, Level, Segment
-from penstock.tracking.search.sql import TRUE, Sql, all_of, values_of, within
+from penstock.tracking.search.sql import TRUE, Sql, all_of, behind, values_of, within
 from penstock.tracking.types import View
 
 _MOST_EXPERIMENTS = 200  # whose indexes are walked side by side
@@ -113,7 +113,7 @@ class _Search:
         return Sql(f"SELECT number AS run FROM runs WHERE {place.text}", place.values)
 
     def _find_driver(self, bound: int) -> _Driver | None:
-        """The condition with the fewest matches, where some have no more than `bound`; being in scope is one as well."""
+        """The condition with the fewest matches, if no more than `bound`; to be in these experiments is one as well."""
         if bound < self._effort.least_walk or bound <= self._counted:
             return None
         self._counted = bound
@@ -159,7 +159,7 @@ class _Search:
         level = self._query.levels[place]
         index = level.index
         assert index is not None
-        behind, at = (">", ">=") if not level.is_descending else ("<", "<=")
+        past, at = (">", ">=") if not level.is_descending else ("<", "<=")
         own = self._own_conditions(level, fixed)
         place_in = all_of([index.where, segment, *own])
         left = TRUE if start is None else Sql(f"{index.column} {at} ?", (value,))
@@ -170,11 +170,13 @@ class _Search:
             if first == border:
                 rest = start[len(level.ranks) :] if start is not None and first == value else None
                 yield from self._walk(place + 1, (*fixed, (level, first)), rest)
-                left = Sql(f"{index.column} {behind} ?", (first,))
+                left = Sql(f"{index.column} {past} ?", (first,))
                 continue
-            upto = TRUE if border is None else Sql(f"{index.column} {_turned(behind)} ?", (border,))
+            upto = TRUE if border is None else Sql(f"{index.column} {_turned(past)} ?", (border,))
             rows = all_of([self._scope_of(index), place_in, left, upto])
-            source = Sql(f"SELECT {index.run} AS run, {index.column} AS raw FROM {index.table} WHERE {rows.text}", rows.values)
+            source = Sql(
+                f"SELECT {index.run} AS run, {index.column} AS raw FROM {index.table} WHERE {rows.text}", rows.values
+            )
             yield self._width, self._sort(source, self._fixed_probes(fixed), level)
             if border is None:
                 return
@@ -188,7 +190,8 @@ class _Search:
         parts: list[Sql] = []
         for each in ids:
             here = all_of([TRUE if each is None else within((each,)), place])
-            one = f"SELECT {index.column} FROM {index.table} WHERE {here.text} ORDER BY {index.column} {direction} LIMIT 1"
+            order = f"ORDER BY {index.column} {direction}"
+            one = f"SELECT {index.column} FROM {index.table} WHERE {here.text} {order} LIMIT 1"
             parts.append(Sql(f"SELECT ({one}), ({one} OFFSET {skipped})", (*here.values, *here.values)))
         rows = fetch(self._connection, " UNION ALL ".join(part.text for part in parts), values_of(parts))
         choose = max if is_descending else min
@@ -210,16 +213,16 @@ class _Search:
             for rank in level.ranks
         ]
         after = self._found[-1].ranks if self._found else query.after
-        behind = TRUE if after is None else _behind(ranks, after)
+        later = TRUE if after is None else behind(ranks, after)
         named = ", ".join(text for text, _ in ranks)
         order = ", ".join(f"{text} DESC" if is_descending else text for text, is_descending in ranks)
         text = (
             f"WITH source AS MATERIALIZED ({source.text}), "
             f"ranked AS MATERIALIZED (SELECT runs.number AS number, {shown} FROM source CROSS JOIN runs "
             f"WHERE runs.number = source.run AND {held.text}) "
-            f"SELECT number, {named} FROM ranked WHERE {behind.text} ORDER BY {order} LIMIT {self._left}"
+            f"SELECT number, {named} FROM ranked WHERE {later.text} ORDER BY {order} LIMIT {self._left}"
         )
-        values = (*source.values, *values_of(raws), *held.values, *behind.values)
+        values = (*source.values, *values_of(raws), *held.values, *later.values)
         return [Found(row[0], tuple(row[1:])) for row in fetch(self._connection, text, values)]
 
     def _scope_of(self, index: Index) -> Sql:
@@ -251,15 +254,3 @@ class _Search:
 
 def _turned(sign: str) -> str:
     return "<" if sign == ">" else ">"
-
-
-def _behind(ranks: Sequence[tuple[str, bool]], after: Ranks) -> Sql:
-    """The condition that a run comes later than this place."""
-    behind = Sql("1 = 0")
-    for (text, is_descending), value in zip(reversed(ranks), reversed(after), strict=True):
-        sign = "<" if is_descending else ">"
-        behind = Sql(
-            f"({text} {sign} ? OR ({text} = ? AND {behind.text}))",
-            (value, value, *behind.values),
-        )
-    return behind

@@ -1,6 +1,6 @@
 """Every operation of the protocol that this server answers."""
 
-from penstock.server.protocols.mlflow import experiments, logging, metrics, runs, server_info
+from penstock.server.protocols.mlflow import experiments, logging, metrics, runs, search, server_info
 from penstock.server.protocols.mlflow.endpoint import Endpoint
 
 ENDPOINTS: list[Endpoint] = [
@@ -8,5 +8,6 @@ ENDPOINTS: list[Endpoint] = [
     *runs.ENDPOINTS,
     *logging.ENDPOINTS,
     *metrics.ENDPOINTS,
+    *search.ENDPOINTS,
     *server_info.ENDPOINTS,
 ]

@@ -1,0 +1,93 @@
+"""No statement of a search reads a whole table, however the search is answered."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+
+from factories import open_database
+from penstock.storage.database import Database
+from penstock.tracking.search.runs import RunSearch
+from penstock.tracking.search.walk import Effort
+from penstock.tracking.types import View
+from tracking.search.model import keep, model_runs
+
+BIG_TABLES = ("runs", "metric_series", "metric_points", "params", "run_tags")
+FULL_SCAN = re.compile(rf"SCAN (?:{'|'.join(BIG_TABLES)})\b")
+FILTERS = [
+    "",
+    "metrics.a > 1 AND params.a = 'x'",
+    "metrics.a != 0 AND tags.`t.u` != 'x'",
+    "params.a LIKE 'x%' AND params.`p q` ILIKE '%Y'",
+    "tags.a IS NULL AND tags.`t.u` IS NOT NULL",
+    "run_name = 'x' AND start_time > 5",
+    "run_name LIKE 'x%' AND end_time < 2000000000000",
+    "status = 'FAILED'",
+    "status LIKE 'F%' AND user_id = 'tester'",
+    "run_id IN ('a', 'b')",
+]
+ORDERS: list[list[str]] = [
+    [],
+    ["metrics.a DESC"],
+    ["metrics.a"],
+    ["params.a DESC", "metrics.b"],
+    ["tags.a"],
+    ["end_time DESC"],
+    ["run_name"],
+    ["run_id DESC"],
+    ["status"],
+]
+EFFORTS = [Effort(), Effort(smallest_stretch=16, largest_stretch=64, least_walk=1), Effort(least_walk=10**9)]
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    db = open_database(tmp_path_factory.mktemp("plans"))
+    keep(db, model_runs(Random(7), 3_000))
+    yield db
+    db.close()
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+@pytest.mark.parametrize("order_by", ORDERS, ids=str)
+def test_no_statement_scans_a_big_table(db: Database, filter: str, order_by: list[str]) -> None:
+    statements: list[str] = []
+    for effort in EFFORTS:
+        for experiments in ([1], [1, 2, 3]):
+            token = ""
+            for _ in range(3):
+                found, token = _search(db, statements, RunSearch(effort=effort), experiments, filter, order_by, token)
+                if not token:
+                    break
+    for statement in dict.fromkeys(statements):
+        plan = _explain(db, statement)
+        assert not FULL_SCAN.search(plan), f"{statement}\n{plan}"
+    assert len(statements) > 3
+
+
+def test_a_statement_that_reads_a_whole_table_would_be_noticed(db: Database) -> None:
+    assert FULL_SCAN.search(_explain(db, "SELECT number FROM runs WHERE created_by = 'x'"))
+    assert FULL_SCAN.search(_explain(db, "SELECT run FROM params WHERE value = 'x'"))
+
+
+def _search(db: Database, statements: list[str], search: RunSearch, *asked: Any) -> tuple[int, str]:
+    experiments, filter, order_by, token = asked
+    with db.snapshot() as tx:
+        driver: Any = tx.connection.connection.driver_connection
+        driver.set_trace_callback(statements.append)
+        try:
+            page = search.find(tx, experiments, filter, order_by, View.ACTIVE, 20, token)
+        finally:
+            driver.set_trace_callback(None)
+    return len(page.runs), page.next
+
+
+def _explain(db: Database, statement: str) -> str:
+    connection = sqlite3.connect(db.url.removeprefix("sqlite:///"))
+    try:
+        return "\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}"))
+    finally:
+        connection.close()
