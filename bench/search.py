@@ -4,7 +4,8 @@
 
 Each run has `--keys` params and metrics and half as many tags. "search" gives 100 runs with all that was logged to
 them, "encoded" is that with MLflow's JSON made of it, "bare" the time sqlite3 takes to find the numbers of the same
-runs and read their rows. Milliseconds of CPU, the middle of several rounds, in turns. A million runs: `--runs 1000000 --keys 2`.
+runs and read their rows. Milliseconds of CPU, the middle of several rounds, in turns.
+A million runs: `--runs 1000000 --keys 2`.
 """
 
 import argparse
@@ -45,8 +46,10 @@ CASES = [
         "two clauses, ordered",
         "metrics.m0 > 0.9 and params.p0 = '0.01'",
         ["metrics.m0 DESC"],
-        f"""SELECT m.run FROM metric_series m JOIN params p ON p.run = m.run AND p.key = 'p0' AND p.value = '0.01'
-        WHERE m.experiment_id = 1 AND m.key = 'm0' AND m.value > {to_sortable(0.9)} ORDER BY m.value DESC LIMIT {TOP}""",
+        f"""SELECT m.run FROM metric_series m
+        JOIN params p ON p.run = m.run AND p.key = 'p0' AND p.value = '0.01'
+        WHERE m.experiment_id = 1 AND m.key = 'm0' AND m.value > {to_sortable(0.9)}
+        ORDER BY m.value DESC LIMIT {TOP}""",
     ),
     Case(
         "newest",
@@ -72,7 +75,8 @@ CASES = [
         "tags.t0 = 'rare'",
         ["metrics.m1 DESC"],
         f"""SELECT t.run FROM run_tags t JOIN metric_series m ON m.run = t.run AND m.key = 'm1'
-        WHERE t.experiment_id = 1 AND t.key = 't0' AND substr(t.value, 1, 200) = 'rare' ORDER BY m.value DESC LIMIT {TOP}""",
+        WHERE t.experiment_id = 1 AND t.key = 't0' AND substr(t.value, 1, 200) = 'rare'
+        ORDER BY m.value DESC LIMIT {TOP}""",
     ),
     Case(
         "nothing matches",
@@ -115,7 +119,9 @@ def fill(path: Path, runs: int, keys: int) -> None:
     connection.create_function("as_key", 1, lambda number: to_sortable(number % 1_000_000 / 1_000_000))
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = OFF")
-    indexes = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").fetchall()
+    indexes = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    ).fetchall()
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
     connection.execute("BEGIN")

@@ -46,7 +46,9 @@ def experiments(db: Database) -> ExperimentService:
 
 def test_a_found_run_is_the_run_itself(tracking: TrackingService) -> None:
     run = tracking.create_run("churn", "first", tags={"stage": "a\"b'é"})
-    tracking.log_batch(run.id, [Metric("auc", 0.7, 3), Metric("loss", "NaN"), Metric("top", "-Infinity")], {"depth": "3"})
+    tracking.log_batch(
+        run.id, [Metric("auc", 0.7, 3), Metric("loss", "NaN"), Metric("top", "-Infinity")], {"depth": "3"}
+    )
     tracking.create_run("other")
     page = tracking.search_runs("metrics.auc > 0.5", experiments=["churn"])
     assert page.runs == (tracking.get_run(run.id),)
@@ -82,12 +84,25 @@ def test_a_run_is_found_by_its_name_tag(tracking: TrackingService) -> None:
         assert [each.id for each in tracking.search_runs(filter).runs] == [run.id]
     assert len(tracking.search_runs("tags.`mlflow.runName` IS NOT NULL").runs) == 2
     assert tracking.search_runs("tags.`mlflow.runName` IS NULL").runs == ()
-    assert [each.name for each in tracking.search_runs(order_by=["tags.mlflow.runName"]).runs] == ["another", "best one"]
+    assert [each.name for each in tracking.search_runs(order_by=["tags.mlflow.runName"]).runs] == [
+        "another",
+        "best one",
+    ]
 
 
 @pytest.mark.parametrize(
     "token",
-    ["x", "é", "====", "bm90IGpzb24", "W10", "x" * 30_000, base64.b64encode(b'{"offset": 2}').decode(), "\x00", "W1tbW1tb"],
+    [
+        "x",
+        "é",
+        "====",
+        "bm90IGpzb24",
+        "W10",
+        "x" * 30_000,
+        base64.b64encode(b'{"offset": 2}').decode(),
+        "\x00",
+        "W1tbW1tb",
+    ],
 )
 def test_a_token_that_nobody_gave_out_is_refused(tracking: TrackingService, token: str) -> None:
     with pytest.raises(InvalidInputError, match="is no page token of this search"):

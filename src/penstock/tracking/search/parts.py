@@ -22,8 +22,8 @@ _METRICS = {
     "postgresql": f"SELECT run, json_agg(json_build_array(key, step, at, value) ORDER BY key)::text {_OF_RUNS}",
 }
 _RUNS = (
-    "SELECT number, id, experiment_id, name, status, started_at, ended_at, deleted_at, created_by, artifact_uri, parent "
-    "FROM runs WHERE number IN ({runs})"
+    "SELECT number, id, experiment_id, name, status, started_at, ended_at, deleted_at, created_by, artifact_uri, "
+    "parent FROM runs WHERE number IN ({runs})"
 )
 _points = msgspec.json.Decoder(list[tuple[str, int, int, int]])
 

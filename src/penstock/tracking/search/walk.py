@@ -1,11 +1,11 @@
 """Finds runs in an order, and decides how: neither database knows what is in the tables well enough.
 
 An index in the order of the first key is walked, a stretch at a time; the clauses are tried on each run of a stretch,
-and the stretch is sorted by the remaining keys. When matches are so rare that it would be a long walk, the matches of one
-clause are counted, up to a bound that grows with the walk, and where they are fewer than what is left to walk they are
-fetched and sorted instead. A value that more runs share than fit in a stretch is walked by the next key. So the first
-page costs about as many rows as the better of the two ways has to look at, and no statement sorts a big table unless
-nothing else can be done.
+and the stretch is sorted by the remaining keys. When matches are so rare that it would be a long walk, the matches of
+one clause are counted, up to a bound that grows with the walk, and where they are fewer than what is left to walk they
+are fetched and sorted instead. A value that more runs share than fit in a stretch is walked by the next key. So the
+first page costs about as many rows as the better of the two ways has to look at, and no statement sorts a big table
+unless nothing else can be done.
 """
 
 from collections.abc import Iterator, Sequence
