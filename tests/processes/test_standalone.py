@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-HEAVY = ("polars", "scipy", "sklearn", "pandas", "numpy", "skops", "joblib", "httpx", "rich", "pyarrow")
+HEAVY = ("polars", "scipy", "sklearn", "pandas", "skops", "joblib", "httpx", "rich", "pyarrow")
 MOST_IDLE_BYTES = 150 * 1024 * 1024
 
 

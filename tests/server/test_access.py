@@ -227,7 +227,8 @@ def test_a_browser_is_led_to_the_page_that_takes_a_token(gate: Gate, browser: ht
     assert (led.status_code, led.headers["location"]) == (303, "/sign-in?next=/runs%3Fpage%3D2")
     asked = browser.get(led.headers["location"])
     assert asked.status_code == 200 and 'value="/runs?page=2"' in asked.text
-    wrong = sign_in(browser, "pst_wrong")
+    wrong = sign_in(browser, "pst_wrong", "/runs?page=2")
+    assert 'value="/runs?page=2"' in wrong.text  # it still knows where to go
     assert wrong.status_code == 401 and "not good" in wrong.text and "pst_wrong" not in wrong.text
     right = sign_in(browser, gate.secrets[Role.READER], "/runs?page=2")
     assert (right.status_code, right.headers["location"]) == (303, "/runs?page=2")

@@ -25,19 +25,23 @@ _FORM_LIMIT_BYTES = 8 * 1024
 def sign_in_routes(tokens: TokenService, renderer: Renderer, identify: Identifier, book: TokenBook) -> list[Route]:
     """`GET /sign-in` asks for a token, `POST /sign-in` takes it, and `POST /sign-out` ends the session."""
 
-    def show(request: Request, *, told: str = "", status: int = 200) -> Response:
-        after = request.query_params.get("next", "/")
+    def show(request: Request, after: str, *, told: str = "", status: int = 200) -> Response:
         return renderer.page(request, "sign_in.html", status=status, title="Sign in", told=told, next=local_path(after))
 
     async def ask(request: Request) -> Response:
-        return show(request)
+        return show(request, request.query_params.get("next", "/"))
 
     async def take(request: Request) -> Response:
         form = dict(parse_qsl((await read_body(request, _FORM_LIMIT_BYTES)).decode("latin-1")))
         await run_in_threadpool(book.read)
         token_id = identify.find_token_id(form.get("token", "").strip())
         if token_id is None:
-            return show(request, told="This token is not good here: unknown, ended or revoked.", status=401)
+            return show(
+                request,
+                form.get("next", "/"),
+                told="This token is not good here: unknown, ended or revoked.",
+                status=401,
+            )
         cookie = secrets.token_urlsafe(32)
         await run_in_threadpool(tokens.open_session, digest_of(cookie).hex(), token_id)
         await run_in_threadpool(book.read)
