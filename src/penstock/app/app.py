@@ -21,6 +21,7 @@ from penstock.registry.service import RegistryService
 from penstock.serving.service import ServingService
 from penstock.storage.database import Database
 from penstock.storage.objects.open import open_object_store
+from penstock.tracking.deliveries.service import DeliveryService
 from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.service import TrackingService
 
@@ -67,6 +68,7 @@ def _build(config: Config, db: Database) -> Services:
         tokens=TokenService(db),
         experiments=ExperimentService(db),
         tracking=tracking,
+        deliveries=DeliveryService(db, tracking),
         datasets=DatasetService(db),
         registry=registry,
         predictions=predictions,
@@ -76,6 +78,7 @@ def _build(config: Config, db: Database) -> Services:
         monitoring=monitoring,
         loop=loop,
         objects=open_object_store(config.objects_url),
+        place=str(config.home),
         close=db.close,
     )
 

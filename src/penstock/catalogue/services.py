@@ -26,6 +26,8 @@ from penstock.serving import api as serving_api
 from penstock.serving.service import ServingService
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.tracking import api as tracking_api
+from penstock.tracking.deliveries import api as deliveries_api
+from penstock.tracking.deliveries.service import DeliveryService
 from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.service import TrackingService
 
@@ -34,6 +36,7 @@ ROUTES: dict[str, list[Route]] = {
     "tokens": tokens_api.ROUTES,
     "experiments": tracking_api.EXPERIMENT_ROUTES,
     "tracking": tracking_api.ROUTES,
+    "deliveries": deliveries_api.ROUTES,
     "datasets": datasets_api.ROUTES,
     "registry": registry_api.ROUTES,
     "predictions": predictions_api.ROUTES,
@@ -51,6 +54,7 @@ class Services:
 
     Attributes:
         objects: the object store; files, models and frames go in and out here, the services know their digests.
+        place: the URL of the server, or the home folder of a penstock in this process.
         close: ends connections and finishes queued writes.
     """
 
@@ -58,6 +62,7 @@ class Services:
     tokens: TokenService
     experiments: ExperimentService
     tracking: TrackingService
+    deliveries: DeliveryService
     datasets: DatasetService
     registry: RegistryService
     predictions: PredictionService
@@ -67,4 +72,5 @@ class Services:
     monitoring: MonitoringService
     loop: LoopService
     objects: ObjectStore
+    place: str
     close: Callable[[], None]

@@ -1,21 +1,18 @@
-"""The records inside a segment file of the prediction log: framing, reading back, and repair after a kill."""
+"""The records inside a segment file of the prediction log: reading back, and repair after a kill."""
 
 import logging
 import os
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
-from struct import Struct as Layout
 
 import msgspec
 from msgspec import Struct
 
 from penstock.core.errors import CorruptDataError
+from penstock.core.framing import FRAME_SIZE, iterate_whole, length_at
 from penstock.core.ids import SegmentId
 from penstock.predictions.types import PredictionRow
 
 log = logging.getLogger(__name__)
-_frame = Layout("<II")  # length of the payload, its CRC-32
 
 
 class SegmentHeader(Struct, frozen=True, array_like=True):
@@ -37,11 +34,6 @@ _header_decoder = msgspec.msgpack.Decoder(SegmentHeader)
 _row_decoder = msgspec.msgpack.Decoder(PredictionRow)
 
 
-def frame_record(payload: bytes) -> bytes:
-    """A payload with its length and checksum in front."""
-    return _frame.pack(len(payload), zlib.crc32(payload)) + payload
-
-
 def read_records(path: Path) -> SegmentContent:
     """The header and the rows of a finished segment file.
 
@@ -49,8 +41,8 @@ def read_records(path: Path) -> SegmentContent:
         CorruptDataError: the header cannot be read, or a record does not fit its checksum.
     """
     data = path.read_bytes()
-    payloads = [payload for _end, payload in _iterate_whole(data)]
-    end = sum(_frame.size + len(payload) for payload in payloads)
+    payloads = [payload for _end, payload in iterate_whole(data)]
+    end = sum(FRAME_SIZE + len(payload) for payload in payloads)
     if end != len(data) or not payloads:
         raise CorruptDataError(f"{path} is damaged at byte {end}", hint="move it away to let the others be shipped")
     return SegmentContent(_header_decoder.decode(payloads[0]), [_row_decoder.decode(p) for p in payloads[1:]])
@@ -59,7 +51,7 @@ def read_records(path: Path) -> SegmentContent:
 def repair(path: Path, target: Path) -> None:
     """Finish a segment that a killed process left open: drop a torn last record, and remove a file without rows."""
     data = path.read_bytes()
-    ends = [end for end, _payload in _iterate_whole(data)]
+    ends = [end for end, _payload in iterate_whole(data)]
     if len(ends) <= 1:  # the header alone
         path.unlink()
         return
@@ -72,21 +64,6 @@ def repair(path: Path, target: Path) -> None:
     path.rename(target)
 
 
-def _iterate_whole(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each whole record with the offset after it; ends before the first that is torn or damaged."""
-    position = 0
-    while position + _frame.size <= len(data):
-        length, checksum = _frame.unpack_from(data, position)
-        start = position + _frame.size
-        payload = data[start : start + length]
-        if len(payload) != length or zlib.crc32(payload) != checksum:
-            return
-        position = start + length
-        yield position, payload
-
-
 def _is_last_record(data: bytes, position: int) -> bool:
-    if position + _frame.size > len(data):
-        return True
-    length, _checksum = _frame.unpack_from(data, position)
-    return position + _frame.size + int(length) >= len(data)
+    length = length_at(data, position)
+    return length is None or position + FRAME_SIZE + length >= len(data)

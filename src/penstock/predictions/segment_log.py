@@ -16,8 +16,9 @@ import msgspec
 
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError, StorageFullError
+from penstock.core.framing import frame_record
 from penstock.core.ids import PredictionId, SegmentId, new_id
-from penstock.predictions.records import SegmentHeader, frame_record, repair
+from penstock.predictions.records import SegmentHeader, repair
 from penstock.predictions.types import PredictionRow
 
 log = logging.getLogger(__name__)

@@ -29,4 +29,9 @@ def open_remote(
     """
     connection = Connection(url, token=token, actor=actor, patience_s=patience_s, timeout_s=timeout_s)
     proxies: dict[str, Any] = {name: ServiceProxy(connection, routes) for name, routes in ROUTES.items()}
-    return Services(**proxies, objects=objects or ObjectStore(HttpBlobStore(connection)), close=connection.close)
+    return Services(
+        **proxies,
+        objects=objects or ObjectStore(HttpBlobStore(connection)),
+        place=connection.url,
+        close=connection.close,
+    )

@@ -68,6 +68,7 @@ class TrackingService:
         parent: RunId | None = None,
         is_scheduled: bool = False,
         run_id: RunId | None = None,
+        started_at: datetime | None = None,
     ) -> Run:
         """Begin a run; its experiment is made when there is none of that name.
 
@@ -79,6 +80,7 @@ class TrackingService:
             parent: the run that this one is a part of.
             is_scheduled: whether it still waits for its start; `start_run` starts it.
             run_id: chosen by a caller that may repeat itself: the same id and experiment give the same run.
+            started_at: when it began, where that was not now.
 
         Raises:
             ConflictError: the id belongs to a run of another experiment.
@@ -89,7 +91,15 @@ class TrackingService:
         if parent is not None:
             self._get(tx, parent)
         return self.begin_run(
-            tx, home, name, tags, source=source, parent=parent, is_scheduled=is_scheduled, run_id=run_id
+            tx,
+            home,
+            name,
+            tags,
+            source=source,
+            parent=parent,
+            is_scheduled=is_scheduled,
+            run_id=run_id,
+            started_at=started_at,
         )
 
     def begin_run(
@@ -146,7 +156,13 @@ class TrackingService:
         return self._fill(tx, [self._get(tx, run_id)])[0]
 
     @logs
-    def end_run(self, tx: Transaction, run_id: RunId, status: RunStatus = RunStatus.FINISHED) -> Run:
+    def end_run(
+        self,
+        tx: Transaction,
+        run_id: RunId,
+        status: RunStatus = RunStatus.FINISHED,
+        ended_at: datetime | None = None,
+    ) -> Run:
         """End a run; the audit entry seals its metrics with their digest. Ending it twice alike changes nothing.
 
         Raises:
@@ -160,7 +176,7 @@ class TrackingService:
         if run.status.is_terminal and run.status is not status:
             raise ConflictError(f"run {run_id} has ended as {run.status.value!r}, not {status.value!r}")
         if not run.status.is_terminal:
-            self._end(tx, run, status, tx.now)
+            self._end(tx, run, status, ended_at or tx.now)
         return self._fill(tx, [self._get(tx, run_id)])[0]
 
     @logs

@@ -1,0 +1,1 @@
+"""What clients' spools deliver: records in their order, each applied exactly once."""
