@@ -24,7 +24,7 @@ _HOMES = {
     "load_dataset": "penstock.sdk.load",
     "load_model": "penstock.sdk.load",
     "pipeline": "penstock.pipelines.pipeline",
-    "start_run": "penstock.sdk.run",
+    "start_run": "penstock.sdk.start",
     "step": "penstock.pipelines.step",
 }
 

@@ -22,6 +22,7 @@ CASES = [
 ]
 # Facts that come in great numbers or only keep something going; what sums them up is audited instead.
 FACTS = {
+    "deliveries.deliver",  # the verbs that it joins write their own entries
     "pipelines.release_claim",
     "pipelines.renew_claim",
     "predictions.add_outcomes",

@@ -34,15 +34,40 @@ def connect(target: str | Path | None = None, *, token: str = "", actor: str = "
     """
     token = token or os.environ.get("PENSTOCK_TOKEN", "")
     target = target or os.environ.get("PENSTOCK_URL") or find_project_folder(Path.cwd())
-    if isinstance(target, str) and target.startswith(("http://", "https://")):
-        return open_remote(target, token=token, actor=actor)
+    if is_url(target):
+        return open_remote(str(target), token=token, actor=actor)
     folder = Path(target).absolute()
     if not folder.is_dir():
         raise NotFoundError(f"there is no folder {folder}", hint="a server's URL begins with http:// or https://")
-    has_project = (folder / PROJECT_FILE).is_file()
-    given = {"token": token or None}
-    config = project_config(folder, **given) if has_project else load_config(os.environ, **_place(folder), **given)
-    return connect_home(config, actor=actor)
+    return connect_home(folder_config(folder, token=token or None), actor=actor)
+
+
+def default_place() -> str:
+    """Where `connect()` leads: `PENSTOCK_URL`, or the home folder of the project around the working directory.
+
+    Raises:
+        NotFoundError: there is neither.
+    """
+    url = os.environ.get("PENSTOCK_URL", "")
+    return url.rstrip("/") if is_url(url) else str(folder_config(Path(url or find_project_folder(Path.cwd()))).home)
+
+
+def connect_place(place: str, *, patience_s: float = 5.0) -> Services:
+    """The services of a place as `Services.place` names it: a server's URL, or a home folder of this machine.
+
+    Args:
+        place: the URL or folder.
+        patience_s: how long to go on trying while a server at a URL cannot be reached.
+    """
+    if is_url(place):
+        return open_remote(place, token=os.environ.get("PENSTOCK_TOKEN", ""), patience_s=patience_s)
+    home = Path(place)
+    return connect_home(folder_config(home.parent, home=home))
+
+
+def is_url(target: object) -> bool:
+    """Whether a target is a server rather than a folder."""
+    return isinstance(target, str) and target.startswith(("http://", "https://"))
 
 
 def connect_home(config: Config, *, actor: str = "") -> Services:
@@ -85,6 +110,13 @@ def project_config(folder: Path, **given: object) -> Config:
         database=config.database or _beside(folder, storage.database),
         objects=config.objects or _beside(folder, storage.objects),
     )
+
+
+def folder_config(folder: Path, **given: object) -> Config:
+    """The configuration of a folder: of the project in it, or of a plain one."""
+    if (folder / PROJECT_FILE).is_file():
+        return project_config(folder, **given)
+    return load_config(os.environ, **(_place(folder) | given))
 
 
 def _place(folder: Path) -> dict[str, object]:
