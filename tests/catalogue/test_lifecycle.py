@@ -12,6 +12,7 @@ from penstock.evaluation.gates import judge
 from penstock.governance.service import GovernanceService
 from penstock.governance.tokens.service import TokenService
 from penstock.registry.types import ModelVersion
+from penstock.tracking.deliveries.service import DeliveryService
 from shop_world import DAY, START, Shop
 
 
@@ -22,8 +23,14 @@ def shop(tmp_path: Path) -> Shop:
 
 def look(shop: Shop) -> Lifecycle:
     held = {field.name: getattr(shop.services, field.name) for field in fields(shop.services)}
-    governance, tokens = GovernanceService(shop.db), TokenService(shop.db)
-    services = Services(governance=governance, tokens=tokens, close=shop.db.close, **held)
+    services = Services(
+        governance=GovernanceService(shop.db),
+        tokens=TokenService(shop.db),
+        deliveries=DeliveryService(shop.db, shop.services.tracking),
+        place=str(shop.folder),
+        close=shop.db.close,
+        **held,
+    )
     return read_lifecycle(services, shop.project)
 
 
