@@ -25,13 +25,22 @@ def open_services(url: str = "") -> Iterator[Services]:
     Raises:
         InvalidInputError: the URL is none.
     """
-    if url and not url.startswith(("http://", "https://")):
-        raise InvalidInputError(f"{url!r} is no URL of a server", hint="write it as in --url http://127.0.0.1:5151")
+    check_url(url)
     services = connect(url or None)
     try:
         yield services
     finally:
         services.close()
+
+
+def check_url(url: str) -> None:
+    """Let an empty `--url` pass, or one of a server.
+
+    Raises:
+        InvalidInputError: it is none.
+    """
+    if url and not url.startswith(("http://", "https://")):
+        raise InvalidInputError(f"{url!r} is no URL of a server", hint="write it as in --url http://127.0.0.1:5151")
 
 
 def wait_for_gateways(services: Services) -> None:

@@ -25,9 +25,8 @@ from penstock.sdk.spool.held import HeldFile, hold_bytes, hold_file
 from penstock.sdk.spool.sending import RunSpool
 from penstock.sdk.spool.telling import tell
 from penstock.sdk.system_metrics import SystemMonitor
-from penstock.tracking.batch import check_texts
 from penstock.tracking.deliveries.records import End, Params, Tags
-from penstock.tracking.names import check_key, check_path
+from penstock.tracking.names import check_key, check_path, check_texts
 from penstock.tracking.types import RunStatus
 
 WAIT_S = 10.0  # how long the end of a run waits without progress

@@ -7,17 +7,16 @@ from typing import Any
 
 from penstock.catalogue.services import Services
 from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError
-from penstock.core.ids import Digest, RunId, new_id
+from penstock.core.ids import Digest, RunId, new_hex_id
 from penstock.sdk.connect import connect_place, default_place, is_url
 from penstock.sdk.run import ActiveRun
 from penstock.sdk.spool.folder import list_spools
 from penstock.sdk.spool.held import HeldBegin, hold_bytes
 from penstock.sdk.spool.roots import spool_root
 from penstock.sdk.spool.sending import RunSpool
-from penstock.tracking.batch import check_texts
 from penstock.tracking.capture import capture_source
 from penstock.tracking.deliveries.records import Join
-from penstock.tracking.names import check_key, check_run_id
+from penstock.tracking.names import check_key, check_run_id, check_texts
 
 SYSTEM_METRICS = "PENSTOCK_SYSTEM_METRICS"  # `1`, or how many seconds apart
 _EVERY_S = 10.0
@@ -88,7 +87,7 @@ def _begin(
     parent: RunId | None,
 ) -> ActiveRun:
     experiment, name, tags = given
-    run_id = RunId(new_id())
+    run_id = RunId(new_hex_id())
     spool = RunSpool(root, run_id, place, services, leads=True)
     source = capture_source(Path.cwd(), seed=seed, keep=lambda content: Digest(hold_bytes(spool.folder, content)))
     spool.append(lambda at: HeldBegin(run_id, at, experiment, name or f"run-{run_id[-6:]}", tags, source, parent))
