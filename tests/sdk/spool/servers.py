@@ -24,22 +24,17 @@ class Server:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self._listener = _listen(0)
-        self.port = self._listener.getsockname()[1]
+        with _listen(0) as listener:
+            self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, **environment: str) -> None:
         """Start it, and wait for its first answer."""
-        if self._listener.fileno() < 0:
-            self._listener = _listen(self.port)
-        number = self._listener.fileno()
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(self.home), str(number)],
-            pass_fds=[number],
-            env=os.environ | environment,
-        )
-        self._listener.close()  # while the process lives it has the socket; afterwards connections are refused
+        with _listen(self.port) as listener:  # while the process lives it has the socket
+            number = listener.fileno()
+            command = [sys.executable, "-c", SERVER, str(self.home), str(number)]
+            self.process = subprocess.Popen(command, pass_fds=[number], env=os.environ | environment)
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -51,7 +46,6 @@ class Server:
 
     def kill(self) -> None:
         """kill -9."""
-        self._listener.close()
         if self.process is not None:
             self.process.kill()
             self.process.wait()

@@ -250,8 +250,9 @@ def test_a_signal_handler_may_log_in_the_middle_of_a_call(root: Path, services: 
     heard: list[int] = []
 
     def hear(*_: object) -> None:
-        heard.append(len(heard))
-        run.log(heard=1.0, step=len(heard))
+        number = len(heard)
+        heard.append(number)
+        run.log(heard=1.0, step=number)
 
     before = signal.signal(signal.SIGALRM, hear)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
@@ -264,7 +265,7 @@ def test_a_signal_handler_may_log_in_the_middle_of_a_call(root: Path, services: 
     run.end()
     assert heard
     assert steps_of(services, run.id) == list(range(20_000))
-    assert steps_of(services, run.id, "heard") == [each + 1 for each in heard]
+    assert sorted(steps_of(services, run.id, "heard")) == sorted(heard)  # one may interrupt another
 
 
 def test_a_full_disk_is_told_and_what_it_has_no_room_for_arrives_from_memory(root: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class Courier:
         delivered: the number of the last record that the server has applied or refused.
         refused: how many records it has refused.
         moved_at: when something was last on its way, in monotonic seconds.
-        is_busy: a batch or a file is on its way just now.
+        uploads: files are on their way just now.
     """
 
     def __init__(self, folder: SpoolFolder) -> None:
@@ -34,7 +34,7 @@ class Courier:
         self.delivered = 0
         self.refused = 0
         self.moved_at = time.monotonic()
-        self.is_busy = False
+        self.uploads = False
         self._folder = folder
         self._batch: Batch | None = None
         self._told = False
@@ -59,14 +59,16 @@ class Courier:
         return count
 
     def take(self, frames: list[bytes]) -> None:
-        """Deliver these frames next, which follow what is on the disk."""
+        """Deliver these frames next, which follow what was delivered; the segments have changed."""
+        self.reader.start_over()
+        if not frames:
+            return
         body, places, start = b"".join(frames), [], 0
         for frame in frames:
             places.append((start, start + len(frame)))
             start += len(frame)
         self._batch = Batch(self.delivered + 1, places, body)
         self.reader.next = self._batch.last + 1
-        self.reader.start_over()
 
     def end_lost_run(self, services: Services, at: int) -> None:
         """End the run of a process that died before it could."""
@@ -82,22 +84,22 @@ class Courier:
     def _send(self, services: Services) -> int:
         batch = self._batch
         assert batch is not None
-        self.is_busy = True
+        self.uploads = True
         try:
             body = complete(batch, self._folder, services.objects)
-            try:
-                answer = services.deliveries.deliver(self._folder.info.id, batch.first, body)
-            except TooLargeError:
-                if len(batch.frames) == 1:
-                    raise
-                self._batch = _first_half(batch)
-                self.reader.next = self._batch.last + 1
-                self.reader.start_over()
-                return 0
-            failpoints.hit("sdk.spool.answered")
-            self._keep_refused(answer)
         finally:
-            self.is_busy = False
+            self.uploads = False
+        try:
+            answer = services.deliveries.deliver(self._folder.info.id, batch.first, body)
+        except TooLargeError:
+            if len(batch.frames) == 1:
+                raise
+            self._batch = _first_half(batch)
+            self.reader.next = self._batch.last + 1
+            self.reader.start_over()
+            return 0
+        failpoints.hit("sdk.spool.answered")
+        self._keep_refused(answer)
         self.delivered, self.moved_at, self._batch = batch.last, time.monotonic(), None
         drop_held(batch, self._folder)
         self.reader.remove_read()

@@ -154,7 +154,7 @@ class RunSpool:
         began = time.monotonic()
         while not self._done.wait(0.02):
             now = time.monotonic()
-            if self._courier.is_busy and self._failure is None:
+            if self._courier.uploads:
                 continue
             if now - max(began, self._courier.moved_at) > wait_s:
                 return False
@@ -200,9 +200,7 @@ class RunSpool:
     def _deliver_waiting(self, services: Services) -> None:
         """Make room on the disk for what waits for it, or deliver it from memory."""
         while self._writer.waits_for_room:
-            self._writer.retry()
-            if self._writer.waits_for_room:
-                self._courier.take(self._writer.take_waiting())
+            self._courier.take(self._writer.make_room(self._courier.delivered))
             self._courier.deliver(services, self._writer.last)
 
     def _deliver_orphans(self, services: Services, run_id: RunId | None = None) -> None:

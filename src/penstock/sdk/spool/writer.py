@@ -57,26 +57,21 @@ class SpoolWriter:
             finally:
                 self._is_busy = False
 
-    def retry(self) -> None:
-        """Write what waits for room, if there is some now."""
-        with self.lock:
-            if not self._is_busy:
-                self._write_waiting()
+    def make_room(self, delivered: int) -> list[bytes]:
+        """Write what waits for room; where there is still none, give some frames back to be delivered from memory.
 
-    def take_waiting(self) -> list[bytes]:
-        """Some of the frames that wait for room, to be delivered from memory.
-
-        Call it when all that is on the disk is delivered: the room of the open segment is given back.
+        Args:
+            delivered: the number of the last record that is delivered. When it is the last one on the disk as well,
+                the room of the open segment is given back first.
         """
         with self.lock:
-            taken: list[bytes] = []
-            while self._waiting and len(taken) < _TAKEN:
-                taken.append(self._waiting.pop(0))
+            if self.last == delivered:
+                self._start_over(self.last)
+            if self._write_waiting() or self.last != delivered:
+                return []
+            taken, self._waiting = self._waiting[:_TAKEN], self._waiting[_TAKEN:]
             self._waiting_bytes -= sum(map(len, taken))
-            os.ftruncate(self._descriptor, 0)  # before the new name: nothing may be delivered under a wrong number
-            last = self.last + len(taken)
-            self._folder.segments()[-1][1].rename(self._folder.segment(last + 1))
-            self._at, self._synced_bytes = (0, last), 0
+            self._start_over(self.last + len(taken))
             return taken
 
     def sync(self) -> None:
@@ -106,6 +101,12 @@ class SpoolWriter:
             if descriptor >= 0:
                 os.close(descriptor)
         self._finished, self._descriptor = [], -1
+
+    def _start_over(self, last: int) -> None:
+        """Empty the open segment, every record of which is delivered; it goes on behind the record `last`."""
+        os.ftruncate(self._descriptor, 0)  # before the new name: nothing may be delivered under a wrong number
+        self._folder.segments()[-1][1].rename(self._folder.segment(last + 1))
+        self._at, self._synced_bytes = (0, last), 0
 
     def _append(self, frame: bytes) -> None:
         if self._waiting and not self._write_waiting():
