@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from penstock.core.errors import (
     ConflictError,
@@ -29,7 +29,10 @@ from penstock.tracking.deliveries.records import End, Params, Tags
 from penstock.tracking.names import check_key, check_path, check_texts
 from penstock.tracking.types import RunStatus
 
+V = TypeVar("V")
 WAIT_S = 10.0  # how long the end of a run waits without progress
+_AT_ONCE = 5_000  # metrics of one record
+_TEXTS_AT_ONCE = 100  # params or tags of one record: each may be long, and a record has to fit into a request
 _STEPS = range(-(2**63), 2**63)
 
 
@@ -94,8 +97,12 @@ class ActiveRun:
             steps[key] = at + 1
         if self._has_ended:
             self._refuse()
-        if values:
-            self._spool.log(at, values)
+        if len(values) <= _AT_ONCE:
+            if values:
+                self._spool.log(at, values)
+            return
+        for part in _in_parts(values, _AT_ONCE):
+            self._spool.log(at, part)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Record what the run was started with; a param never changes its value.
@@ -115,15 +122,15 @@ class ActiveRun:
                 )
         self._refuse_when_ended()
         self._params |= texts
-        if texts:
-            self._spool.append(lambda at: Params(self.id, at, texts))
+        for part in _in_parts(texts, _TEXTS_AT_ONCE):
+            self._spool.append(lambda at, part=part: Params(self.id, at, part))  # type: ignore[misc]  # bound at once
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags; a tag may be set again."""
         texts = check_texts({key: str(value) for key, value in tags.items()}, "tags")
         self._refuse_when_ended()
-        if texts:
-            self._spool.append(lambda at: Tags(self.id, at, texts))
+        for part in _in_parts(texts, _TEXTS_AT_ONCE):
+            self._spool.append(lambda at, part=part: Tags(self.id, at, part))  # type: ignore[misc]  # bound at once
 
     def log_artifact(self, file: str | Path, path: str = "") -> None:
         """Keep a file, or a whole folder file by file, as it is now: it is copied to the spool before this returns.
@@ -231,6 +238,12 @@ class ActiveRun:
 
     def _refuse(self) -> None:
         raise ConflictError(f"run {self.id} has ended", hint="go on with it: penstock.start_run(run_id=...)")
+
+
+def _in_parts(values: dict[str, V], size: int) -> Iterator[dict[str, V]]:
+    items = list(values.items())
+    for start in range(0, len(items), size):
+        yield dict(items[start : start + size])
 
 
 def _flatten(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -62,15 +62,15 @@ def start_run(
     every_s = _read_interval(system_metrics)
     if run_id is not None:
         run = _go_on(RunId(check_run_id(run_id)), root, place, services)
-        if texts:
-            run.set_tags(texts)
     else:
         if not experiment:
             raise InvalidInputError("an experiment needs a name", field="experiment")
         check_key(experiment, "experiment")
         if name:
             check_key(name, "name")
-        run = _begin(root, place, services, (experiment, name, texts), seed, _id_of(parent))
+        run = _begin(root, place, services, (experiment, name), seed, _id_of(parent))
+    if texts:
+        run.set_tags(texts)
     if params:
         run.log_params(params)
     if every_s:
@@ -82,15 +82,15 @@ def _begin(
     root: Path,
     place: str,
     services: Services | None,
-    given: tuple[str, str, dict[str, str]],
+    given: tuple[str, str],
     seed: int | None,
     parent: RunId | None,
 ) -> ActiveRun:
-    experiment, name, tags = given
+    experiment, name = given
     run_id = RunId(new_hex_id())
     spool = RunSpool(root, run_id, place, services, leads=True)
     source = capture_source(Path.cwd(), seed=seed, keep=lambda content: Digest(hold_bytes(spool.folder, content)))
-    spool.append(lambda at: HeldBegin(run_id, at, experiment, name or f"run-{run_id[-6:]}", tags, source, parent))
+    spool.append(lambda at: HeldBegin(run_id, at, experiment, name or f"run-{run_id[-6:]}", {}, source, parent))
     return ActiveRun(run_id, spool, place)
 
 

@@ -10,7 +10,7 @@ from penstock.sdk.spool.telling import tell
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 MEMORY_BYTES = 64 * 1024 * 1024  # of records that wait for room on the disk
-_TAKEN = 1_000  # of those, when they are delivered from memory
+_TAKEN_BYTES = 64 * 1024  # of those, when they are delivered from memory
 
 
 class SpoolWriter:
@@ -69,7 +69,9 @@ class SpoolWriter:
                 self._start_over(self.last)
             if self._write_waiting() or self.last != delivered:
                 return []
-            taken, self._waiting = self._waiting[:_TAKEN], self._waiting[_TAKEN:]
+            taken = [self._waiting.pop(0)]
+            while self._waiting and sum(map(len, taken)) + len(self._waiting[0]) < _TAKEN_BYTES:
+                taken.append(self._waiting.pop(0))
             self._waiting_bytes -= sum(map(len, taken))
             self._start_over(self.last + len(taken))
             return taken
