@@ -1,5 +1,6 @@
 """Begins a run, or goes on with one."""
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -132,8 +133,13 @@ def _read_interval(given: bool | float | None) -> float:
     if text in _YES and not (isinstance(given, (int, float)) and not isinstance(given, bool)):
         return _EVERY_S
     try:
-        return float(text)
-    except ValueError as error:
+        every_s = float(text)
+    except ValueError:
+        every_s = math.nan
+    if not 0 < every_s < math.inf:
         raise InvalidInputError(
-            f"system metrics: {text!r} is no number of seconds", hint="use 1, 0 or a number", field="system_metrics"
-        ) from error
+            f"system metrics cannot be taken every {text} seconds",
+            hint="say True, or a number of seconds",
+            field="system_metrics",
+        )
+    return every_s
