@@ -91,6 +91,10 @@ class FactKind:
         if refusal is not None:
             raise refusal
 
+    def join_all(self, tx: Transaction, many: Sequence[Facts]) -> list[Exception | None]:
+        """As `join` for many together; gives for each its refusal, and those that are refused have written nothing."""
+        return self._write([(tx, facts) for facts in many], dict[_Series, int]())
+
     def _write(self, group: Sequence[tuple[Transaction, Facts]], numbers: dict[_Series, int]) -> list[Exception | None]:
         connection = group[0][0].connection
         facts = [each for _, each in group]

@@ -111,7 +111,7 @@ class Applier:
         self._waiting, self._points = [], {}
         if not waiting:
             return
-        outcomes = self._tracking.facts.apply([(self._tx, facts) for _, facts in waiting])
+        outcomes = self._tracking.facts.join_all(self._tx, [facts for _, facts in waiting])
         for (sequences, _), outcome in zip(waiting, outcomes, strict=True):
             if outcome is None:
                 continue
@@ -130,7 +130,6 @@ class Applier:
             self._write(record)
         except PenstockError as error:
             savepoint.rollback()
-            self._tracking.facts.forget()  # it may have learnt of what is gone now
             del self._tx.entries[entries:], self._tx.edges[edges:]
             if isinstance(error, _NOT_ITS_FAULT):
                 raise
