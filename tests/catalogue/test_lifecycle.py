@@ -25,14 +25,7 @@ def look(shop: Shop) -> Lifecycle:
     held = {field.name: getattr(shop.services, field.name) for field in fields(shop.services)}
     services = Services(
         governance=GovernanceService(shop.db),
-    services = Services(
-        governance=GovernanceService(shop.db),
         tokens=TokenService(shop.db),
-        deliveries=DeliveryService(shop.db, shop.services.tracking),
-        place=str(shop.folder),
-        close=shop.db.close,
-        **held,
-    )
         deliveries=DeliveryService(shop.db, shop.services.tracking),
         place=str(shop.folder),
         close=shop.db.close,
