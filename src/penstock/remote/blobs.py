@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from penstock.core import codec
 from penstock.core.errors import NotFoundError
 from penstock.remote.proxy import API, Connection
-from penstock.storage.objects.blob_store import Data
+from penstock.storage.objects.blob_store import BlobWriter, Data, HeldBlob
 
 
 class HttpBlobStore:
@@ -18,6 +18,10 @@ class HttpBlobStore:
         """Keep a blob; False when the key is taken."""
         response = self._connection.request("PUT", f"{API}/blobs/{key}", content=bytes(data))
         return codec.decode(response.content, bool)
+
+    def open_writer(self) -> BlobWriter:
+        """A blob that arrives in pieces; they are sent together."""
+        return HeldBlob(self)
 
     def get(self, key: str) -> bytes:
         """The whole blob."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from penstock.core.errors import ConflictError, CorruptDataError, InvalidInputError, NotFoundError
 from penstock.core.ids import Digest
-from penstock.storage.objects.blob_store import Data
+from penstock.storage.objects.blob_store import BlobWriter, Data, HeldBlob
 from penstock.storage.objects.chunker import FixedChunker
 from penstock.storage.objects.format import EntryKind
 from penstock.storage.objects.local import LocalBlobStore
@@ -30,6 +30,9 @@ class DictBlobStore:
 
     def put_if_absent(self, key: str, data: Data) -> bool:
         return self.held.setdefault(key, new := bytes(data)) is new
+
+    def open_writer(self) -> BlobWriter:
+        return HeldBlob(self)
 
     def get(self, key: str) -> bytes:
         if key not in self.held:

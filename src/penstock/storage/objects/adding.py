@@ -2,8 +2,11 @@
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
+
+from msgspec import structs
 
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import Digest
@@ -24,7 +27,8 @@ from penstock.storage.objects.local import explained
 from penstock.storage.objects.pack import PackWriter
 
 DEPTH_LIMIT = 200  # folders within folders
-FolderPlan: TypeAlias = "dict[str, Path | FolderPlan]"
+FilePlan: TypeAlias = Path | TreeEntry  # a file to read, or one that is kept already
+FolderPlan: TypeAlias = "dict[str, FilePlan | FolderPlan]"
 
 
 def plan_folder(folder: Path, depth: int = 0) -> FolderPlan:
@@ -49,7 +53,7 @@ def plan_folder(folder: Path, depth: int = 0) -> FolderPlan:
     return plan
 
 
-def plan_files(files: dict[str, Path]) -> FolderPlan:
+def plan_files(files: Mapping[str, FilePlan]) -> FolderPlan:
     """Files under the paths they shall have in the tree.
 
     Raises:
@@ -61,7 +65,7 @@ def plan_files(files: dict[str, Path]) -> FolderPlan:
         level = plan
         for folder in folders:
             below = level.setdefault(folder, {})
-            if isinstance(below, Path):
+            if not isinstance(below, dict):
                 raise InvalidInputError(f"{folder!r} of {place!r} is a file and a folder")
             level = below
         if name in level:
@@ -74,11 +78,13 @@ def add_plan(pack: PackWriter, chunker: Chunker, plan: FolderPlan) -> tuple[Dige
     """Add a folder with all that is below it; returns its digest and size in bytes."""
     entries = []
     for name, item in sorted(plan.items()):
-        if isinstance(item, Path):
-            entries.append(add_file(pack, chunker, name, item))
-        else:
+        if isinstance(item, dict):
             digest, size = add_plan(pack, chunker, item)
             entries.append(TreeEntry(name, EntryKind.FOLDER, size, digest))
+        elif isinstance(item, Path):
+            entries.append(add_file(pack, chunker, name, item))
+        else:
+            entries.append(structs.replace(item, name=name))
     return to_digest(pack.add(TREE, encode_tree(entries))), sum(entry.size for entry in entries)
 
 

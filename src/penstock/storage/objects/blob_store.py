@@ -6,6 +6,30 @@ from typing import Protocol, TypeAlias
 Data: TypeAlias = bytes | bytearray | memoryview
 
 
+class BlobWriter(Protocol):
+    """A blob on its way in, whose key is known only when it is whole; for one caller at a time.
+
+    Nothing of it can be read before `publish`. One that is neither published nor discarded, as its process was killed,
+    is swept later.
+    """
+
+    def append(self, data: Data) -> None:
+        """Add bytes at the end; errors as `BlobStore.put_if_absent`."""
+        ...
+
+    def seal(self) -> None:
+        """Say that nothing more is added; what is there survives a power cut, and holds no file open."""
+        ...
+
+    def publish(self, key: str) -> bool:
+        """Give a sealed blob its key; False when the key is taken."""
+        ...
+
+    def discard(self) -> None:
+        """Leave nothing behind; harmless after `publish`."""
+        ...
+
+
 class BlobStore(Protocol):
     """Keeps immutable blobs under keys such as `loose/ab/abcd...`.
 
@@ -21,6 +45,10 @@ class BlobStore(Protocol):
 
     def put_if_absent(self, key: str, data: Data) -> bool:
         """Keep a blob; False when the key is taken, whatever it holds."""
+        ...
+
+    def open_writer(self) -> BlobWriter:
+        """A blob that arrives in pieces, for what is too large to be held in memory."""
         ...
 
     def get(self, key: str) -> bytes:
@@ -42,3 +70,26 @@ class BlobStore(Protocol):
     def size(self, key: str) -> int:
         """The blob's length in bytes; NotFoundError when there is none."""
         ...
+
+
+class HeldBlob:
+    """A `BlobWriter` that keeps the bytes in memory, for stores that take blobs only whole."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+        self._held = bytearray()
+
+    def append(self, data: Data) -> None:
+        """Add bytes at the end."""
+        self._held += data
+
+    def seal(self) -> None:
+        """Nothing: the bytes are safe when they are published."""
+
+    def publish(self, key: str) -> bool:
+        """Put the bytes into the store."""
+        return self._blobs.put_if_absent(key, self._held)
+
+    def discard(self) -> None:
+        """Let go of the bytes."""
+        self._held = bytearray()

@@ -5,14 +5,14 @@ import errno
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 from penstock.core import failpoints
 from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError, StorageFullError, UnavailableError
 from penstock.core.ids import new_id
-from penstock.storage.objects.blob_store import Data
+from penstock.storage.objects.blob_store import BlobWriter, Data
 
 _KEY = re.compile(r"[a-z0-9-][a-z0-9.-]*(?:/[a-z0-9-][a-z0-9.-]*)*")
 _PREFIX = re.compile(rf"(?:{_KEY.pattern}/?)?")
@@ -20,6 +20,7 @@ _KEY_LIMIT = 200  # bytes; ours are some 70, and a file system takes no name abo
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _TEMPORARY = ".tmp-"  # a key never begins with a dot, so what is half written can never be read
+_CLOSED = -1
 _READ_ONLY = 0o444  # stored bytes never change; this keeps an editor from trying
 
 
@@ -38,15 +39,17 @@ class LocalBlobStore:
         path = self._path(key)
         if path.exists():
             return False
-        temporary = path.parent / f"{_TEMPORARY}{new_id()}"
-        with explained(path):
-            self._make_folder(path.parent)
-            try:
-                _write_synced(temporary, data)
-                return _publish(temporary, path)
-            finally:
-                with contextlib.suppress(OSError):
-                    temporary.unlink(missing_ok=True)
+        writer = self.open_writer()
+        try:
+            writer.append(data)
+            writer.seal()
+            return writer.publish(key)
+        finally:
+            writer.discard()
+
+    def open_writer(self) -> BlobWriter:
+        """A blob that arrives in pieces; it grows under a temporary name."""
+        return _LocalBlobWriter(self.folder / f"{_TEMPORARY}{new_id()}", self._path)
 
     def get(self, key: str) -> bytes:
         """The whole blob."""
@@ -89,7 +92,7 @@ class LocalBlobStore:
         """Remove what killed writers left half written; returns how many files. Younger ones may still be in use."""
         limit = time.time() - older_than.total_seconds()
         swept = 0
-        for path in self.folder.rglob(f"{_TEMPORARY}*"):
+        for path in self.folder.glob(f"{_TEMPORARY}*"):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < limit:
                     path.unlink()
@@ -100,14 +103,6 @@ class LocalBlobStore:
         if len(key) > _KEY_LIMIT or not _KEY.fullmatch(key):
             raise InvalidInputError(f"{key[:_KEY_LIMIT]!r} is no key of an object store", field="key")
         return self.folder / key
-
-    def _make_folder(self, folder: Path) -> None:
-        if folder.is_dir():
-            return
-        self._make_folder(folder.parent)
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir()
-        _sync_folder(folder.parent)
 
     def _walk(self, folder: Path) -> Iterator[str]:
         try:
@@ -121,6 +116,65 @@ class LocalBlobStore:
                 yield from self._walk(Path(entry.path))
             else:
                 yield os.path.relpath(entry.path, self.folder)
+
+
+class _LocalBlobWriter:
+    """A file under a temporary name, until `publish` links it to its key."""
+
+    def __init__(self, temporary: Path, find_path: Callable[[str], Path]) -> None:
+        self._temporary = temporary
+        self._find_path = find_path
+        self._shown = Path(temporary.parent.name)  # where the store lies is nobody's business
+        with explained(self._shown):
+            _make_folder(temporary.parent)
+            self._descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _READ_ONLY)
+
+    def append(self, data: Data) -> None:
+        """Add bytes at the end."""
+        with explained(self._shown):
+            failpoints.hit("objects.append")
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+
+    def seal(self) -> None:
+        """Sync and close the file."""
+        with explained(self._shown):
+            try:
+                failpoints.hit("objects.fsync")
+                os.fsync(self._descriptor)
+            finally:
+                self._close()
+
+    def publish(self, key: str) -> bool:
+        """Link the file to its key."""
+        path = self._find_path(key)
+        with explained(Path(key)):
+            _make_folder(path.parent)
+            created = _publish(self._temporary, path)
+        self.discard()
+        return created
+
+    def discard(self) -> None:
+        """Remove the temporary name."""
+        self._close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._descriptor != _CLOSED:
+            os.close(self._descriptor)
+            self._descriptor = _CLOSED
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder with those above it, so that they survive a power cut."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+    _sync_folder(folder.parent)
 
 
 @contextlib.contextmanager
@@ -142,18 +196,6 @@ def explain(error: OSError, path: Path) -> PenstockError:
     if isinstance(error, (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)):
         return InvalidInputError(f"{path} cannot be used: {reason.lower()}")
     return UnavailableError(f"{path} cannot be read or written just now: {reason.lower()}")
-
-
-def _write_synced(path: Path, data: Data) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _READ_ONLY)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        failpoints.hit("objects.fsync")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _publish(temporary: Path, path: Path) -> bool:

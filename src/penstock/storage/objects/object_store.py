@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,7 +11,7 @@ from penstock.core.ids import Digest
 from penstock.storage.objects.adding import add_file, add_plan, check_file, plan_files, plan_folder
 from penstock.storage.objects.blob_store import BlobStore, Data
 from penstock.storage.objects.checkout import check_target, write_folder
-from penstock.storage.objects.chunker import Chunker, FixedChunker
+from penstock.storage.objects.chunker import CHUNK_SIZE, Chunker, FixedChunker
 from penstock.storage.objects.format import (
     BYTES,
     FILE,
@@ -30,6 +30,7 @@ from penstock.storage.objects.format import (
 from penstock.storage.objects.pack import PACK_SIZE, PackCatalog, PackReader, PackWriter, Place, pack_key
 from penstock.storage.objects.reader import open_stream
 from penstock.storage.objects.verify import Verifier, VerifyReport
+from penstock.storage.objects.writer import ObjectWriter
 
 LOOSE_FOLDER = "loose/"
 
@@ -62,15 +63,9 @@ class ObjectStore:
         """Keep some bytes as a file."""
         if len(data) <= self._chunker.largest:
             return self._put_loose(data)
-        pack = self._open_pack()
-        parts, rest = [], memoryview(data).cast("B")
-        while rest:
-            length = self._chunker.cut(rest[: self._chunker.largest])
-            parts.append((pack.add(BYTES, rest[:length]), length))
-            rest = rest[length:]
-        digest = parts[0][0] if len(parts) == 1 else pack.add(FILE, encode_parts(parts))
-        pack.flush()
-        return to_digest(digest)
+        with self.open_writer() as writer:
+            writer.write(data)
+            return writer.finish()
 
     def put_file(self, path: Path) -> Digest:
         """Keep one file.
@@ -87,6 +82,32 @@ class ObjectStore:
         pack.flush()
         return entry.digest
 
+    def open_writer(self) -> ObjectWriter:
+        """Keep one file that arrives in pieces, in constant memory: write the pieces, then `finish`."""
+        return ObjectWriter(
+            self.blobs,
+            chunker=self._chunker,
+            knows=lambda digest: self._catalog.find(digest) is not None or self._has_loose(digest),
+            written=self._catalog.add,
+            keep_small=self._put_loose,
+            pack_size=self._pack_size,
+        )
+
+    def join(self, files: Sequence[Digest]) -> Digest:
+        """Keep files one after the other as a single one; errors as `get_bytes`.
+
+        Their bytes are read again only where they were not cut as the whole would be.
+        """
+        listed = [chunk for file in files for chunk in self._chunks_of(file)]
+        if len(listed) > 1 and all(length == self._chunker.largest for _, length in listed[:-1]):
+            return self._put_loose(encode_parts(listed), FILE)
+        with self.open_writer() as writer:
+            for file in files:
+                with self.open(file) as stream:
+                    while piece := stream.read(CHUNK_SIZE):
+                        writer.write(piece)
+            return writer.finish()
+
     def put_tree(self, folder: Path) -> Digest:
         """Keep a folder with all that is in it; links to files are followed, links to folders refused.
 
@@ -100,10 +121,13 @@ class ObjectStore:
         pack.flush()
         return digest
 
-    def put_files(self, files: Mapping[str, Path]) -> Digest:
-        """Keep files as a tree in which each has the path named here, such as `2024/jan.csv`."""
+    def put_files(self, files: Mapping[str, Path | TreeEntry]) -> Digest:
+        """Keep files as a tree in which each has the path named here, such as `2024/jan.csv`.
+
+        An entry stands for a file that is kept already; it is not read, and its own name is of no account.
+        """
         pack = self._open_pack()
-        digest, _ = add_plan(pack, self._chunker, plan_files(dict(files)))
+        digest, _ = add_plan(pack, self._chunker, plan_files(files))
         pack.flush()
         return digest
 
@@ -189,8 +213,8 @@ class ObjectStore:
         """
         return Verifier(self.blobs, LOOSE_FOLDER).run(roots)
 
-    def _put_loose(self, data: Data) -> Digest:
-        stored = b"".join((BYTES, data))
+    def _put_loose(self, data: Data, header: bytes = BYTES) -> Digest:
+        stored = b"".join((header, data))
         digest = digest_of(stored)
         if self._catalog.find(digest) is None:
             self.blobs.put_if_absent(loose_key(digest), stored)
@@ -256,6 +280,12 @@ class ObjectStore:
         if header == TREE:
             raise InvalidInputError(f"object {digest} is a folder, not a file")
         return header, payload
+
+    def _chunks_of(self, file: Digest) -> list[tuple[bytes, int]]:
+        header, payload = self._read_file(file)
+        if header == FILE:
+            return decode_parts(payload)
+        return [(parse_digest(file), len(payload))] if payload else []
 
     def _walk(self, tree: Digest, prefix: str = "") -> Iterator[tuple[str, TreeEntry]]:
         for entry in self.get_tree(tree).entries:
