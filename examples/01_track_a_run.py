@@ -22,7 +22,7 @@ def main(folder: Path) -> None:
     print(f"{found.name}: {found.status.value}, params {found.params}")
     for point in services.tracking.metric_history(run.id, "loss").points:
         print(f"  step {point.step}: loss {point.number:.3f}")
-    print("artifacts:", [artifact.path for artifact in services.tracking.list_artifacts(run.id)])
+    print("artifacts:", [artifact.path for artifact in services.artifacts.list_artifacts(run.id)])
     services.close()
 
 

@@ -37,6 +37,7 @@ from penstock.storage.columns import to_microseconds
 from penstock.storage.database import Database
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.objects.open import open_object_store
+from penstock.tracking.artifacts.service import ArtifactService
 from penstock.tracking.service import TrackingService
 
 START = datetime(2011, 3, 7, tzinfo=UTC)  # a Monday
@@ -74,6 +75,7 @@ class ShopServices:
     """The services under the names the controller knows them by."""
 
     tracking: TrackingService
+    artifacts: ArtifactService
     datasets: DatasetService
     registry: RegistryService
     predictions: PredictionService
@@ -261,6 +263,7 @@ def open_services(db: Database, objects: Path) -> ShopServices:
     pipelines, serving = PipelineService(db, tracking), ServingService(db, registry)
     return ShopServices(
         tracking=tracking,
+        artifacts=ArtifactService(db),
         datasets=DatasetService(db),
         registry=registry,
         predictions=predictions,

@@ -23,12 +23,12 @@ CASES = [
 # Facts that come in great numbers or only keep something going; what sums them up is audited instead.
 FACTS = {
     "deliveries.deliver",  # the verbs that it joins write their own entries
+    "artifacts.log_file",
     "pipelines.release_claim",
     "pipelines.renew_claim",
     "predictions.add_outcomes",
     "serving.report_gateway",
     "tracking.log_batch",
-    "tracking.log_artifact",
 }
 
 

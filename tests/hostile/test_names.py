@@ -116,8 +116,8 @@ def test_a_run_id_that_a_caller_chose(name: str, remote: Services) -> None:
 def test_an_artifact_path(path: str, remote: Services, world: World) -> None:
     run_id = RunId(world.names["run_id"])
     _check(
-        lambda: remote.tracking.log_artifact(run_id, path, world.digest, 1),
-        lambda: remote.tracking.get_artifact(run_id, path).path,
+        lambda: remote.artifacts.log_artifact(run_id, path, world.digest, 1),
+        lambda: remote.artifacts.get_artifact(run_id, path).path,
         path,
     )
 

@@ -82,7 +82,7 @@ def _seed(services: Services, folder: Path) -> tuple[dict[str, str], Digest]:
     digest = services.objects.put_bytes(b"some bytes")
     run = services.tracking.create_run("tries", "first", tags={"team": "shop"})
     services.tracking.log_batch(run.id, [Metric("loss", 0.5, 1, MOMENT)], params={"rate": "0.1"})
-    services.tracking.log_artifact(run.id, "notes/idea.txt", digest, 10)
+    services.artifacts.log_artifact(run.id, "notes/idea.txt", digest, 10)
     _release(services, folder, run.id)
     pipeline_run = _train(services, digest)
     report, verdict = _judge(services, run.id)

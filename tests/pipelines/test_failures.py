@@ -53,7 +53,7 @@ def test_a_failing_step_is_tried_again_and_reported_with_its_message_and_place(s
     second = shop.steps(run_id)["second"]
     assert (second.status, second.attempt) == (StepStatus.FAILED, 2)
     assert second.message == "ValueError: no such luck (pipeline.py, line 30)"
-    log = shop.tracking.get_artifact(second.run_id, "steps/second.log")
+    log = shop.artifacts.get_artifact(second.run_id, "steps/second.log")
     assert b"Traceback" in shop.objects.get_bytes(log.digest)
     failed = [entry for entry in shop.entries if entry.action == "pipelines.run_failed"]
     assert [entry.detail["error"] for entry in failed] == [told]

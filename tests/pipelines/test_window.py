@@ -52,5 +52,5 @@ def test_a_run_reads_the_rows_of_its_window(shop: Workshop, window: str, until: 
     (shop.root / "penstock.toml").write_text(PROJECT + window)
     run = shop.pipelines.request_run("tiny", until=until)
     assert shop.worker().work_once()
-    log = shop.tracking.get_artifact(run.id, "steps/show.log")
+    log = shop.artifacts.get_artifact(run.id, "steps/show.log")
     assert shop.objects.get_bytes(log.digest) == seen

@@ -42,7 +42,7 @@ def test_a_run_ends_with_a_candidate_and_the_next_one_is_all_cached(shop: Worksh
     assert tracked.metrics["roc_auc"].number == auc.value
     assert [str(ref) for ref in tracked.inputs] == ["dataset-version:people/1"]
     assert tracked.source.environment_lock and tracked.source.seed == 0
-    log = shop.tracking.get_artifact(run.id, "steps/split.log")
+    log = shop.artifacts.get_artifact(run.id, "steps/split.log")
     assert shop.objects.get_bytes(log.digest) == b"splitting 300 rows\n"
     accepted = [entry for entry in shop.entries if entry.action == "pipelines.candidate_accepted"]
     assert [entry.subject for entry in accepted] == [run.ref]

@@ -20,6 +20,7 @@ from penstock.registry.service import RegistryService
 from penstock.storage.database import Database
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.objects.open import open_object_store
+from penstock.tracking.artifacts.service import ArtifactService
 from penstock.tracking.service import TrackingService
 
 PROJECT = """\
@@ -136,6 +137,7 @@ class Workshop:
     entries: list[Entry]
     objects: ObjectStore
     tracking: TrackingService
+    artifacts: ArtifactService
     pipelines: PipelineService
     datasets: DatasetService
     registry: RegistryService
@@ -187,6 +189,7 @@ def open_workshop(folder: Path, clock: Clock | None = None) -> Workshop:
         entries=entries,
         objects=open_object_store(folder / "objects"),
         tracking=tracking,
+        artifacts=ArtifactService(db),
         pipelines=PipelineService(db, tracking),
         datasets=DatasetService(db),
         registry=RegistryService(db),

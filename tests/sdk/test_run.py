@@ -61,7 +61,7 @@ def test_a_file_and_a_folder_are_kept_as_artifacts(services: Services, tmp_path:
         run.log_artifact(tmp_path / "report.md")
         run.log_artifact(tmp_path / "report.md", "docs/last.md")
         run.log_artifact(plots)
-    kept = {found.path: found for found in services.tracking.list_artifacts(run.id)}
+    kept = {found.path: found for found in services.artifacts.list_artifacts(run.id)}
     assert set(kept) == {"report.md", "docs/last.md", "plots/a.txt", "plots/deep/ü b.bin"}
     assert services.objects.get_bytes(kept["plots/deep/ü b.bin"].digest) == b"\0" * 10
     assert kept["plots/deep/ü b.bin"].size_bytes == 10

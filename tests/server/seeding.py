@@ -145,7 +145,7 @@ def _try_by_hand(shop: Shop) -> None:
             for key, value in (("loss", 0.4 + rate * 2**-step), ("recall_at_20", 0.5 - rate * 0.8**step))
         ]
         tracking.log_batch(run.id, points)
-        tracking.log_artifact(run.id, "notes/idea.txt", notes, 41)
+        shop.services.artifacts.log_artifact(run.id, "notes/idea.txt", notes, 41)
         shop.clock.advance(minutes=3)
         tracking.end_run(run.id)
     failed = tracking.create_run("try-outs", "too many neighbours", source=source)

@@ -200,7 +200,7 @@ def _write_evil_things(shop: Shop) -> None:
     for _ in range(2):
         run = tracking.create_run(EVIL, EVIL, tags={"note": EVIL})
         tracking.log_batch(run.id, params={"p": EVIL}, metrics=[Metric(EVIL, 0.5, step) for step in range(3)])
-        tracking.log_artifact(run.id, "notes/evil.txt", shop.services.objects.put_bytes(b"evil"), 4)
+        shop.services.artifacts.log_artifact(run.id, "notes/evil.txt", shop.services.objects.put_bytes(b"evil"), 4)
     table = shop.project.root / "evil.csv"
     table.write_text(f"name,{EVIL}\n" + f"{EVIL},1\n" * 20)
     section = DataSection(source="evil.csv")

@@ -17,7 +17,6 @@ from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.events import Edge, Entry
 from penstock.core.ids import Digest, Ref, RunId
 from penstock.storage.database import Database
-from penstock.storage.references import list_kept
 from penstock.tracking.api import ROUTES
 from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.service import TrackingService
@@ -257,24 +256,6 @@ def test_a_caller_that_chose_the_id_may_repeat_itself(tracking: TrackingService,
     assert [entry.action for entry in entries].count("tracking.create_run") == 1
     with pytest.raises(ConflictError, match="churn"):
         tracking.create_run("other", run_id=RunId("mine"))
-
-
-def test_artifacts_are_found_by_path_and_kept_in_the_object_store(tracking: TrackingService, db: Database) -> None:
-    run = tracking.create_run("churn")
-    tracking.log_artifact(run.id, "plots/roc.png", DIGEST, 12)
-    assert tracking.get_artifact(run.id, "plots/roc.png").digest == DIGEST
-    assert [artifact.path for artifact in tracking.list_artifacts(run.id)] == ["plots/roc.png"]
-    assert db.read(list_kept) == [(run.ref, DIGEST)]
-    with pytest.raises(NotFoundError, match=r"roc\.svg"):
-        tracking.get_artifact(run.id, "roc.svg")
-
-
-@pytest.mark.parametrize("path", ["", "/etc/passwd", "../up", "a/../b", "a//b", "a/./b", "a\\b", "C:/x", "a\n", "a/"])
-def test_a_path_that_leads_out_of_the_run_is_refused(tracking: TrackingService, path: str) -> None:
-    run = tracking.create_run("churn")
-    with pytest.raises(InvalidInputError) as refusal:
-        tracking.log_artifact(run.id, path, DIGEST, 1)
-    assert refusal.value.field == "path"
 
 
 @pytest.mark.parametrize(

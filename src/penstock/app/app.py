@@ -22,6 +22,7 @@ from penstock.serving.service import ServingService
 from penstock.storage.database import Database
 from penstock.storage.objects.open import open_object_store
 from penstock.tracking.deliveries.service import DeliveryService
+from penstock.tracking.artifacts.service import ArtifactService
 from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.service import TrackingService
 
@@ -69,6 +70,7 @@ def _build(config: Config, db: Database) -> Services:
         experiments=ExperimentService(db),
         tracking=tracking,
         deliveries=DeliveryService(db, tracking),
+        artifacts=ArtifactService(db),
         datasets=DatasetService(db),
         registry=registry,
         predictions=predictions,

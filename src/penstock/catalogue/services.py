@@ -28,6 +28,8 @@ from penstock.storage.objects.object_store import ObjectStore
 from penstock.tracking import api as tracking_api
 from penstock.tracking.deliveries import api as deliveries_api
 from penstock.tracking.deliveries.service import DeliveryService
+from penstock.tracking.artifacts import api as artifacts_api
+from penstock.tracking.artifacts.service import ArtifactService
 from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.service import TrackingService
 
@@ -37,6 +39,7 @@ ROUTES: dict[str, list[Route]] = {
     "experiments": tracking_api.EXPERIMENT_ROUTES,
     "tracking": tracking_api.ROUTES,
     "deliveries": deliveries_api.ROUTES,
+    "artifacts": artifacts_api.ROUTES,
     "datasets": datasets_api.ROUTES,
     "registry": registry_api.ROUTES,
     "predictions": predictions_api.ROUTES,
@@ -63,6 +66,7 @@ class Services:
     experiments: ExperimentService
     tracking: TrackingService
     deliveries: DeliveryService
+    artifacts: ArtifactService
     datasets: DatasetService
     registry: RegistryService
     predictions: PredictionService

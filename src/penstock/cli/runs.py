@@ -11,7 +11,8 @@ from penstock.cli.output import JsonOption, Markup, ago, cell, console, print_js
 from penstock.cli.session import UrlOption, open_services
 from penstock.core.errors import NotFoundError
 from penstock.core.ids import RunId
-from penstock.tracking.types import Artifact, Run, RunStatus
+from penstock.tracking.artifacts.types import Artifact
+from penstock.tracking.types import Run, RunStatus
 
 app = group_app("List, show and compare runs.")
 
@@ -52,7 +53,7 @@ def show(run: str = RunArgument, json: bool = JsonOption, url: str = UrlOption) 
     """One run: params, metrics, tags, source and artifacts."""
     with open_services(url) as services:
         found = services.tracking.get_run(RunId(run))
-        artifacts = services.tracking.list_artifacts(found.id)
+        artifacts = services.artifacts.list_artifacts(found.id)
         failure = _read_failure(services, found, artifacts) if found.status is RunStatus.FAILED else ""
     if json:
         print_json({"run": found, "artifacts": artifacts})

@@ -102,7 +102,7 @@ class Claim:
             return
         digest = self._place.objects.put_file(log)
         path = f"steps/{step}.log"
-        self.call(self._port.tracking.log_artifact, self.run.id, path, digest, log.stat().st_size)
+        self.call(self._port.artifacts.log_artifact, self.run.id, path, digest, log.stat().st_size)
 
     def _lose(self) -> None:
         if not self.is_lost:

@@ -6,6 +6,7 @@ from penstock.datasets.service import DatasetService
 from penstock.evaluation.service import EvaluationService
 from penstock.pipelines.service import PipelineService
 from penstock.registry.service import RegistryService
+from penstock.tracking.artifacts.service import ArtifactService
 from penstock.tracking.service import TrackingService
 
 
@@ -22,7 +23,12 @@ class WorkPort(Protocol):
 
     @property
     def tracking(self) -> TrackingService:
-        """Metrics and files of runs."""
+        """Metrics of runs."""
+        ...
+
+    @property
+    def artifacts(self) -> ArtifactService:
+        """Files of runs."""
         ...
 
     @property

@@ -9,6 +9,8 @@ from penstock.storage.columns import UtcTime, metadata
 from penstock.storage.objects.format import parse_digest
 from penstock.storage.transaction import Transaction
 
+_BATCH = 500  # digests in one query
+
 object_references = Table(
     "object_references",
     metadata,
@@ -24,14 +26,17 @@ def keep_objects(tx: Transaction, owner: Ref, digests: Iterable[Digest]) -> None
     Raises:
         InvalidInputError: one of them is no digest.
     """
-    digests = set(digests)
-    for digest in digests:
+    wanted = sorted(set(digests))
+    for digest in wanted:
         parse_digest(digest)
-    held = object_references.c.digest
-    known = set(tx.execute(select(held).where(object_references.c.owner == str(owner))).scalars())
-    rows = [{"owner": str(owner), "digest": digest, "created_at": tx.now} for digest in sorted(digests - known)]
-    if rows:
-        tx.execute(insert(object_references), rows)
+    held = object_references.c
+    for start in range(0, len(wanted), _BATCH):
+        some = wanted[start : start + _BATCH]
+        mine = select(held.digest).where(held.owner == str(owner), held.digest.in_(some))
+        known = set(tx.execute(mine).scalars())
+        rows = [{"owner": str(owner), "digest": digest, "created_at": tx.now} for digest in some if digest not in known]
+        if rows:
+            tx.execute(insert(object_references), rows)
 
 
 def drop_objects(tx: Transaction, owner: Ref) -> None:

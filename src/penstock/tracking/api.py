@@ -41,7 +41,4 @@ ROUTES = [
     Route("POST", "/runs/{run_id}/batch", TrackingService.log_batch, needs=Role.CONTRIBUTOR),
     Route("POST", "/runs/{run_id}/inputs", TrackingService.log_input, needs=Role.CONTRIBUTOR),
     Route("GET", "/runs/{run_id}/metrics/{key:path}", TrackingService.metric_history, needs=Role.READER),
-    Route("GET", "/runs/{run_id}/artifacts", TrackingService.list_artifacts, needs=Role.READER),
-    Route("GET", "/runs/{run_id}/artifacts/{path:path}", TrackingService.get_artifact, needs=Role.READER),
-    Route("PUT", "/runs/{run_id}/artifacts/{path:path}", TrackingService.log_artifact, needs=Role.CONTRIBUTOR),
 ]

@@ -1,4 +1,4 @@
-"""What keys, values and artifact paths may look like; nothing is cut or re-encoded, only refused."""
+"""What keys and values may look like; nothing is cut or re-encoded, only refused."""
 
 import re
 
@@ -8,11 +8,9 @@ from penstock.core.ids import check_name
 KEY_LIMIT = 250  # characters; MLflow's limit as well
 EXPERIMENT_NAME_LIMIT = 500  # characters
 VALUE_LIMIT = 100_000  # characters; as long as any of MLflow's, and never cut
-PATH_LIMIT = 1_000  # characters
 RUN_ID_LIMIT = 64  # characters
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # PostgreSQL has no NUL in text, UTF-8 no lone surrogates
-_DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def check_key(key: str, field: str) -> str:
@@ -84,23 +82,6 @@ def check_texts(texts: dict[str, str], what: str) -> dict[str, str]:
     for key, value in texts.items():
         check_value(value, f"{what}[{check_key(key, what)!r}]")
     return texts
-
-
-def check_path(path: str) -> str:
-    """The path itself, when an artifact may have it: relative, with `/` between its parts and no way upwards.
-
-    Raises:
-        InvalidInputError: it is anything else.
-    """
-    parts = path.split("/")
-    is_safe = all(part not in ("", ".", "..") for part in parts) and not _DRIVE.match(path) and "\\" not in path
-    if not is_safe or len(path) > PATH_LIMIT or _UNPRINTABLE.search(path):
-        raise InvalidInputError(
-            f"{_short(path)} is no path for an artifact",
-            hint="write a relative path such as 'plots/roc.png', without '..', '\\' or a leading '/'",
-            field="path",
-        )
-    return path
 
 
 def _short(text: str) -> str:

@@ -20,12 +20,11 @@ from penstock.tracking.comparison import compare
 from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.facts import FactKind, Facts, no_run
 from penstock.tracking.locations import artifact_uri
-from penstock.tracking.names import check_key, check_path, check_run_id, check_texts
+from penstock.tracking.names import check_key, check_run_id, check_texts
 from penstock.tracking.search.records import to_runs
 from penstock.tracking.search.runs import RunSearch
 from penstock.tracking.store import TrackingStore
 from penstock.tracking.types import (
-    Artifact,
     Comparison,
     Experiment,
     Metric,
@@ -404,30 +403,6 @@ class TrackingService:
         found = self._store.list_points(tx, run_id, key, limit + 1, last)
         points = tuple(found[:limit])
         return MetricPage(points, codec.encode_text(points[-1]) if len(found) > limit else "")
-
-    @logs
-    def log_artifact(self, tx: Transaction, run_id: RunId, path: str, digest: Digest, size_bytes: int) -> Artifact:
-        """Note a file that the object store holds under a path of the run; a later file of that path replaces it."""
-        self._get_active(tx, run_id)
-        artifact = Artifact(path=check_path(path), digest=digest, size_bytes=size_bytes, created_at=tx.now)
-        self._store.set_artifact(tx, run_id, artifact)
-        keep_objects(tx, Ref("run", run_id), [digest])
-        return artifact
-
-    @reads
-    def get_artifact(self, tx: Transaction, run_id: RunId, path: str) -> Artifact:
-        """A file of a run by its path."""
-        self._get(tx, run_id)
-        found = self._store.find_artifact(tx, run_id, path)
-        if found is None:
-            raise NotFoundError(f"run {run_id} has no artifact {path!r}")
-        return found
-
-    @reads
-    def list_artifacts(self, tx: Transaction, run_id: RunId, limit: int = 1000, after: str = "") -> list[Artifact]:
-        """A run's files by path; to go on, give the last path as `after`."""
-        self._get(tx, run_id)
-        return self._store.list_artifacts(tx, run_id, _check_limit(limit, PAGE_LIMIT), after)
 
     @logs
     def log_input(self, tx: Transaction, run_id: RunId, source: Ref, relation: str = "read") -> None:

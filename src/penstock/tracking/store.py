@@ -28,7 +28,6 @@ from penstock.storage.transaction import Transaction
 from penstock.tracking.tables import (
     NAN,
     ExactFloat,
-    artifacts,
     experiments,
     metric_points,
     metric_series,
@@ -38,7 +37,7 @@ from penstock.tracking.tables import (
     runs,
     to_sortable,
 )
-from penstock.tracking.types import Artifact, Metric, NonFinite, Run, RunStatus
+from penstock.tracking.types import Metric, NonFinite, Run, RunStatus
 
 _COLUMNS = [column for column in runs.c if column.name not in ("number", "sealed_at")]
 _LARGEST = 2**63 - 1
@@ -51,9 +50,6 @@ class TrackingStore:
 
     def __init__(self, db: Database) -> None:
         self._add_inputs = db.upsert(run_inputs, keys=("run", "source"), update=())
-        self._set_artifact = db.upsert(
-            artifacts, keys=("run_id", "path"), update=("digest", "size_bytes", "created_at")
-        )
 
     def add_run(self, tx: Transaction, run: Run) -> None:
         """Insert a run; its parameters, metrics and tags have rows of their own."""
@@ -214,21 +210,6 @@ class TrackingStore:
     def set_sealed(self, tx: Transaction, run_id: RunId) -> None:
         """Note that an audit entry seals the points of a run."""
         tx.execute(update(runs).where(runs.c.id == run_id).values(sealed_at=tx.now))
-
-    def set_artifact(self, tx: Transaction, run_id: RunId, artifact: Artifact) -> None:
-        """Note a file under its path; a later file of the same path takes its place."""
-        tx.execute(self._set_artifact, [to_row(artifact) | {"run_id": run_id}])
-
-    def find_artifact(self, tx: Transaction, run_id: RunId, path: str) -> Artifact | None:
-        """The file of a run under a path."""
-        query = select(artifacts).where(artifacts.c.run_id == run_id, artifacts.c.path == path)
-        row = tx.execute(query).one_or_none()
-        return None if row is None else from_row(Artifact, row)
-
-    def list_artifacts(self, tx: Transaction, run_id: RunId, limit: int, after: str) -> list[Artifact]:
-        """A run's files by path, those behind `after`."""
-        query = select(artifacts).where(artifacts.c.run_id == run_id, artifacts.c.path > after)
-        return [from_row(Artifact, row) for row in tx.execute(query.order_by(artifacts.c.path).limit(limit))]
 
 
 def _select_runs() -> Select[Any]:

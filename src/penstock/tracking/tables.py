@@ -188,13 +188,3 @@ run_inputs = Table(
     Column("relation", String(50), nullable=False),
     sqlite_with_rowid=False,
 )
-
-artifacts = Table(
-    "artifacts",
-    metadata,
-    Column("run_id", String(64), ForeignKey("runs.id"), primary_key=True),
-    Column("path", String(1000), primary_key=True),
-    Column("digest", String(64), nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
-    Column("created_at", UtcTime, nullable=False),
-)

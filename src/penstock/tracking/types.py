@@ -1,4 +1,4 @@
-"""The records of tracking: experiments, runs, metric points, artifacts and comparisons."""
+"""The records of tracking: experiments, runs, metric points and comparisons."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -83,15 +83,6 @@ class MetricPage(Struct, frozen=True):
 
     points: tuple[Metric, ...]
     next: str  # give it as `after` to go on; empty on the last page
-
-
-class Artifact(Struct, frozen=True, kw_only=True):
-    """A file that a run left behind."""
-
-    path: str
-    digest: Digest
-    size_bytes: int
-    created_at: datetime
 
 
 class Run(Struct, frozen=True, kw_only=True):

@@ -77,7 +77,7 @@ def show_run(context: PageContext, request: Request) -> Response:
         "run.html",
         title=run.name,
         run=run,
-        artifacts=services.tracking.list_artifacts(run.id),
+        artifacts=services.artifacts.list_artifacts(run.id),
         curves=[curve for key in sorted(run.metrics)[:MOST_CURVES] if (curve := _curve(context, run, key))],
         has_steps=any(metric.step for metric in run.metrics.values()),
         steps=_time_steps(services.pipelines.list_steps(run.id)),

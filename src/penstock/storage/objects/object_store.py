@@ -190,6 +190,19 @@ class ObjectStore:
         """Every file below a tree with its path, folder by folder in order of their names."""
         return ((path, entry) for path, entry in self._walk(tree) if entry.kind is not EntryKind.FOLDER)
 
+    def find_file(self, tree: Digest, path: str) -> TreeEntry:
+        """The file that lies under a path of a tree; NotFoundError when there is none."""
+        *folders, name = path.split("/")
+        for folder in folders:
+            below = _pick(self.get_tree(tree), folder)
+            if below is None or below.kind is not EntryKind.FOLDER:
+                raise NotFoundError(f"there is no file {path!r}")
+            tree = below.digest
+        found = _pick(self.get_tree(tree), name)
+        if found is None or found.kind is EntryKind.FOLDER:
+            raise NotFoundError(f"there is no file {path!r}")
+        return found
+
     def checkout(self, tree: Digest, target: Path) -> None:
         """Write a tree to a folder, whole or not at all; after a power cut it may have to be written again.
 
@@ -309,6 +322,10 @@ class ObjectStore:
                 raise CorruptDataError(f"object {entry.digest} is a folder where its tree says file")
 
         return write
+
+
+def _pick(tree: Tree, name: str) -> TreeEntry | None:
+    return next((entry for entry in tree.entries if entry.name == name), None)
 
 
 class _Lazily:

@@ -22,7 +22,7 @@ async def decode(request: Request, kind: type[Struct], path: dict[str, str]) -> 
     Raises:
         InvalidInputError: a value is missing, does not fit or cannot be kept, or the body is no JSON object.
     """
-    given = _read_query(request, kind) if request.method == "GET" else await _read_json(request)
+    given = read_query(request, kind) if request.method in ("GET", "HEAD") else await _read_json(request)
     return to_record(given | path, kind)
 
 
@@ -78,9 +78,10 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-def _read_query(request: Request, kind: type[Struct]) -> dict[str, Any]:
+def read_query(request: Request, kind: type[Struct]) -> dict[str, Any]:
     """Query parameters; one that is a list may be repeated."""
-    lists = {field.name for field in structs.fields(kind) if "list" in str(field.type) or "tuple" in str(field.type)}
+    types = {field.name: str(field.type) for field in structs.fields(kind)}
+    lists = {name for name, text in types.items() if "list" in text or "tuple" in text}
     try:
         text = request.scope["query_string"].decode("ascii")
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=10_000)
@@ -90,7 +91,7 @@ def _read_query(request: Request, kind: type[Struct]) -> dict[str, Any]:
     for name, value in pairs:
         if name in lists:
             given.setdefault(name, []).append(value)
-        elif value in ("True", "False"):  # as MLflow's client writes them
+        elif value in ("True", "False") and "bool" in types.get(name, ""):  # as MLflow's client writes them
             given[name] = value.lower()
         else:
             given[name] = value

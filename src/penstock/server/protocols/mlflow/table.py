@@ -1,6 +1,15 @@
 """Every operation of the protocol that this server answers."""
 
-from penstock.server.protocols.mlflow import experiments, logging, metrics, runs, search, server_info
+from penstock.server.protocols.mlflow import (
+    artifacts,
+    experiments,
+    logging,
+    metrics,
+    runs,
+    search,
+    server_info,
+    uploads,
+)
 from penstock.server.protocols.mlflow.endpoint import Endpoint
 
 ENDPOINTS: list[Endpoint] = [
@@ -10,4 +19,6 @@ ENDPOINTS: list[Endpoint] = [
     *metrics.ENDPOINTS,
     *search.ENDPOINTS,
     *server_info.ENDPOINTS,
+    *artifacts.ENDPOINTS,
+    *uploads.ENDPOINTS,
 ]

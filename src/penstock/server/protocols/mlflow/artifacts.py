@@ -1,0 +1,250 @@
+"""Artifacts through the server: uploads, downloads and listings, by the path of the proxy or by whose they are."""
+
+from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from penstock.core.errors import InvalidInputError, TooLargeError
+from penstock.core.identity import Role
+from penstock.core.ids import Digest
+from penstock.server.bodies import read_body
+from penstock.server.downloads import DIGEST_HEADER, answer_file
+from penstock.server.protocols.mlflow.endpoint import Call, Endpoint
+from penstock.server.protocols.mlflow.errors import NotImplementedHereError, missing
+from penstock.server.protocols.mlflow.requests import read_query
+from penstock.server.receiving import receive_file
+from penstock.storage.transaction import Transaction
+from penstock.tracking.artifacts.homes import FREE_SPACE, Place, find_place, find_root, logged_model_home, run_home
+from penstock.tracking.artifacts.paths import check_path
+from penstock.tracking.artifacts.service import FOLDER_LIMIT, ArtifactService
+from penstock.tracking.artifacts.types import FolderEntry
+
+ROOTS = ("/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts")
+_SMALL_UPLOAD_BYTES = 10 * 1024 * 1024  # of the web form; everything else is streamed without a limit
+
+
+class FileInfo(Struct, omit_defaults=True):
+    """One file or folder of a listing."""
+
+    path: str
+    is_dir: bool
+    file_size: int | None = None
+
+
+class FileList(Struct, omit_defaults=True):
+    """A folder, one level deep."""
+
+    files: list[FileInfo] = []
+
+
+class ListRequest(Struct):
+    """Which folder, by the path of the proxy."""
+
+    path: str = ""
+
+
+class RunListRequest(Struct):
+    """Which folder of which run."""
+
+    run_id: str = ""
+    run_uuid: str = ""
+    path: str = ""
+
+
+class RunFileList(Struct, omit_defaults=True):
+    """A folder of a run; paths are relative to the run's root."""
+
+    root_uri: str
+    files: list[FileInfo] = []
+
+
+class RunFileRequest(Struct):
+    """Which file of which run."""
+
+    run_id: str = ""
+    run_uuid: str = ""
+    path: str = ""
+
+
+class VersionFileRequest(Struct):
+    """Which file of which version of a model."""
+
+    name: str
+    version: int
+    path: str
+
+
+class ModelFileRequest(Struct):
+    """Which file of which logged model."""
+
+    model_id: str
+    artifact_file_path: str = ""
+
+
+async def upload(call: Call, _: None) -> Response:
+    """Keep the body as a file; it is visible, in the place of an older one, once it is whole and safe."""
+    place = await call.read(find_place, check_path(proxied_path(call)))
+    await call.read(call.services.artifacts.expect_file.join, place.home, place.path)
+    digest, size = await receive_file(call.http, call.services.objects)
+    return await _log(call, place, digest, size)
+
+
+async def download(call: Call, _: None) -> Response:
+    """A file, or the range of it that is asked for."""
+    place = await call.read(find_place, check_path(proxied_path(call)))
+    return await _answer_artifact(call, place)
+
+
+async def delete(call: Call, _: None) -> None:
+    """Delete a file, or a folder with all that is in it; what is not there is no error.
+
+    The root of a run or logged model stands for all of its files; no path stands for the files of several.
+    """
+    await call.write(_delete, call.services.artifacts, proxied_path(call))
+
+
+async def list_folder(call: Call, request: ListRequest) -> FileList:
+    """A folder by the path of the proxy; entries have their bare names."""
+    entries = await call.read(_list_proxied, call.services.artifacts, request.path)
+    return FileList([_to_info(entry, "") for entry in entries])
+
+
+async def refuse_presigned(call: Call, _: None) -> None:
+    """No other server could hand out these files; clients then ask this one."""
+    raise NotImplementedHereError("Presigned download is not supported for the current artifact repository")
+
+
+async def list_run_folder(call: Call, request: RunListRequest) -> RunFileList:
+    """A folder of a run; entries have their paths from the run's root."""
+    run_id = request.run_id or request.run_uuid
+    if not run_id:
+        raise missing("run_id")
+    root = await call.read(find_root, run_id)
+    entries = await call.read(_list_all, call.services.artifacts, run_home(run_id), request.path)
+    folder = request.path.removesuffix("/")
+    return RunFileList(root, [_to_info(entry, f"{folder}/" if folder else "") for entry in entries])
+
+
+async def download_from_run(call: Call, request: RunFileRequest) -> Response:
+    """A file of a run."""
+    run_id = request.run_id or request.run_uuid
+    if not run_id:
+        raise missing("run_id")
+    return await _answer_artifact(call, Place(run_home(run_id), _required(request.path, "path")))
+
+
+async def download_from_version(call: Call, request: VersionFileRequest) -> Response:
+    """A file of a registered version, from the tree that it was registered with."""
+    path = check_path(request.path)
+    version = await call.read(call.services.registry.get_version.join, request.name, request.version)
+    found = await run_in_threadpool(call.services.objects.find_file, version.tree, path)
+    return await _answer_object(call, found.digest, path)
+
+
+async def download_from_model(call: Call, request: ModelFileRequest) -> Response:
+    """A file of a logged model."""
+    path = _required(request.artifact_file_path, "artifact_file_path")
+    return await _answer_artifact(call, Place(logged_model_home(request.model_id), path))
+
+
+async def upload_small(call: Call, _: None) -> Response:
+    """Keep a small file that a web page sends for a run."""
+    given = read_query(call.http, RunFileRequest)
+    run_id, path = given.get("run_uuid", ""), given.get("path", "")
+    for name in ("run_uuid", "path"):
+        if not given.get(name):
+            raise InvalidInputError(f"Request must specify {name}.", field=name)
+    await call.read(call.services.artifacts.expect_file.join, run_home(run_id), path)
+    try:
+        body = await read_body(call.http, _SMALL_UPLOAD_BYTES)
+    except TooLargeError as error:
+        raise InvalidInputError("Artifact size is too large. Max size is 10MB.") from error
+    if not body:
+        raise InvalidInputError("Request must specify data.")
+    digest = await run_in_threadpool(call.services.objects.put_bytes, body)
+    return await _log(call, Place(run_home(run_id), path), digest, len(body))
+
+
+def proxied_path(call: Call, parameter: str = "path") -> str:
+    """The path in the URL, decoded once; bytes that are no UTF-8 are refused, as they would become another name."""
+    try:
+        unquote_to_bytes(call.http.scope["raw_path"]).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInputError("the path is not valid UTF-8", field=parameter) from error
+    return call.path[parameter]
+
+
+async def _log(call: Call, place: Place, digest: Digest, size: int) -> Response:
+    await call.write(call.services.artifacts.log_file.join, place.home, place.path, digest, size)
+    headers = {DIGEST_HEADER: digest, "etag": f'"{digest}"'}
+    return Response(b"{}", media_type="application/json", headers=headers)
+
+
+async def _answer_artifact(call: Call, place: Place) -> Response:
+    found = await call.read(call.services.artifacts.get_file.join, place.home, place.path)
+    return await _answer_object(call, found.digest, found.path)
+
+
+async def _answer_object(call: Call, digest: Digest, path: str) -> Response:
+    return await answer_file(call.http, call.services.objects, digest, path.rpartition("/")[2])
+
+
+def _delete(tx: Transaction, artifacts: ArtifactService, path: str) -> None:
+    place = find_place(tx, path)
+    # The root of a run names that run and nothing else; the root of the free space names nobody.
+    artifacts.delete_artifacts.join(tx, place.home, place.path, everything=place.home != FREE_SPACE)
+
+
+def _list_proxied(tx: Transaction, artifacts: ArtifactService, path: str) -> list[FolderEntry]:
+    place = find_place(tx, path)
+    return _list_all(tx, artifacts, place.home, place.path)
+
+
+def _list_all(tx: Transaction, artifacts: ArtifactService, home: str, path: str) -> list[FolderEntry]:
+    """All of a folder by name: the protocol knows no pages here."""
+    entries: list[FolderEntry] = []
+    after = ""
+    while True:
+        page = artifacts.list_folder.join(tx, home, path, limit=FOLDER_LIMIT, after=after)
+        entries += page.entries
+        after = page.next
+        if not after:
+            return sorted(entries, key=lambda entry: entry.name)
+
+
+def _to_info(entry: FolderEntry, prefix: str) -> FileInfo:
+    return FileInfo(prefix + entry.name, entry.is_folder, entry.size_bytes)
+
+
+def _required(value: str, parameter: str) -> str:
+    if not value:
+        raise missing(parameter)
+    return value
+
+
+ENDPOINTS = [
+    Endpoint("GET", "artifacts/list", list_run_folder, Role.READER, RunListRequest),
+    Endpoint("POST", "/ajax-api/2.0/mlflow/upload-artifact", upload_small, Role.CONTRIBUTOR),
+]
+for _root in ROOTS:
+    ENDPOINTS += [
+        Endpoint("PUT", f"{_root}/artifacts/{{path:path}}", upload, Role.CONTRIBUTOR),
+        Endpoint("DELETE", f"{_root}/artifacts/{{path:path}}", delete, Role.CONTRIBUTOR),
+        Endpoint("GET", f"{_root}/artifacts", list_folder, Role.READER, ListRequest),
+        Endpoint("GET", f"{_root}/presigned/{{path:path}}", refuse_presigned, Role.READER),
+    ]
+for _method in ("GET", "HEAD"):
+    ENDPOINTS += [
+        *(Endpoint(_method, f"{_root}/artifacts/{{path:path}}", download, Role.READER) for _root in ROOTS),
+        Endpoint(_method, "/get-artifact", download_from_run, Role.READER, RunFileRequest),
+        Endpoint(_method, "/model-versions/get-artifact", download_from_version, Role.READER, VersionFileRequest),
+        Endpoint(
+            _method,
+            "/ajax-api/2.0/mlflow/logged-models/{model_id}/artifacts/files",
+            download_from_model,
+            Role.READER,
+            ModelFileRequest,
+        ),
+    ]

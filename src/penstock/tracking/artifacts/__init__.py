@@ -1,0 +1,1 @@
+"""Files that runs, logged models and the server itself keep, by their paths."""
