@@ -20,35 +20,9 @@ _PIECE_SIZE = 1 << 20
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")  # one range; beyond any file, and far from what numbers cannot hold
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _TYPES = mimetypes.MimeTypes()  # knows the same kinds of files on every machine
-_PLAIN_TEXT = frozenset(
-    [
-        "cfg",
-        "cf",
-        "cnf",
-        "conf",
-        "csv",
-        "err",
-        "hocon",
-        "ini",
-        "ipynb",
-        "js",
-        "json",
-        "log",
-        "md",
-        "mlmodel",
-        "mlproject",
-        "prop",
-        "properties",
-        "py",
-        "py3",
-        "rst",
-        "toml",
-        "tsv",
-        "txt",
-        "xml",
-        "yaml",
-        "yml",
-    ]
+_PLAIN_TEXT = re.compile(  # what people read as it stands, whatever programs make of it
+    "cfg|cf|cnf|conf|csv|err|hocon|ini|ipynb|js|json|log|md|mlmodel|mlproject|prop|properties|py|py3|rst|toml|tsv|txt|"
+    "xml|yaml|yml"
 )
 
 
@@ -112,7 +86,7 @@ def find_range(text: str, size: int) -> tuple[int, int] | None:
 def guess_type(name: str) -> str:
     """The media type of a file by the ending of its name."""
     ending = name.rpartition(".")[2].lower()
-    if ending in _PLAIN_TEXT:
+    if _PLAIN_TEXT.fullmatch(ending):
         return "text/plain"
     return _TYPES.guess_type(name)[0] or "application/octet-stream"
 

@@ -5,6 +5,7 @@ experiments with an artifact location of their own may keep things.
 """
 
 import re
+from itertools import pairwise
 
 from msgspec import Struct
 from sqlalchemy import select
@@ -68,16 +69,19 @@ def find_place(tx: Transaction, path: str) -> Place:
     Raises:
         InvalidInputError: the path could lead elsewhere.
     """
-    parts = check_folder(path).split("/")
-    roots = {part: number for number, part in enumerate(parts[:-1]) if parts[number + 1] == _ROOT}
-    for run_id, uri in _list_roots(tx, list(roots)):
-        end = roots[run_id] + 2
-        if uri == SCHEME + "/".join(parts[:end]):
-            return Place(run_home(run_id), "/".join(parts[end:]))
-    for name, number in roots.items():
-        if _MODEL_ID.fullmatch(name) and number and parts[number - 1] == "models":
-            return Place(logged_model_home(name), "/".join(parts[number + 2 :]))
-    return Place(FREE_SPACE, "/".join(parts))
+    path = check_folder(path)
+    parts = path.split("/")
+    named = [number for number, (_, one_behind) in enumerate(pairwise(parts)) if one_behind == _ROOT]
+    places = []
+    for run_id, uri in _list_roots(tx, [parts[number] for number in named]):
+        root = uri.removeprefix(SCHEME)
+        if root != uri and f"{path}/".startswith(f"{root}/"):
+            places.append(Place(run_home(run_id), path[len(root) + 1 :]))
+    for number in named:
+        if _MODEL_ID.fullmatch(parts[number]) and parts[number - 1 : number] == ["models"]:
+            places.append(Place(logged_model_home(parts[number]), "/".join(parts[number + 2 :])))
+            break
+    return min(places, key=lambda place: len(place.path), default=Place(FREE_SPACE, path))
 
 
 def find_root(tx: Transaction, run_id: str) -> str:
