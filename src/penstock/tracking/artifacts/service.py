@@ -61,7 +61,7 @@ class ArtifactService:
         """
         if size_bytes < 0:
             raise InvalidInputError(f"a file cannot have {size_bytes} bytes", field="size_bytes")
-        before = self.expect_file.join(tx, home, path)
+        before = self._find_replaced(tx, home, path)
         artifact = Artifact(path=path, digest=digest, size_bytes=size_bytes, created_at=tx.now)
         self._store.set(tx, home, artifact)
         keep_objects(tx, _owner(home), [digest])
@@ -72,11 +72,7 @@ class ArtifactService:
     @reads
     def expect_file(self, tx: Transaction, home: str, path: str) -> Artifact | None:
         """The file that one under this path would replace; errors as `log_file`, before its bytes have come."""
-        check_home(tx, home, for_writing=True)
-        before = self._store.find(tx, home, check_path(path))
-        if before is None:
-            self._check_room(tx, home, path)
-        return before
+        return self._find_replaced(tx, home, path)
 
     @reads
     def get_file(self, tx: Transaction, home: str, path: str) -> Artifact:
@@ -141,6 +137,13 @@ class ArtifactService:
             for file in self._store.each_below(tx, home, folder)
         }
         return objects.put_files(files) if files else None
+
+    def _find_replaced(self, tx: Transaction, home: str, path: str) -> Artifact | None:
+        check_home(tx, home, for_writing=True)
+        before = self._store.find(tx, home, check_path(path))
+        if before is None:
+            self._check_room(tx, home, path)
+        return before
 
     def _check_room(self, tx: Transaction, home: str, path: str) -> None:
         """Refuse a file where a folder is, and a folder where a file is: no file system could hold both."""
