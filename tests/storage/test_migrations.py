@@ -12,7 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, inspect
 
@@ -129,3 +131,29 @@ def test_a_migration_that_is_killed_leaves_nothing_half_done(path: Path) -> None
     db = open_at(path)
     db.migrate()
     db.close()
+
+
+def test_the_artifacts_of_runs_move_to_their_homes_with_what_they_keep(path: Path, db: Database) -> None:
+    one, two, diff = ("1" * 64, "2" * 64, "d" * 64)
+    with db.engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(migrations.FOLDER))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "INSERT INTO runs (id, experiment_id, name, status, started_at, created_by, artifact_uri, source) "
+            "VALUES ('r1', 0, 'r', 'running', 1, 'ada', '', ?)",
+            (f'{{"git_dirty_diff":"{diff}"}}',),
+        )
+        rows = [("r1", "a", one), ("r1", "b/c", two), ("r1", "patch", diff)]
+        connection.executemany("INSERT INTO artifacts VALUES (?, ?, ?, 5, 7)", rows)
+        connection.executemany(
+            "INSERT INTO object_references VALUES (?, ?, 7)", [("run:r1", digest) for *_, digest in rows]
+        )
+    db.migrate()
+    with closing(sqlite3.connect(path)) as connection:
+        moved = connection.execute("SELECT home, path, digest, size_bytes, created_at FROM artifacts ORDER BY path")
+        assert moved.fetchall() == [(f"run:{run}", name, digest, 5, 7) for run, name, digest in rows]
+        kept = connection.execute("SELECT owner, digest FROM object_references ORDER BY owner, digest").fetchall()
+    assert kept == [*(("artifacts:run:r1", digest) for digest in (one, two, diff)), ("run:r1", diff)]
