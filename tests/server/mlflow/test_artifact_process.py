@@ -1,4 +1,4 @@
-"""Artifacts over a real wire: a torn upload was never there, and a reader sees one file or the other, never a mixture."""
+"""Artifacts over a real wire: a torn upload was never there, and readers see one file or the other, never both."""
 
 import os
 import random

@@ -14,8 +14,8 @@ from penstock.catalogue.services import Services
 from penstock.core.config import Config
 from penstock.core.identity import Actor, Role
 from penstock.server.app import build_server
-from serving_http import serve
 from server.mlflow.artifact_server import ROOT
+from serving_http import serve
 
 TOKEN = "secret-token"
 MPU = "/api/2.0/mlflow-artifacts/mpu"
