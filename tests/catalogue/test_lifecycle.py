@@ -26,7 +26,7 @@ def look(shop: Shop) -> Lifecycle:
     services = Services(
         governance=GovernanceService(shop.db),
         tokens=TokenService(shop.db),
-        deliveries=DeliveryService(shop.db, shop.services.tracking),
+        deliveries=DeliveryService(shop.db, shop.services.tracking, shop.services.artifacts),
         place=str(shop.folder),
         close=shop.db.close,
         **held,

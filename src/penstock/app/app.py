@@ -21,8 +21,8 @@ from penstock.registry.service import RegistryService
 from penstock.serving.service import ServingService
 from penstock.storage.database import Database
 from penstock.storage.objects.open import open_object_store
-from penstock.tracking.deliveries.service import DeliveryService
 from penstock.tracking.artifacts.service import ArtifactService
+from penstock.tracking.deliveries.service import DeliveryService
 from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.service import TrackingService
 
@@ -51,6 +51,7 @@ def _build(config: Config, db: Database) -> Services:
     Ledger(db, checkpoints)
     governance = GovernanceService(db, checkpoints)
     tracking = TrackingService(db)
+    artifacts = ArtifactService(db)
     registry = RegistryService(db)
     predictions = PredictionService(db)
     pipelines = PipelineService(db, tracking)
@@ -69,8 +70,8 @@ def _build(config: Config, db: Database) -> Services:
         tokens=TokenService(db),
         experiments=ExperimentService(db),
         tracking=tracking,
-        deliveries=DeliveryService(db, tracking),
-        artifacts=ArtifactService(db),
+        deliveries=DeliveryService(db, tracking, artifacts),
+        artifacts=artifacts,
         datasets=DatasetService(db),
         registry=registry,
         predictions=predictions,

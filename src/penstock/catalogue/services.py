@@ -26,10 +26,10 @@ from penstock.serving import api as serving_api
 from penstock.serving.service import ServingService
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.tracking import api as tracking_api
-from penstock.tracking.deliveries import api as deliveries_api
-from penstock.tracking.deliveries.service import DeliveryService
 from penstock.tracking.artifacts import api as artifacts_api
 from penstock.tracking.artifacts.service import ArtifactService
+from penstock.tracking.deliveries import api as deliveries_api
+from penstock.tracking.deliveries.service import DeliveryService
 from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.service import TrackingService
 

@@ -24,8 +24,9 @@ from penstock.sdk.spool.held import HeldFile, hold_bytes, hold_file
 from penstock.sdk.spool.sending import RunSpool
 from penstock.sdk.spool.telling import tell
 from penstock.sdk.system_metrics import SystemMonitor
+from penstock.tracking.artifacts.paths import check_path
 from penstock.tracking.deliveries.records import End, Params, Tags
-from penstock.tracking.names import check_key, check_path, check_texts
+from penstock.tracking.names import check_key, check_texts
 from penstock.tracking.types import RunStatus
 
 V = TypeVar("V")

@@ -13,6 +13,7 @@ from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.framing import frame_record
 from penstock.core.ids import RunId
 from penstock.storage.database import Database
+from penstock.tracking.artifacts.service import ArtifactService
 from penstock.tracking.deliveries.applying import to_sortables
 from penstock.tracking.deliveries.records import Begin, End, Join, Params, Points, Record, Tags, encode_record
 from penstock.tracking.deliveries.service import DeliveryService
@@ -38,7 +39,7 @@ def tracking(db: Database) -> TrackingService:
 
 @pytest.fixture
 def deliveries(db: Database, tracking: TrackingService) -> DeliveryService:
-    return DeliveryService(db, tracking)
+    return DeliveryService(db, tracking, ArtifactService(db))
 
 
 def frames(*records: Record | bytes) -> bytes:

@@ -9,6 +9,7 @@ from penstock.core.errors import CorruptDataError, InvalidInputError, NotFoundEr
 from penstock.core.ids import RunId
 from penstock.storage.columns import from_microseconds
 from penstock.storage.transaction import Transaction
+from penstock.tracking.artifacts.service import ArtifactService
 from penstock.tracking.deliveries.records import (
     Begin,
     End,
@@ -49,8 +50,11 @@ class _Gathered:
 class Applier:
     """Applies one batch in a transaction that is open."""
 
-    def __init__(self, tracking: TrackingService, store: DeliveryStore, tx: Transaction) -> None:
+    def __init__(
+        self, tracking: TrackingService, artifacts: ArtifactService, store: DeliveryStore, tx: Transaction
+    ) -> None:
         self._tracking = tracking
+        self._artifacts = artifacts
         self._store = store
         self._tx = tx
         self._waiting: list[tuple[list[int], Facts]] = []  # the numbers of the records that each is made of
@@ -145,7 +149,9 @@ class Applier:
             case Begin():
                 self._begin(record)
             case File():
-                self._tracking.log_artifact.join(self._tx, record.run_id, record.path, record.digest, record.size_bytes)
+                self._artifacts.log_artifact.join(
+                    self._tx, record.run_id, record.path, record.digest, record.size_bytes
+                )
             case End():
                 self._end(record)
 

@@ -9,6 +9,7 @@ from penstock.core.ids import check_name
 from penstock.storage.database import Database
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs, reads
+from penstock.tracking.artifacts.service import ArtifactService
 from penstock.tracking.deliveries.applying import Applier
 from penstock.tracking.deliveries.store import DeliveryStore
 from penstock.tracking.deliveries.types import Delivery
@@ -27,9 +28,10 @@ class DeliveryService:
 
     noun = "deliveries"
 
-    def __init__(self, db: Database, tracking: TrackingService) -> None:
+    def __init__(self, db: Database, tracking: TrackingService, artifacts: ArtifactService) -> None:
         self.db = db
         self._tracking = tracking
+        self._artifacts = artifacts
         self._store = DeliveryStore(db)
 
     @logs
@@ -56,7 +58,7 @@ class DeliveryService:
         if first + len(payloads) - 1 <= held.last:
             return held
         known = [refusal for refusal in held.refused if refusal.sequence >= first]
-        applier = Applier(self._tracking, self._store, tx)
+        applier = Applier(self._tracking, self._artifacts, self._store, tx)
         refused = applier.apply(held.last + 1, payloads[held.last + 1 - first :])
         done = Delivery(spool=spool, last=first + len(payloads) - 1, refused=(*known, *refused))
         self._store.keep(tx, done)
