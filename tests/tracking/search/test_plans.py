@@ -13,7 +13,7 @@ from penstock.storage.database import Database
 from penstock.tracking.search.runs import RunSearch
 from penstock.tracking.search.walk import Effort
 from penstock.tracking.types import View
-from tracking.search.model import keep, model_runs
+from tracking.search.model import ModelRun, keep, model_runs
 
 BIG_TABLES = ("runs", "metric_series", "metric_points", "params", "run_tags")
 FULL_SCAN = re.compile(rf"SCAN (?:{'|'.join(BIG_TABLES)})\b")
@@ -40,6 +40,7 @@ ORDERS: list[list[str]] = [
     ["run_id DESC"],
     ["status"],
 ]
+_BEGIN = 1_700_000_000_000_000  # microseconds
 EFFORTS = [Effort(), Effort(smallest_stretch=16, largest_stretch=64, least_walk=1), Effort(least_walk=10**9)]
 
 
@@ -47,6 +48,22 @@ EFFORTS = [Effort(), Effort(smallest_stretch=16, largest_stretch=64, least_walk=
 def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     db = open_database(tmp_path_factory.mktemp("plans"))
     keep(db, model_runs(Random(7), 3_000))
+    yield db
+    db.close()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    db = open_database(tmp_path_factory.mktemp("small"))
+    keep(db, _unlike_runs(4_000))
+    yield db
+    db.close()
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    db = open_database(tmp_path_factory.mktemp("large"))
+    keep(db, _unlike_runs(40_000))
     yield db
     db.close()
 
@@ -71,6 +88,58 @@ def test_no_statement_scans_a_big_table(db: Database, filter: str, order_by: lis
 def test_a_statement_that_reads_a_whole_table_would_be_noticed(db: Database) -> None:
     assert FULL_SCAN.search(_explain(db, "SELECT number FROM runs WHERE created_by = 'x'"))
     assert FULL_SCAN.search(_explain(db, "SELECT run FROM params WHERE value = 'x'"))
+
+
+@pytest.mark.parametrize("order_by", ORDERS[:-1], ids=str)  # nothing is in the order of a status
+@pytest.mark.parametrize(
+    "filter", ["", "metrics.a > 0.5", "metrics.a < 0.5 AND metrics.b >= 0", "end_time > 1", "tags.a = 'rare'"]
+)
+def test_a_page_costs_no_more_when_there_are_many_more_runs(
+    small: Database, large: Database, filter: str, order_by: list[str]
+) -> None:
+    for page in (1, 2):
+        assert _count_steps(large, filter, order_by, page) < 2 * _count_steps(small, filter, order_by, page)
+
+
+def _count_steps(db: Database, filter: str, order_by: list[str], page: int) -> int:
+    """How many hundred steps SQLite's machine takes for a page."""
+    token, steps = "", 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    for _ in range(page):
+        steps = 0
+        with db.snapshot() as tx:
+            driver: Any = tx.connection.connection.driver_connection
+            driver.set_progress_handler(count, 100)
+            try:
+                token = RunSearch().find(tx, [1], filter, order_by, max_results=20, page_token=token).next
+            finally:
+                driver.set_progress_handler(None, 0)
+    return steps
+
+
+def _unlike_runs(count: int) -> list[ModelRun]:
+    """Runs that differ in everything but what 25 of them share."""
+    chance = Random(count)
+    times = [_BEGIN + number * 1_000 for number in range(count)]
+    return [
+        ModelRun(
+            id=f"{chance.getrandbits(128):032x}",
+            experiment_id=1,
+            name=f"run {chance.random()}",
+            status="finished",
+            started_at=started_at,
+            ended_at=started_at + chance.randrange(10**9),
+            is_deleted=False,
+            metric={"a": chance.random(), "b": chance.random()},
+            param={"a": str(chance.random())},
+            tag={"a": "rare" if number % (count // 25) == 0 else chance.choice("xyz")},
+        )
+        for number, started_at in enumerate(times)
+    ]
 
 
 def _search(db: Database, statements: list[str], search: RunSearch, *asked: Any) -> str:

@@ -7,7 +7,16 @@ from msgspec import Struct, structs
 from penstock.core.filters import Clause, Comparator
 from penstock.tracking.search.grammar import ATTRIBUTE, DATASET, METRIC, NAME_TAG, PARAM, TAG
 from penstock.tracking.search.sql import TRUE, Sql, all_of, within
-from penstock.tracking.search.values import begins_with, compare_head, compare_metric, compare_text, compare_time
+from penstock.tracking.search.values import (
+    Range,
+    begins_with,
+    compare_head,
+    compare_metric,
+    compare_text,
+    compare_time,
+    metric_range,
+    time_range,
+)
 
 # For a clause on datasets: SELECT of the numbers of the runs that read such a one.
 DatasetRuns = Callable[[Clause], Sql]
@@ -32,7 +41,7 @@ class Condition(Struct, frozen=True):
         probe: holds for a row of `runs`, or not.
         scan: SELECT 1 of the rows that have to be read to find all matches by an index; None where there is none.
         matches: SELECT of the matching runs' numbers as `run`, by that index.
-        on_index: the same on an index that is in the order of this key; None where it says nothing there.
+        range: the values that match, on an index in the order of this key; None where they are no one range of it.
         is_absence: the clause asks for runs without the key.
     """
 
@@ -40,7 +49,7 @@ class Condition(Struct, frozen=True):
     probe: Sql
     scan: Sql | None = None
     matches: Sql | None = None
-    on_index: Sql | None = None
+    range: Range | None = None
     is_absence: bool = False
 
 
@@ -70,12 +79,17 @@ def _about_key(clause: Clause, experiment_ids: tuple[int, ...], dialect: str) ->
     """Of a metric, parameter or tag."""
     table = table_of(clause.entity)
     subject = (clause.entity, clause.key)
+    matching: Range | None = None
     if clause.comparator in (Comparator.IS_NULL, Comparator.IS_NOT_NULL):
         on_index = rest = TRUE
+        matching = Range()
     elif clause.entity == METRIC:
-        on_index, rest = compare_metric(clause), TRUE
+        on_index, rest = compare_metric("value", clause), TRUE
+        matching = metric_range(clause)
     else:
         on_index, rest = compare_head(clause, dialect)
+        if clause.comparator is Comparator.EQUAL and rest is TRUE:
+            matching = Range(clause.value, clause.value)
     own = all_of([Sql(f"{table}.run = runs.number AND {table}.key = ?", (clause.key,)), on_index, rest])
     has = Sql(f"EXISTS (SELECT 1 FROM {table} WHERE {own.text})", own.values)
     if clause.comparator is Comparator.IS_NULL:
@@ -87,7 +101,7 @@ def _about_key(clause: Clause, experiment_ids: tuple[int, ...], dialect: str) ->
         has,
         scan=Sql(f"SELECT 1 FROM {table} WHERE {place.text}", place.values),
         matches=Sql(f"SELECT run FROM {table} WHERE {whole.text}", whole.values),
-        on_index=on_index if rest is TRUE else None,
+        range=matching,
     )
 
 
@@ -103,7 +117,7 @@ def _about_attribute(clause: Clause, experiment_ids: tuple[int, ...], dialect: s
     subject = (ATTRIBUTE, clause.key)
     if clause.key in _TIMES:
         here, there = compare_time(column, clause), compare_time(f"runs.{column}", clause)
-        found = Condition(subject, there, on_index=here)
+        found = Condition(subject, there, range=time_range(clause))
         return found if clause.comparator is Comparator.NOT_EQUAL else _by_index(found, within(experiment_ids), here)
     if clause.key == "status":
         return _about_status(clause, subject, dialect)

@@ -9,7 +9,7 @@ from penstock.core.filters import Order
 from penstock.tracking.search.conditions import COLUMNS, table_of
 from penstock.tracking.search.grammar import ATTRIBUTE, METRIC, NAME_TAG, TAG
 from penstock.tracking.search.sql import TRUE, Sql
-from penstock.tracking.search.values import LARGEST, SMALLEST, SORTED_NAN
+from penstock.tracking.search.values import LARGEST, SMALLEST, SORTED_NAN, Range
 
 _HEAD = "substr({}, 1, 200)"
 _RUN_INDEXES = ("name", "started_at", "ended_at")  # each behind `experiment_id`
@@ -37,11 +37,11 @@ class Segment(Struct, frozen=True):
     """A part of a level's order that comes as a whole before the next part.
 
     Attributes:
-        on_index: the values of the index that belong here; None where no index holds these runs.
+        range: the values of the index that belong here; None where no index holds these runs.
         probe: the condition on `runs`, where no index does.
     """
 
-    on_index: Sql | None = None
+    range: Range | None = None
     probe: Sql = TRUE
 
 
@@ -109,16 +109,16 @@ def _to_level(order: Order) -> Level:
     if column == "artifact_uri":
         raw = Sql(_HEAD.format(raw.text))
     ranks = (Rank("{}", order.is_descending, is_number=column.endswith("_at")),)
-    segments: tuple[Segment, ...] = (Segment(TRUE),)
+    segments: tuple[Segment, ...] = (Segment(Range()),)
     if column == "ended_at":
         ranks = (Rank(_or_last("{}", order.is_descending), order.is_descending, is_number=True),)
-        segments = (Segment(Sql("ended_at IS NOT NULL")), Segment(probe=Sql("runs.ended_at IS NULL")))
+        segments = (Segment(Range(SMALLEST)), Segment(probe=Sql("runs.ended_at IS NULL")))
     index = None
     if column in _RUN_INDEXES:
         index = Index("runs", column, "number")
     elif column == "id":
         index = Index("runs", "id", "number", is_by_experiment=False)
-        segments = (Segment(Sql("id > ''")),)  # every id; the plan then says that the index is searched
+        segments = (Segment(Range("")),)  # every id; the plan then says that the index is searched
     return Level(subject, order.is_descending, raw, ranks, index, segments)
 
 
@@ -133,14 +133,14 @@ def _of_key(order: Order) -> Level:
     if order.entity == METRIC:
         last_but_one = f"CASE WHEN {{}} = {SORTED_NAN} THEN {SMALLEST + 1} ELSE {_or_last('{}', down)} END"
         ranks = (Rank(last_but_one if down else _or_last("{}", down), down, is_number=True),)
-        numbers = Segment(Sql("value < ?", (SORTED_NAN,))), Segment(Sql("value = ?", (SORTED_NAN,)))
+        numbers = Segment(Range(None, SORTED_NAN, is_high_open=True)), Segment(Range(SORTED_NAN, SORTED_NAN))
         segments: tuple[Segment, ...] = (*numbers, absent)
     else:
         ranks = (
             Rank("CASE WHEN {} IS NULL THEN 1 ELSE 0 END", False, is_number=True),
             Rank("coalesce({}, '')", down, is_number=False),
         )
-        segments = (Segment(TRUE), absent)
+        segments = (Segment(Range()), absent)
     return Level(
         (order.entity, order.key),
         down,

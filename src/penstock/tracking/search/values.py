@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+from msgspec import Struct
+
 from penstock.core.errors import InvalidInputError
 from penstock.core.filters import Clause, Comparator
 from penstock.tracking.search.sql import TRUE, Sql, all_of
@@ -13,53 +15,106 @@ SMALLEST = -LARGEST  # PostgreSQL reads the one below it as a decimal
 SORTED_NAN = to_sortable(NAN)
 HEAD = 200  # characters of a text that its index knows, and by which texts are ordered
 PATTERN_LIMIT = 5_000  # characters
-_NEVER = Sql("1 = 0")
 _LAST_CHARACTER = "\U0010ffff"
 _WILD = frozenset("%_")
 
 
-def compare_metric(clause: Clause) -> Sql:
-    """On `value`, the number that sorts as the float does; NaN is unequal to everything and in no range."""
-    number = float(_number(clause))
-    # 0.0 and -0.0 are one number with two neighbouring keys
-    low, high = (to_sortable(-0.0), to_sortable(0.0)) if number == 0 else (to_sortable(number),) * 2
+class Range(Struct, frozen=True):
+    """A stretch of an index; None where it has no end.
+
+    A statement has to give an index one bound a side: of two, SQLite seeks by the first and reads on to the second.
+    """
+
+    low: Any = None
+    high: Any = None
+    is_low_open: bool = False  # whether `low` itself lies outside
+    is_high_open: bool = False
+
+    def __and__(self, other: "Range") -> "Range":
+        """What lies in both."""
+        low, is_low_open = self.low, self.is_low_open
+        if low is None or (other.low is not None and (other.low, other.is_low_open) > (low, is_low_open)):
+            low, is_low_open = other.low, other.is_low_open
+        high, is_high_open = self.high, self.is_high_open
+        if high is None or (other.high is not None and (other.high, not other.is_high_open) < (high, not is_high_open)):
+            high, is_high_open = other.high, other.is_high_open
+        return Range(low, high, is_low_open, is_high_open)
+
+    def to_sql(self, column: str) -> Sql:
+        """The condition on a column."""
+        if self.low is not None and self.low == self.high and not (self.is_low_open or self.is_high_open):
+            return Sql(f"{column} = ?", (self.low,))
+        bounds: list[Sql] = []
+        if self.low is not None:
+            bounds.append(Sql(f"{column} {'>' if self.is_low_open else '>='} ?", (self.low,)))
+        if self.high is not None:
+            bounds.append(Sql(f"{column} {'<' if self.is_high_open else '<='} ?", (self.high,)))
+        return all_of(bounds)
+
+
+def metric_range(clause: Clause) -> Range | None:
+    """The numbers, sortable as the float is, that match; None for those of `!=`. NaN is in no range."""
+    low, high = _neighbours(clause)
     match clause.comparator:
         case Comparator.EQUAL:
-            return Sql("value >= ? AND value <= ?", (low, high)) if low < high else Sql("value = ?", (low,))
-        case Comparator.NOT_EQUAL:
-            return Sql("(value < ? OR value > ?)", (low, high))
+            return Range(low, high)
         case Comparator.LESS:
-            return Sql("value < ?", (low,))
+            return Range(None, low, is_high_open=True)
         case Comparator.LESS_OR_EQUAL:
-            return Sql("value <= ?", (high,))
+            return Range(None, high)
         case Comparator.GREATER:
-            return Sql("value > ? AND value < ?", (high, SORTED_NAN))
+            return Range(high, SORTED_NAN, is_low_open=True, is_high_open=True)
+        case Comparator.GREATER_OR_EQUAL:
+            return Range(low, SORTED_NAN, is_high_open=True)
         case _:
-            return Sql("value >= ? AND value < ?", (low, SORTED_NAN))
+            return None
+
+
+def compare_metric(column: str, clause: Clause) -> Sql:
+    """On a column with such numbers; NaN is unequal to everything."""
+    matching = metric_range(clause)
+    if matching is None:
+        return Sql(f"({column} < ? OR {column} > ?)", _neighbours(clause))
+    return matching.to_sql(column)
+
+
+def _neighbours(clause: Clause) -> tuple[int, int]:
+    """0.0 and -0.0 are one number with two neighbouring keys; other numbers have one."""
+    number = float(_number(clause))
+    return (to_sortable(-0.0), to_sortable(0.0)) if number == 0 else (to_sortable(number),) * 2
+
+
+def time_range(clause: Clause) -> Range | None:
+    """The microseconds that match; None for those of `!=`. A filter gives milliseconds, and means the whole of one."""
+    asked = _number(clause)
+    floor, ceiling = math.floor(asked), math.ceil(asked)
+    match clause.comparator:
+        case Comparator.EQUAL if floor == ceiling:
+            return Range(_micros(floor), _micros(floor + 1), is_high_open=True)
+        case Comparator.EQUAL:
+            return Range(LARGEST, SMALLEST)
+        case Comparator.LESS:
+            return Range(None, _micros(ceiling), is_high_open=True)
+        case Comparator.LESS_OR_EQUAL:
+            return Range(None, _micros(floor + 1), is_high_open=True)
+        case Comparator.GREATER:
+            return Range(_micros(floor + 1), None)
+        case Comparator.GREATER_OR_EQUAL:
+            return Range(_micros(ceiling), None)
+        case _:
+            return None
 
 
 def compare_time(column: str, clause: Clause) -> Sql:
-    """On a column of microseconds; the filter gives milliseconds, and means the whole of one."""
+    """On a column of microseconds."""
+    matching = time_range(clause)
+    if matching is not None:
+        return matching.to_sql(column)
     asked = _number(clause)
-    floor, ceiling = math.floor(asked), math.ceil(asked)
-    is_whole = floor == ceiling
-    match clause.comparator:
-        case Comparator.EQUAL if is_whole:
-            return Sql(f"{column} >= ? AND {column} < ?", (_micros(floor), _micros(floor + 1)))
-        case Comparator.EQUAL:
-            return _NEVER
-        case Comparator.NOT_EQUAL if is_whole:
-            return Sql(f"({column} < ? OR {column} >= ?)", (_micros(floor), _micros(floor + 1)))
-        case Comparator.NOT_EQUAL:
-            return Sql(f"{column} IS NOT NULL")
-        case Comparator.LESS:
-            return Sql(f"{column} < ?", (_micros(ceiling),))
-        case Comparator.LESS_OR_EQUAL:
-            return Sql(f"{column} < ?", (_micros(floor + 1),))
-        case Comparator.GREATER:
-            return Sql(f"{column} >= ?", (_micros(floor + 1),))
-        case _:
-            return Sql(f"{column} >= ?", (_micros(ceiling),))
+    if asked != math.floor(asked):
+        return Sql(f"{column} IS NOT NULL")
+    begin = math.floor(asked)
+    return Sql(f"({column} < ? OR {column} >= ?)", (_micros(begin), _micros(begin + 1)))
 
 
 def compare_text(column: str, clause: Clause, dialect: str) -> Sql:
@@ -125,11 +180,7 @@ def _fixed_start(pattern: str) -> str:
 
 
 def _begins_with(column: str, start: str) -> Sql:
-    conditions = [Sql(f"{column} >= ?", (start,))]
-    following = _following(start)
-    if following:
-        conditions.append(Sql(f"{column} < ?", (following,)))
-    return all_of(conditions)
+    return Range(start, _following(start) or None, is_high_open=True).to_sql(column)
 
 
 def _following(start: str) -> str:

@@ -18,6 +18,7 @@ from penstock.storage.records import fetch
 from penstock.tracking.search.conditions import Condition
 from penstock.tracking.search.levels import Index, Level, Segment
 from penstock.tracking.search.sql import TRUE, Sql, all_of, behind, values_of, within
+from penstock.tracking.search.values import Range
 from penstock.tracking.types import View
 
 _MOST_EXPERIMENTS = 200  # whose indexes are walked side by side
@@ -147,40 +148,42 @@ class _Search:
             if number < begin or not self._is_possible(level, segment):
                 continue
             here = start if number == begin else None
-            if segment.on_index is None:
+            if segment.range is None:
                 rest = None if here is None else here[len(level.ranks) :]
                 yield from self._walk(place + 1, (*fixed, (level, None)), rest)
             else:
-                yield from self._walk_segment(place, fixed, segment.on_index, here, value if here else None)
+                yield from self._walk_segment(place, fixed, segment.range, here, value if here else None)
 
     def _walk_segment(
-        self, place: int, fixed: tuple[tuple[Level, Any], ...], segment: Sql, start: Ranks | None, value: Any
+        self, place: int, fixed: tuple[tuple[Level, Any], ...], segment: Range, start: Ranks | None, value: Any
     ) -> Iterator[tuple[int, list[Found]]]:
         level = self._query.levels[place]
         index = level.index
         assert index is not None
-        past, at = (">", ">=") if not level.is_descending else ("<", "<=")
-        own = self._own_conditions(level, fixed)
-        place_in = all_of([index.where, segment, *own])
-        left = TRUE if start is None else Sql(f"{index.column} {at} ?", (value,))
+        down = level.is_descending
+        where = all_of([index.where, *self._where_started(level, fixed)])
+        left = segment
+        for each in self._conditions_on(level):
+            left &= each.range or Range()
+        if start is not None:
+            left &= _from(value, down)
         while True:
-            first, border = self._find_border(index, level.is_descending, all_of([place_in, left]))
+            first, border = self._find_border(index, down, all_of([where, left.to_sql(index.column)]))
             if first is None:
                 return
             if first == border:
                 rest = start[len(level.ranks) :] if start is not None and first == value else None
                 yield from self._walk(place + 1, (*fixed, (level, first)), rest)
-                left = Sql(f"{index.column} {past} ?", (first,))
+                left &= _from(first, down, is_open=True)
                 continue
-            upto = TRUE if border is None else Sql(f"{index.column} {_turned(past)} ?", (border,))
-            rows = all_of([self._scope_of(index), place_in, left, upto])
-            source = Sql(
-                f"SELECT {index.run} AS run, {index.column} AS raw FROM {index.table} WHERE {rows.text}", rows.values
-            )
+            here = left if border is None else left & _from(border, not down, is_open=True)
+            rows = all_of([self._scope_of(index), where, here.to_sql(index.column)])
+            columns = f"{index.run} AS run, {index.column} AS raw"
+            source = Sql(f"SELECT {columns} FROM {index.table} WHERE {rows.text}", rows.values)
             yield self._width, self._sort(source, self._fixed_probes(fixed), level)
             if border is None:
                 return
-            left = Sql(f"{index.column} {at} ?", (border,))
+            left &= _from(border, down)
 
     def _find_border(self, index: Index, is_descending: bool, place: Sql) -> tuple[Any, Any]:
         """The first value here, and the one at which to stop; None where nothing is left, or all that is left fits."""
@@ -232,19 +235,19 @@ class _Search:
         """Conditions on the very key of a level that its index answers."""
         if level is None:
             return []
-        return [each for each in self._query.conditions if each.subject == level.subject and each.on_index is not None]
+        about = (each for each in self._query.conditions if each.subject == level.subject)
+        return [each for each in about if each.range is not None]
 
-    def _own_conditions(self, level: Level, fixed: tuple[tuple[Level, Any], ...]) -> list[Sql]:
-        """What the index of a level is asked beside the level's values."""
-        own = [each.on_index for each in self._conditions_on(level) if each.on_index is not None]
-        if level.subject[1] == "run_id" and fixed and fixed[-1][0].subject[1] == "start_time":
-            own += [within(self._query.experiment_ids), Sql("started_at = ?", (fixed[-1][1],))]
-        return own
+    def _where_started(self, level: Level, fixed: tuple[tuple[Level, Any], ...]) -> list[Sql]:
+        """Among runs that started at one moment, the ids lie in their order behind that in its index."""
+        if level.subject[1] != "run_id" or not fixed or fixed[-1][0].subject[1] != "start_time":
+            return []
+        return [within(self._query.experiment_ids), Sql("started_at = ?", (fixed[-1][1],))]
 
     def _is_possible(self, level: Level, segment: Segment) -> bool:
         """Whether runs of a segment can match, as far as the conditions on this very key tell."""
         about = [each for each in self._query.conditions if each.subject == level.subject]
-        if segment.on_index is None:
+        if segment.range is None:
             return all(each.is_absence for each in about)
         return not any(each.is_absence for each in about)
 
@@ -252,5 +255,8 @@ class _Search:
         return [level.segments[-1].probe if value is None else level.equals(value) for level, value in fixed]
 
 
-def _turned(sign: str) -> str:
-    return "<" if sign == ">" else ">"
+def _from(value: Any, is_descending: bool, *, is_open: bool = False) -> Range:
+    """What comes from a value on in a direction; the value itself as well, unless that is left out."""
+    if is_descending:
+        return Range(None, value, is_high_open=is_open)
+    return Range(value, None, is_low_open=is_open)
