@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import platform
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -22,17 +21,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
-
 import penstock as ps
 
-SERVER = """
-import socket, sys
-from pathlib import Path
-from penstock.core.config import load_config
-from penstock.processes.server import serve
-serve(load_config({}, home=Path(sys.argv[1])), None, socket.socket(fileno=int(sys.argv[2])))
-"""
 BATCH = 20  # metrics of one call, for the wire
 
 
@@ -46,7 +36,7 @@ def main() -> None:
         folder = Path(name).absolute()
         os.environ["PENSTOCK_SPOOL"] = str(folder / "spool")
         figures: dict[str, dict[str, float]] = {"bare os.write": measure_bare_writes(folder / "bare", given.calls)}
-        with free_port_server(folder / "home") as url:
+        with running_server(folder / "home") as url:
             os.environ["PENSTOCK_URL"] = url
             figures["log, server takes it"] = measure_calls(given.calls)
             wire = {"bare executemany": bare_executemany(folder / "bare.db", given.points)}
@@ -133,21 +123,16 @@ def bare_executemany(path: Path, points: int) -> float:
 
 
 @contextlib.contextmanager
-def free_port_server(home: Path) -> Iterator[str]:
+def running_server(home: Path) -> Iterator[str]:
     """The URL of a server in a process of its own."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(128)
-    command = [sys.executable, "-c", SERVER, str(home), str(listener.fileno())]
-    process = subprocess.Popen(command, pass_fds=[listener.fileno()])
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    command = [sys.executable, "-m", "penstock", "server", "--home", str(home), "--port", "0", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
     try:
-        httpx.get(f"{url}/health", timeout=30, trust_env=False)
-        yield url
+        yield json.loads(process.stdout.readline())["url"]
     finally:
         process.terminate()
         process.wait()
-        listener.close()
 
 
 if __name__ == "__main__":

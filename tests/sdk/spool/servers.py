@@ -10,31 +10,24 @@ from pathlib import Path
 
 import httpx
 
-SERVER = """
-import socket, sys
-from pathlib import Path
-from penstock.core.config import load_config
-from penstock.processes.server import serve
-serve(load_config({}, home=Path(sys.argv[1])), None, socket.socket(fileno=int(sys.argv[2])))
-"""
-
 
 class Server:
     """A server of a home folder that keeps its port over restarts."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        with _listen(0) as listener:
-            self.port = listener.getsockname()[1]
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, **environment: str) -> None:
         """Start it, and wait for its first answer."""
-        with _listen(self.port) as listener:  # while the process lives it has the socket
-            number = listener.fileno()
-            command = [sys.executable, "-c", SERVER, str(self.home), str(number)]
-            self.process = subprocess.Popen(command, pass_fds=[number], env=os.environ | environment)
+        command = ["-m", "penstock", "server", "--home", str(self.home), "--port", str(self.port), "--json"]
+        self.process = subprocess.Popen(
+            [sys.executable, *command], env=os.environ | environment, stdout=subprocess.DEVNULL
+        )
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -54,14 +47,6 @@ class Server:
         """Wait until a fail-point has killed it."""
         assert self.process is not None
         assert self.process.wait(60) == -signal.SIGKILL
-
-
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen(64)
-    return listener
 
 
 def start_client(code: str, **environment: str) -> subprocess.Popen[str]:

@@ -94,8 +94,8 @@ class Applier:
         gathered = self._points.get(record.run_id)
         if gathered is None:
             gathered = self._points[record.run_id] = _Gathered()
-        count = len(record.values)
         gathered.sequences.append(sequence)
+        count = len(record.values)
         gathered.keys.extend(record.values)
         gathered.steps.extend([record.step] * count)
         gathered.moments.extend([record.at] * count)
