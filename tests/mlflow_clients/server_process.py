@@ -1,0 +1,52 @@
+"""Starts penstock as its users do, in a process of its own and in a folder of its own."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+START_S = 60.0
+
+
+@contextmanager
+def start_server(python: str, folder: Path) -> Iterator[str]:
+    """A server that keeps everything below a folder; gives its address.
+
+    Args:
+        python: of the environment that penstock is installed in.
+        folder: for its home and its log.
+    """
+    port = _find_port()
+    command = [python, "-m", "penstock", "server", "--home", str(folder / "home"), "--port", str(port)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PENSTOCK_"))}
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_for(url, process, folder / "server.log")
+            yield url
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def _find_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if requests.get(f"{url}/health", timeout=5).status_code == 200:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise RuntimeError(f"the server did not start: {log.read_text()[-2000:]}")
