@@ -35,19 +35,19 @@ class Api:
         assert answer.status_code < 500 or answer.status_code == 501, f"{method} {where}: {answer.text[:500]}"
         return answer
 
-    def get(self, path: str, **query: Any) -> Any:
+    def get(self, path: str, /, **query: Any) -> Any:
         """The JSON of a GET that succeeds."""
         return read(self.send("GET", path, params=query))
 
-    def post(self, path: str, body: dict[str, Any] | None = None, **fields: Any) -> Any:
+    def post(self, path: str, body: dict[str, Any] | None = None, /, **fields: Any) -> Any:
         """The JSON of a POST that succeeds."""
         return read(self.send("POST", path, json={**(body or {}), **fields}))
 
-    def patch(self, path: str, **fields: Any) -> Any:
+    def patch(self, path: str, /, **fields: Any) -> Any:
         """The JSON of a PATCH that succeeds."""
         return read(self.send("PATCH", path, json=fields))
 
-    def delete(self, path: str, **fields: Any) -> Any:
+    def delete(self, path: str, /, **fields: Any) -> Any:
         """The JSON of a DELETE that succeeds."""
         return read(self.send("DELETE", path, json=fields))
 

@@ -221,6 +221,71 @@ def test_histories_of_several_runs_are_thinned_at_the_same_steps(api: Api, exper
     ]
 
 
+@pytest.fixture
+def model(api: Api, name: str) -> str:
+    """The name of a new model."""
+    api.post("registered-models/create", name=name)
+    return name
+
+
+def test_archiving_into_the_archive_is_refused(api: Api, model: str) -> None:
+    api.post("model-versions/create", name=model, source="s3://bucket/x")
+    fields = {"name": model, "version": "1", "stage": "Archived", "archive_existing_versions": True}
+    refused(api.send("POST", "model-versions/transition-stage", json=fields))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "runs:/another_run/model",
+        "mlflow-artifacts:/models",
+        "mlflow-artifacts:/models/",
+        "mlflow-artifacts:/models///",
+        "mlflow-artifacts:/models/foo///bar",
+        "mlflow-artifacts://host:9000/models",
+        "mlflow-artifacts://host:9000/models/artifact/..../",
+        "https://host/models",
+        "s3://bucket/models",
+    ],
+)
+def test_a_source_that_servers_took_before_is_still_taken(api: Api, model: str, run: str, source: str) -> None:
+    made = api.post("model-versions/create", name=model, source=source, run_id=run)["model_version"]
+    assert made["source"] == source
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "mlflow-artifacts://host:9000/models/../../../",
+        "http://host:9000/models/../../../",
+        "https://host/api/2.0/mlflow-artifacts/artifacts/../../../",
+        "s3a://my_bucket/api/2.0/mlflow-artifacts/artifacts/../../../",
+        "ftp://host:8888/api/2.0/mlflow-artifacts/artifacts/../../../",
+        "mlflow-artifacts://host:9000/models/..%2f..%2fartifacts",
+        "mlflow-artifacts://host:9000/models/artifact%00",
+    ],
+)
+def test_a_source_that_leads_elsewhere_is_refused_in_the_same_words(
+    api: Api, model: str, run: str, source: str
+) -> None:
+    answer = api.send("POST", "model-versions/create", json={"name": model, "source": source, "run_id": run})
+    refused(answer)
+    assert "If supplying a source as an http, https," in answer.json()["message"]
+
+
+def test_a_version_that_is_no_number_is_told_so(api: Api, model: str) -> None:
+    answer = api.send("GET", "model-versions/get", params={"name": model, "version": "something not correct"})
+    refused(answer)
+    assert answer.json()["message"].startswith("Model version must be an integer")
+
+
+@pytest.mark.parametrize("fields", [{"filter": "metrics.acc > 'x'"}, {"page_token": "never given out"}])
+def test_a_search_of_logged_models_that_cannot_be_read_is_refused(
+    api: Api, experiment: str, fields: dict[str, Any]
+) -> None:
+    refused(api.send("POST", "logged-models/search", json={"experiment_ids": [experiment], **fields}))
+
+
 def test_errors_are_json_with_a_code_and_a_message(api: Api) -> None:
     for method, path in (("GET", "nothing"), ("POST", "nothing/else"), ("PATCH", "runs/create"), ("GET", "runs/get")):
         answer = api.send(method, path)
