@@ -1,0 +1,76 @@
+"""Traces: functions that are traced give their answer, and what was seen is found again."""
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+
+
+@mlflow.trace(name="add", attributes={"kind": "sum"})
+def add(x: int, y: int) -> int:
+    with mlflow.start_span("inner") as span:
+        span.set_inputs({"x": x})
+        span.set_outputs(x + y)
+    return x + y
+
+
+@pytest.mark.mlflow3
+def test_a_traced_function_is_found_again(tracking: str) -> None:
+    assert add(1, 2) == 3
+    trace = mlflow.get_trace(mlflow.get_last_active_trace_id(), flush=True) if _can_flush() else _last()
+    assert trace is not None
+    assert str(trace.info.state) in ("OK", "TraceState.OK")
+    assert trace.info.experiment_id == tracking
+    assert {span.name for span in trace.data.spans} == {"add", "inner"}
+    root = next(span for span in trace.data.spans if span.parent_id is None)
+    assert root.inputs == {"x": 1, "y": 2} and root.outputs == 3 and root.attributes["kind"] == "sum"
+    found = mlflow.search_traces(locations=[tracking], return_type="list")
+    assert [held.info.trace_id for held in found] == [trace.info.trace_id]
+
+
+def _can_flush() -> bool:
+    return "flush" in mlflow.get_trace.__code__.co_varnames
+
+
+def _last() -> "mlflow.entities.Trace | None":
+    mlflow.flush_trace_async_logging()
+    return mlflow.get_trace(mlflow.get_last_active_trace_id())
+
+
+@pytest.mark.mlflow3
+def test_traces_are_searched_tagged_and_deleted(tracking: str, client: MlflowClient) -> None:
+    for i in range(3):
+        add(i, i)
+    mlflow.flush_trace_async_logging()
+    traces = client.search_traces(locations=[tracking])
+    assert len(traces) == 3
+    first = traces[0].info.trace_id
+    client.set_trace_tag(first, "k", "v")
+    found = client.search_traces(locations=[tracking], filter_string="tags.k = 'v'")
+    assert [held.info.trace_id for held in found] == [first]
+    client.delete_trace_tag(first, "k")
+    assert client.search_traces(locations=[tracking], filter_string="tags.k = 'v'") == []
+    page = client.search_traces(locations=[tracking], max_results=2)
+    rest = client.search_traces(locations=[tracking], max_results=2, page_token=page.token)
+    assert len(page) == 2 and len(rest) == 1 and not rest.token
+    assert client.delete_traces(tracking, trace_ids=[first]) == 1
+    assert len(client.search_traces(locations=[tracking])) == 2
+
+
+@pytest.mark.mlflow3
+def test_an_error_is_seen(tracking: str) -> None:
+    @mlflow.trace
+    def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError):
+        fail()
+    mlflow.flush_trace_async_logging()
+    found = mlflow.search_traces(locations=[tracking], filter_string="status = 'ERROR'", return_type="list")
+    assert len(found) == 1
+
+
+def test_a_traced_function_gives_its_answer_and_a_run_is_untouched(tracking: str) -> None:
+    with mlflow.start_run() as run:
+        assert add(1, 2) == 3
+        mlflow.log_metric("m", 1)
+    assert mlflow.get_run(run.info.run_id).data.metrics == {"m": 1}
