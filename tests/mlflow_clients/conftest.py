@@ -3,10 +3,11 @@
 The server is penstock, started from the project's own environment, or whatever answers at `--server-url`: MLflow's
 own server too, which is how the expectations of these suites are checked.
 """
+# mlflow reads its settings when it is imported
 
 import os
 
-# Read when mlflow is imported. A 5xx shows at once instead of after minutes of retries.
+# A 5xx shows at once instead of after minutes of retries.
 os.environ.update(
     MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
     MLFLOW_HTTP_REQUEST_TIMEOUT="30",
@@ -24,7 +25,6 @@ from uuid import uuid4
 import mlflow
 import pytest
 from mlflow import MlflowClient
-
 from rest import Api
 from server_process import start_server
 

@@ -69,7 +69,12 @@ def test_a_model_is_registered_and_loaded_by_version_alias_and_stage(
     assert told.status == "READY" and told.run_id == run.info.run_id
     client.set_registered_model_alias(name, "champion", "1")
     client.transition_model_version_stage(name, "1", "Production")
-    for uri in (f"models:/{name}/1", f"models:/{name}@champion", f"models:/{name}/Production", f"models:/{name}/latest"):
+    for uri in (
+        f"models:/{name}/1",
+        f"models:/{name}@champion",
+        f"models:/{name}/Production",
+        f"models:/{name}/latest",
+    ):
         loaded = mlflow.pyfunc.load_model(uri)
         assert list(loaded.predict(ROWS)) == list(fitted.predict(ROWS))
     place = client.get_model_version_download_uri(name, "1")

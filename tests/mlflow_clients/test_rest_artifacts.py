@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from rest import Api
 
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"
@@ -105,9 +104,7 @@ def test_a_run_without_artifacts_tells_only_where_they_would_be(api: Api, run: s
         ("mlproject", "text/plain"),
     ],
 )
-def test_a_download_is_an_attachment_of_its_kind(
-    api: Api, run: str, place: str, filename: str, kind: str
-) -> None:
+def test_a_download_is_an_attachment_of_its_kind(api: Api, run: str, place: str, filename: str, kind: str) -> None:
     put(api, f"{place}/dir/{filename}", b"x")
     for answer in (
         api.send("GET", f"{ROOT}/{place}/dir/{filename}"),

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import requests
-
 from rest import Api
 
 pytestmark = pytest.mark.better_than_mlflow

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-
 from rest import Api
 
 
@@ -17,7 +16,11 @@ def search(api: Api, experiment: str, filter: str = "", **fields: Any) -> list[s
 def zoo(api: Api, experiment: str) -> str:
     """An experiment with four runs, a to d, the oldest first; d has no data."""
     given: dict[str, dict[str, Any]] = {
-        "a": {"metrics": {"acc": 0.5, "big loss": 3}, "params": {"lr": "0.1", "opt": "sgd"}, "tags": {"team.x": "Risk"}},
+        "a": {
+            "metrics": {"acc": 0.5, "big loss": 3},
+            "params": {"lr": "0.1", "opt": "sgd"},
+            "tags": {"team.x": "Risk"},
+        },
         "b": {"metrics": {"acc": 0.9}, "params": {"lr": "0.01", "opt": "adam"}, "tags": {"team.x": "risk"}},
         "c": {"metrics": {"acc": "NaN"}, "params": {"lr": "10"}, "tags": {"team.x": "R_%"}},
         "d": {},
@@ -191,9 +194,7 @@ def test_runs_that_began_together_are_in_order_of_their_ids_and_come_in_pages(ap
 
 
 def test_deleted_runs_are_found_where_asked_for(api: Api, experiment: str) -> None:
-    runs = [
-        api.post("runs/create", experiment_id=experiment, run_name=name)["run"]["info"]["run_id"] for name in "ab"
-    ]
+    runs = [api.post("runs/create", experiment_id=experiment, run_name=name)["run"]["info"]["run_id"] for name in "ab"]
     api.post("runs/delete", run_id=runs[1])
     assert search(api, experiment) == ["a"]
     assert search(api, experiment, run_view_type="ACTIVE_ONLY") == ["a"]

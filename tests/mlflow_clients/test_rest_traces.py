@@ -5,7 +5,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-
 from rest import Api
 
 V3 = "/api/3.0/mlflow/traces"
