@@ -7,8 +7,9 @@ own server too, which is how the expectations of these suites are checked.
 
 import os
 
-# A 5xx shows at once instead of after minutes of retries.
+# A 5xx shows at once instead of after minutes of retries; what a model needs is looked up, not tried out for seconds.
 os.environ.update(
+    MLFLOW_REQUIREMENTS_INFERENCE_TIMEOUT="1",
     MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
     MLFLOW_HTTP_REQUEST_TIMEOUT="30",
     MLFLOW_DISABLE_TELEMETRY="true",

@@ -25,6 +25,7 @@ def mlflow_cli(tracking: str, server_url: str) -> Run:
 
 
 def test_experiments(mlflow_cli: Run, client: MlflowClient, name: str, tmp_path: Path) -> None:
+    name = f"{name}-cli"
     mlflow_cli("experiments", "create", "-n", name)
     experiment = client.get_experiment_by_name(name).experiment_id
     assert name in mlflow_cli("experiments", "search", "--view", "all")
