@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -89,6 +90,14 @@ def test_an_experiment_is_set_by_name_and_made_where_missing(tracking: str, name
     mlflow.delete_experiment(made.experiment_id)
     with pytest.raises(MlflowException, match="deleted experiment"):
         mlflow.set_experiment(f"{name}-new")
+
+
+def test_threads_that_set_the_same_experiment_agree(tracking: str, name: str) -> None:
+    def set_experiment(_: int) -> str:
+        return str(mlflow.set_experiment(f"{name}-shared").experiment_id)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(set_experiment, range(4)))) == 1
 
 
 def test_experiments_are_searched(tracking: str, name: str) -> None:

@@ -151,9 +151,11 @@ def test_paths_that_lead_elsewhere_are_refused(api: Api, run: str, path: str) ->
         ("/api/2.0/mlflow/artifacts/list", {"run_id": run, "path": path}),
         ("/get-artifact", {"run_id": run, "path": path}),
         ("/model-versions/get-artifact", {"name": "model", "version": 1, "path": path}),
+        ("//model-versions/get-artifact", {"name": "model", "version": 1, "path": path}),
         (ROOT, {"path": path}),
     ):
-        api.refused("GET", where, "INVALID_PARAMETER_VALUE", 400, "Invalid path", params=query)
+        told = api.refused("GET", where, "INVALID_PARAMETER_VALUE", 400, params=query)
+        assert told == "Invalid path"
     url = "/ajax-api/2.0/mlflow/upload-artifact"
     query = {"run_uuid": run, "path": path}
     api.refused("POST", url, "INVALID_PARAMETER_VALUE", 400, "Invalid path", params=query, data=b"x")

@@ -1,6 +1,7 @@
 """Traces: functions that are traced give their answer, and what was seen is found again."""
 
 import mlflow
+import requests
 import pytest
 from mlflow import MlflowClient
 
@@ -54,6 +55,37 @@ def test_traces_are_searched_tagged_and_deleted(tracking: str, client: MlflowCli
     assert len(page) == 2 and len(rest) == 1 and not rest.token
     assert client.delete_traces(tracking, trace_ids=[first]) == 1
     assert len(client.search_traces(locations=[tracking])) == 2
+
+
+@pytest.mark.mlflow3
+def test_traces_belong_to_runs(tracking: str, client: MlflowClient) -> None:
+    with mlflow.start_run() as run:
+        add(1, 1)
+    within = mlflow.get_last_active_trace_id()
+    add(2, 2)
+    linked = mlflow.get_last_active_trace_id()
+    add(3, 3)
+    mlflow.flush_trace_async_logging()
+    client.link_traces_to_run([linked], run.info.run_id)
+    filter = f"attributes.run_id = '{run.info.run_id}'"
+    found = client.search_traces(locations=[tracking], filter_string=filter)
+    assert {held.info.trace_id for held in found} == {within, linked}
+
+
+@pytest.mark.mlflow3
+def test_a_page_reads_a_trace(tracking: str, server_url: str) -> None:
+    add(1, 2)
+    mlflow.flush_trace_async_logging()
+    trace = mlflow.get_last_active_trace_id()
+    url = f"{server_url}/ajax-api/3.0/mlflow/traces/get"
+    told = requests.get(url, params={"trace_id": trace}, timeout=30).json()["trace"]
+    assert told["trace_info"]["trace_id"] == trace
+    assert {span["name"] for span in told["spans"]} == {"add", "inner"}
+    url = f"{server_url}/ajax-api/2.0/mlflow/get-trace-artifact"
+    answer = requests.get(url, params={"request_id": trace}, timeout=30)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Disposition"] == "attachment; filename=traces.json"
+    assert {span["name"] for span in answer.json()["spans"]} == {"add", "inner"}
 
 
 @pytest.mark.mlflow3
