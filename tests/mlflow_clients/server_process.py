@@ -14,15 +14,16 @@ START_S = 60.0
 
 
 @contextmanager
-def start_server(python: str, folder: Path) -> Iterator[str]:
+def start_server(python: str, folder: Path, *options: str) -> Iterator[str]:
     """A server that keeps everything below a folder; gives its address.
 
     Args:
         python: of the environment that penstock is installed in.
         folder: for its home and its log.
+        options: more of them, as on the command line.
     """
     port = _find_port()
-    command = [python, "-m", "penstock", "server", "--home", str(folder / "home"), "--port", str(port)]
+    command = [python, "-m", "penstock", "server", "--home", str(folder / "home"), "--port", str(port), *options]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PENSTOCK_"))}
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
