@@ -24,11 +24,17 @@ CASES = [
 FACTS = {
     "deliveries.deliver",  # the verbs that it joins write their own entries
     "artifacts.log_file",
+    "inputs.log_inputs",
+    "inputs.log_outputs",
+    "logged_models.log_logged_model_params",
+    "logged_models.set_logged_model_tags",
     "pipelines.release_claim",
     "pipelines.renew_claim",
     "predictions.add_outcomes",
     "serving.report_gateway",
     "tracking.log_batch",
+    "tracking.log_artifact",
+    "traces.set_trace_tags",
 }
 
 

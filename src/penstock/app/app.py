@@ -24,7 +24,10 @@ from penstock.storage.objects.open import open_object_store
 from penstock.tracking.artifacts.service import ArtifactService
 from penstock.tracking.deliveries.service import DeliveryService
 from penstock.tracking.experiments import ExperimentService
+from penstock.tracking.inputs.service import InputService
+from penstock.tracking.logged_models.service import LoggedModelService
 from penstock.tracking.service import TrackingService
+from penstock.tracking.traces.service import TraceService
 
 
 def open_app(config: Config, *, clock: Clock | None = None, actor: Actor | None = None) -> Services:
@@ -72,6 +75,9 @@ def _build(config: Config, db: Database) -> Services:
         tracking=tracking,
         deliveries=DeliveryService(db, tracking, artifacts),
         artifacts=artifacts,
+        logged_models=LoggedModelService(db),
+        inputs=InputService(db),
+        traces=TraceService(db),
         datasets=DatasetService(db),
         registry=registry,
         predictions=predictions,

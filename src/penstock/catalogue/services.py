@@ -31,7 +31,13 @@ from penstock.tracking.artifacts.service import ArtifactService
 from penstock.tracking.deliveries import api as deliveries_api
 from penstock.tracking.deliveries.service import DeliveryService
 from penstock.tracking.experiments import ExperimentService
+from penstock.tracking.inputs import api as inputs_api
+from penstock.tracking.inputs.service import InputService
+from penstock.tracking.logged_models import api as logged_models_api
+from penstock.tracking.logged_models.service import LoggedModelService
 from penstock.tracking.service import TrackingService
+from penstock.tracking.traces import api as traces_api
+from penstock.tracking.traces.service import TraceService
 
 ROUTES: dict[str, list[Route]] = {
     "governance": governance_api.ROUTES,
@@ -40,6 +46,9 @@ ROUTES: dict[str, list[Route]] = {
     "tracking": tracking_api.ROUTES,
     "deliveries": deliveries_api.ROUTES,
     "artifacts": artifacts_api.ROUTES,
+    "logged_models": logged_models_api.ROUTES,
+    "inputs": inputs_api.ROUTES,
+    "traces": traces_api.ROUTES,
     "datasets": datasets_api.ROUTES,
     "registry": registry_api.ROUTES,
     "predictions": predictions_api.ROUTES,
@@ -67,6 +76,9 @@ class Services:
     tracking: TrackingService
     deliveries: DeliveryService
     artifacts: ArtifactService
+    logged_models: LoggedModelService
+    inputs: InputService
+    traces: TraceService
     datasets: DatasetService
     registry: RegistryService
     predictions: PredictionService

@@ -14,6 +14,7 @@ from penstock.core.ids import RunId
 from penstock.storage.database import Database
 from penstock.storage.records import Prepared, fetch, marks
 from penstock.storage.transaction import Transaction
+from penstock.tracking.logged_models.points import ModelPoint, ModelPoints, no_model
 from penstock.tracking.tables import metric_points, metric_series, params, run_tags, runs
 from penstock.tracking.types import RunStatus
 
@@ -31,6 +32,7 @@ class Facts(Struct, eq=False):
     params: dict[str, str] = {}
     tags: dict[str, str] = {}
     name: str | None = None  # the run's new name
+    model_points: Sequence[ModelPoint] = ()  # of the points, those that were measured of a logged model
     may_be_late: bool = False  # whether a run that has ended takes them; its points are then sealed anew
 
 
@@ -70,6 +72,7 @@ class FactKind:
         self._unseal = Prepared(
             dialect, update(runs).where(runs.c.number == bindparam("run")).values(sealed_at=null()), ("run",)
         )
+        self._model_points = ModelPoints(db)
         self._numbers: dict[_Series, int] = {}
 
     def forget(self) -> None:
@@ -100,15 +103,27 @@ class FactKind:
         facts = [each for _, each in group]
         found = _find_runs(connection, {each.run_id for each in facts})
         refusals: list[Exception | None] = [_refuse(each, found.get(each.run_id)) for each in facts]
+        self._refuse_unknown_models(connection, facts, refusals)
         self._write_params(connection, facts, found, refusals)
         kept = [(each, found[each.run_id]) for each, refusal in zip(facts, refusals, strict=True) if refusal is None]
         self._write_points(connection, kept, numbers)
+        self._model_points.add(connection, [point for each, _ in kept for point in each.model_points])
         tags = [(run.number, run.experiment_id, key, value) for each, run in kept for key, value in each.tags.items()]
         self._set_tags.many(connection, tags)
         self._rename.many(connection, [(run.number, each.name) for each, run in kept if each.name is not None])
         late = {run.number for each, run in kept if each.points and run.status.is_terminal}
         self._unseal.many(connection, [(number,) for number in late])
         return refusals
+
+    def _refuse_unknown_models(
+        self, connection: Connection, facts: list[Facts], refusals: list[Exception | None]
+    ) -> None:
+        wanted = {point.model_id for each in facts for point in each.model_points}
+        unknown = wanted - self._model_points.find_models(connection, wanted)
+        for place, each in enumerate(facts) if unknown else ():
+            lost = next((point.model_id for point in each.model_points if point.model_id in unknown), None)
+            if lost is not None:
+                refusals[place] = refusals[place] or no_model(lost)
 
     def _write_params(
         self, connection: Connection, facts: list[Facts], found: dict[str, _Run], refusals: list[Exception | None]

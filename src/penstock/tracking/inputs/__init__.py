@@ -1,0 +1,1 @@
+"""What runs read and made: datasets and models as inputs, models as outputs."""

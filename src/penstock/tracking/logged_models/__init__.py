@@ -1,0 +1,1 @@
+"""Models that runs logged: what MLflow's clients call logged models."""
