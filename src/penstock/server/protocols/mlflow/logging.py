@@ -21,7 +21,9 @@ from penstock.server.protocols.mlflow.errors import invalid, missing
 from penstock.server.protocols.mlflow.names import check_name
 from penstock.server.protocols.mlflow.requests import check_json_type, parse_object, to_record
 from penstock.tracking.facts import Facts, Point
-from penstock.tracking.names import check_value
+from penstock.tracking.inputs.types import DIGEST_LIMIT, NAME_LIMIT
+from penstock.tracking.logged_models.points import ModelPoint
+from penstock.tracking.names import check_key, check_value
 from penstock.tracking.tables import to_sortable
 
 T = TypeVar("T", bound=Struct)
@@ -104,6 +106,8 @@ async def log_batch(call: Call, _: None) -> None:
 
 
 async def _add(call: Call, facts: Facts, metrics: Sequence[LoggedPoint]) -> None:
+    points = zip(facts.points, metrics, strict=bool(metrics))
+    facts.model_points = [_to_model_point(facts.run_id, point, metric) for point, metric in points if metric.model_id]
     await call.add(call.services.tracking.facts, facts)
 
 
@@ -131,6 +135,24 @@ def _to_point(metric: LoggedPoint, place: str) -> Point:
     if not -(2**63) <= metric.step < 2**63:
         raise invalid(f"{place}step", metric.step, "it must fit in 64 bits")
     return key, metric.step, timestamp * 1_000, to_sortable(value)
+
+
+def _to_model_point(run_id: RunId, point: Point, metric: LoggedPoint) -> ModelPoint:
+    key, step, at, value = point
+    for field, limit in (("dataset_name", NAME_LIMIT), ("dataset_digest", DIGEST_LIMIT)):
+        check_value(getattr(metric, field), field)
+        if len(getattr(metric, field)) > limit:
+            raise invalid(field, getattr(metric, field), f"it exceeds the maximum length of {limit} characters")
+    return ModelPoint(
+        model_id=check_key(metric.model_id, "model_id"),
+        run_id=run_id,
+        key=key,
+        step=step,
+        at=at,
+        value=value,
+        dataset_name=metric.dataset_name,
+        dataset_digest=metric.dataset_digest,
+    )
 
 
 def _to_number(value: float | str | None, parameter: str) -> float:

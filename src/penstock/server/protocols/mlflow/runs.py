@@ -18,15 +18,14 @@ from penstock.server.protocols.mlflow.entities import (
     from_ms,
     parse_experiment_id,
     parse_status,
-    to_run,
     to_run_info,
 )
 from penstock.server.protocols.mlflow.errors import missing
+from penstock.server.protocols.mlflow.inputs import to_runs
 from penstock.server.protocols.mlflow.names import check_name
 from penstock.storage.transaction import Transaction
 from penstock.tracking.facts import Facts
 from penstock.tracking.names import check_key, check_value
-from penstock.tracking.types import Run
 
 Text = Annotated[str, Meta(min_length=1)]
 
@@ -94,10 +93,10 @@ class InfoAnswer(Struct):
 
 async def create(call: Call, request: Create) -> Answer:
     """Begin a run."""
-    return Answer(to_run(await call.write(_create, call, request)))
+    return Answer(await call.write(_create, call, request))
 
 
-def _create(tx: Transaction, call: Call, request: Create) -> Run:
+def _create(tx: Transaction, call: Call, request: Create) -> WireRun:
     tags = {tag.key: tag.value for tag in request.tags}
     name = tags.pop(RUN_NAME, "")
     if name and request.run_name and name != request.run_name:
@@ -108,7 +107,7 @@ def _create(tx: Transaction, call: Call, request: Create) -> Run:
         )
     number = ExperimentId(parse_experiment_id(request.experiment_id))
     home = call.services.experiments.get_active.join(tx, number)
-    return call.services.tracking.begin_run(
+    run = call.services.tracking.begin_run(
         tx,
         home,
         request.run_name or name,
@@ -117,11 +116,16 @@ def _create(tx: Transaction, call: Call, request: Create) -> Run:
         created_by=request.user_id or tags.get(USER, ""),
         started_at=None if request.start_time is None else from_ms(request.start_time, "start_time"),
     )
+    return to_runs(tx, call.services.inputs, [run])[0]
 
 
 async def get(call: Call, request: ById) -> Answer:
     """A run with all that was logged to it."""
-    return Answer(to_run(await call.read(call.services.tracking.get_run.join, request.run)))
+    return Answer(await call.read(_get, call, request.run))
+
+
+def _get(tx: Transaction, call: Call, run_id: RunId) -> WireRun:
+    return to_runs(tx, call.services.inputs, [call.services.tracking.get_run.join(tx, run_id)])[0]
 
 
 async def update(call: Call, request: Update) -> InfoAnswer:

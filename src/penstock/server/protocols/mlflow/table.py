@@ -9,6 +9,14 @@ from penstock.server.protocols.mlflow import (
     search,
     server_info,
     uploads,
+    experiments,
+    inputs,
+    logged_models,
+    logging,
+    metrics,
+    runs,
+    server_info,
+    traces,
 )
 from penstock.server.protocols.mlflow.endpoint import Endpoint
 
@@ -21,4 +29,7 @@ ENDPOINTS: list[Endpoint] = [
     *server_info.ENDPOINTS,
     *artifacts.ENDPOINTS,
     *uploads.ENDPOINTS,
+    *logged_models.ENDPOINTS,
+    *inputs.ENDPOINTS,
+    *traces.ENDPOINTS,
 ]
