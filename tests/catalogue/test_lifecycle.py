@@ -13,6 +13,10 @@ from penstock.governance.service import GovernanceService
 from penstock.governance.tokens.service import TokenService
 from penstock.registry.types import ModelVersion
 from penstock.tracking.deliveries.service import DeliveryService
+from penstock.tracking.experiments import ExperimentService
+from penstock.tracking.inputs.service import InputService
+from penstock.tracking.logged_models.service import LoggedModelService
+from penstock.tracking.traces.service import TraceService
 from shop_world import DAY, START, Shop
 
 
@@ -28,6 +32,10 @@ def look(shop: Shop) -> Lifecycle:
         tokens=TokenService(shop.db),
         deliveries=DeliveryService(shop.db, shop.services.tracking, shop.services.artifacts),
         place=str(shop.folder),
+        experiments=ExperimentService(shop.db),
+        logged_models=LoggedModelService(shop.db),
+        inputs=InputService(shop.db),
+        traces=TraceService(shop.db),
         close=shop.db.close,
         **held,
     )

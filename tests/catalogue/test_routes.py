@@ -32,7 +32,6 @@ FACTS = {
     "pipelines.renew_claim",
     "predictions.add_outcomes",
     "serving.report_gateway",
-    "tracking.log_batch",
     "tracking.log_artifact",
     "traces.set_trace_tags",
 }
@@ -136,6 +135,6 @@ def records(verb: Verb[Any, Any]) -> bool:
     texts = [inspect.getsource(verb.fn)]
     owner = inspect.getmodule(verb.fn)
     helpers = dict(inspect.getmembers(getattr(owner, verb.fn.__qualname__.split(".")[0]), inspect.isfunction))
-    for name in re.findall(r"self\.(_\w+)\(", texts[0]):
+    for name in re.findall(r"self\.(\w+)\(", texts[0]):
         texts.append(inspect.getsource(helpers[name]) if name in helpers else "")
     return any(re.search(r"\.record\(|\w+\.join\(tx", text) for text in texts)
