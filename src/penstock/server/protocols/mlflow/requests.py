@@ -67,6 +67,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise InvalidInputError(f"the body is not valid JSON: {error}") from error
     if not isinstance(given, dict):
         raise InvalidInputError(f"the body is no JSON object but {type(given).__name__}")
+    check_values(given)  # before anything else goes as deep as it is nested
     return _without_nulls(given)  # type: ignore[no-any-return]
 
 
