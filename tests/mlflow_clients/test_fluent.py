@@ -42,11 +42,10 @@ def test_a_run_that_fails_is_failed(tracking: str) -> None:
 
 
 def test_runs_within_runs(tracking: str) -> None:
-    with mlflow.start_run(run_name="outer") as outer:
-        with mlflow.start_run(run_name="inner", nested=True) as inner:
-            mlflow.log_param("p", "inner")
-            with mlflow.start_run(nested=True, description="deep") as deep:
-                mlflow.log_metric("m", 1)
+    with mlflow.start_run(run_name="outer") as outer, mlflow.start_run(run_name="inner", nested=True) as inner:
+        mlflow.log_param("p", "inner")
+        with mlflow.start_run(nested=True, description="deep") as deep:
+            mlflow.log_metric("m", 1)
     assert mlflow.get_parent_run(inner.info.run_id).info.run_id == outer.info.run_id
     assert mlflow.get_parent_run(deep.info.run_id).info.run_id == inner.info.run_id
     assert mlflow.get_parent_run(outer.info.run_id) is None

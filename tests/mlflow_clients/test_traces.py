@@ -1,8 +1,8 @@
 """Traces: functions that are traced give their answer, and what was seen is found again."""
 
 import mlflow
-import requests
 import pytest
+import requests
 from mlflow import MlflowClient
 
 

@@ -3,20 +3,15 @@
 from penstock.server.protocols.mlflow import (
     artifacts,
     experiments,
-    logging,
-    metrics,
-    runs,
-    search,
-    server_info,
-    uploads,
-    experiments,
     inputs,
     logged_models,
     logging,
     metrics,
     runs,
+    search,
     server_info,
     traces,
+    uploads,
 )
 from penstock.server.protocols.mlflow.endpoint import Endpoint
 
