@@ -40,6 +40,7 @@ def test_a_version_is_opened_from_the_store(
 ) -> None:
     version = ModelVersion(
         model="sales",
+        key="sales",
         version=1,
         run_id=None,
         tree=tree,
@@ -48,6 +49,7 @@ def test_a_version_is_opened_from_the_store(
         signature=info.signature,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         created_by="tester",
+        updated_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
     model = open_model(objects, version, tmp_path / "cache")
     assert model.signature == version.signature

@@ -15,6 +15,7 @@ from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import RolloutId
 from penstock.core.project.types import GuardSection
 from penstock.registry.format.saving import save_model
+from penstock.registry.format.types import ModelFacts
 from penstock.serving.types import Fence, GatewayReport, Rollout
 from penstock.storage.leases import acquire_lease
 from penstock.storage.references import list_kept
@@ -282,3 +283,41 @@ def test_what_takes_all_traffic_is_not_released_again(backend: Backend) -> None:
     with pytest.raises(ConflictError, match="version 1 of model 'shop' answers all requests"):
         backend.serving.deploy("shop", "shop", 1, strategy="canary")
     assert len(backend.serving.list_revisions("shop")) == 1
+
+
+def test_versions_in_traffic_or_next_in_line_are_not_deleted(backend: Backend) -> None:
+    backend.serving.deploy("shop", "shop", 1)
+    backend.serving.deploy("shop", "shop", 2)
+    backend.serving.deploy("shop", "shop", 3, strategy="canary", steps=(0.1, 0.5))
+    for version in (1, 2, 3):  # where a rollback leads, what is stable, what is tried
+        with pytest.raises(ConflictError, match=f"version {version} of model 'shop' is in use by deployment 'shop'"):
+            backend.registry.delete_version("shop", version)
+    with pytest.raises(ConflictError, match="is in use by deployment 'shop'"):
+        backend.registry.delete_model("shop")
+    backend.registry.delete_version("shop", 4)
+
+
+def test_a_version_that_penstock_cannot_load_is_not_deployed(backend: Backend) -> None:
+    tree = backend.registry.get_version("shop", 1).tree
+    backend.registry.create_model("elsewhere")
+    backend.registry.add_version("elsewhere", "s3://bucket/model")
+    backend.registry.add_version("elsewhere", "runs:/r/model", tree=tree, facts=ModelFacts(flavor="sklearn"))
+    backend.registry.add_version("elsewhere", "runs:/r/model", tree=tree)
+    told = ["was registered without its files", "was saved by sklearn", "without a readable MLmodel file"]
+    for version, why in enumerate(told, 1):
+        with pytest.raises(ConflictError, match=why):
+            backend.serving.deploy("shop", "elsewhere", version)
+    assert backend.serving.list_deployments() == []
+
+
+def test_a_deployment_goes_on_after_its_model_was_renamed(backend: Backend) -> None:
+    backend.serving.deploy("shop", "shop", 1)
+    backend.registry.rename_model("shop", "the shop")
+    assert backend.registry.get_version(versions_model(backend), 1).model == "the shop"
+    backend.serving.deploy("shop", "the shop", 2)
+    assert versions(backend)[0] == 2
+
+
+def versions_model(backend: Backend) -> str:
+    (route,) = backend.serving.routing().deployments
+    return route.stable.model

@@ -21,6 +21,8 @@ from sqlalchemy import MetaData, inspect
 import penstock
 from factories import TESTER
 from penstock.core.errors import ConflictError
+from penstock.registry.service import RegistryService
+from penstock.registry.types import VersionStatus
 from penstock.storage import migrations
 from penstock.storage.columns import metadata
 from penstock.storage.database import Database
@@ -157,3 +159,48 @@ def test_the_artifacts_of_runs_move_to_their_homes_with_what_they_keep(path: Pat
         assert moved.fetchall() == [(f"run:{run}", name, digest, 5, 7) for run, name, digest in rows]
         kept = connection.execute("SELECT owner, digest FROM object_references ORDER BY owner, digest").fetchall()
     assert kept == [*(("artifacts:run:r1", digest) for digest in (one, two, diff)), ("run:r1", diff)]
+
+
+def test_the_registry_of_the_first_schema_is_kept_with_its_history(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        _migrate_to(path, "0001")
+        connection.executescript(
+            """
+            INSERT INTO models VALUES ('churn', 2, 1000000, 'ada');
+            INSERT INTO model_versions VALUES
+                ('churn', 1, 'run-1', 't1', 'binary', 'sklearn', '{"inputs":[],"outputs":[]}', '[]', 'left', NULL,
+                 NULL, 'archived', 1000000, 'ada'),
+                ('churn', 2, 'run-2', 't2', 'binary', 'sklearn', '{"inputs":[],"outputs":[]}', '[]', 'left', NULL,
+                 'r2', 'ready', 2000000, 'ada');
+            INSERT INTO model_version_tags VALUES ('churn', 2, 'note', 'good');
+            INSERT INTO model_aliases VALUES ('churn', 'champion', 2, 4000000, 'ada', 'better');
+            INSERT INTO alias_moves VALUES
+                ('churn', 'challenger', 1, 3000000, 'ada', 'new', NULL, 2),
+                ('churn', 'champion', 1, 1500000, 'ada', 'first', NULL, 1),
+                ('churn', 'champion', 2, 4000000, 'ada', 'better', 1, 2);
+            """
+        )
+    db = open_at(path)
+    db.migrate()
+    registry = RegistryService(db)
+    assert registry.resolve("models:/churn@champion").tags == {"note": "good"}
+    assert registry.get_version("churn", 1).status is VersionStatus.ARCHIVED
+    moves = registry.alias_history("churn")
+    assert [(move.alias, move.before, move.after, move.number) for move in moves] == [
+        ("champion", 1, 2, 3),
+        ("challenger", None, 2, 2),
+        ("champion", None, 1, 1),
+    ]
+    assert [move.evidence for move in moves] == [("report:r2",), ("report:r2",), ()]
+    db.close()
+
+
+def _migrate_to(path: Path, revision: str) -> None:
+    """Bring an empty database to an older schema."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations.FOLDER))
+    db = open_at(path)
+    with db.engine.connect().execution_options(penstock_begin="BEGIN IMMEDIATE") as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    db.close()

@@ -1,4 +1,6 @@
-"""`penstock models`: models and their versions."""
+"""`penstock models`: models, their versions and their history."""
+
+from datetime import datetime
 
 import typer
 from rich.markup import escape
@@ -7,24 +9,37 @@ from penstock.cli.apps import group_app
 from penstock.cli.output import JsonOption, ago, cell, console, print_json, print_table
 from penstock.cli.session import UrlOption, open_project, open_services
 from penstock.evaluation.types import Report
+from penstock.registry.types import ChangeKind, ModelChange, ModelVersion, Stage, VersionStatus
 
-app = group_app("List and show models and their versions.")
+TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"]
+
+app = group_app("List and show models, their versions and their history.")
 
 
 @app.command("list")
 def list_models(json: bool = JsonOption, url: str = UrlOption) -> None:
-    """Every model with its newest version and its aliases."""
+    """Every model with its newest version, its aliases and tags."""
     with open_services(url) as services:
-        models = services.registry.list_models()
+        models = services.registry.list_models(limit=1_000)
         aliases = {model.name: services.registry.list_aliases(model.name) for model in models}
     if json:
         print_json([{"model": model, "aliases": aliases[model.name]} for model in models])
         return
     rows = [
-        (model.name, model.latest_version, ", ".join(f"{a.alias} = {a.version}" for a in aliases[model.name]))
+        (
+            model.name,
+            model.latest_version,
+            ", ".join(f"{a.alias} = {a.version}" for a in aliases[model.name]),
+            _join(model.tags),
+            model.description,
+        )
         for model in models
     ]
-    print_table(["model", ">versions", "aliases"], rows, empty="No model yet; 'penstock run' registers one.")
+    print_table(
+        ["model", ">versions", "aliases", "tags", "description"],
+        rows,
+        empty="No model yet; 'penstock run' registers one.",
+    )
 
 
 @app.command()
@@ -47,9 +62,9 @@ def show(
     if json:
         print_json({"version": found, "report": report, "verdicts": verdicts})
         return
-    console.print(f"[bold]{found.model} version {found.version}[/bold] ({found.task}, {found.flavor})\n")
-    facts = [("run", found.run_id), ("model files", found.tree[:12]), ("registered (UTC)", found.created_at)]
-    print_table(["", ""], facts, empty="")
+    kind = ", ".join(filter(None, (found.task, found.flavor))) or "kind not known"
+    console.print(f"[bold]{escape(found.model)} version {found.version}[/bold] ({kind})\n")
+    print_table(["", ""], _facts(found), empty="")
     console.print()
     if report is not None:
         _print_metrics(report)
@@ -57,9 +72,69 @@ def show(
         mark = "[green]passed[/green]" if gate.passed else "[red]failed[/red]"
         console.print(f"gate {gate.kind} {mark}: {escape(gate.message)}")
     console.print()
-    held = {alias.version: alias.alias for alias in aliases}
-    rows = [(v.version, held.get(v.version), ago(v.created_at)) for v in versions[:10]]
-    print_table([">version", "alias", "registered"], rows, empty="")
+    held: dict[int, list[str]] = {}
+    for alias in aliases:
+        held.setdefault(alias.version, []).append(alias.alias)
+    rows = [(v.version, ", ".join(held.get(v.version, [])), v.stage, ago(v.created_at)) for v in versions[:10]]
+    print_table([">version", "alias", "stage", "registered"], rows, empty="")
+
+
+@app.command()
+def history(
+    model: str = typer.Argument("", help="The model. [default: the project's own]"),
+    alias: str = typer.Option("", help="Only this alias."),
+    at: datetime | None = typer.Option(
+        None, help="Where the aliases pointed at this moment, in UTC, and what led there.", formats=TIMES
+    ),
+    limit: int = typer.Option(100, help="The newest so many changes."),
+    json: bool = JsonOption,
+    url: str = UrlOption,
+) -> None:
+    """Who moved an alias, when, from where to where and on what evidence; with renames, stages and deletions."""
+    name = model or open_project().name
+    with open_services(url) as services:
+        changes = services.registry.history(name, alias, at, limit)
+        held = [] if at is None else services.registry.aliases_at(name, at, alias)
+    if json:
+        print_json({"model": name, "at": at, "aliases": None if at is None else held, "changes": changes})
+        return
+    if at is not None:
+        rows = [(move.alias, move.after, move.at, move.actor) for move in held]
+        print_table(["alias", ">version", "since (UTC)", "moved by"], rows, empty=f"No alias pointed anywhere at {at}.")
+        console.print()
+    shown = [(c.at, c.actor, _tell(c), c.reason, ", ".join(c.evidence)) for c in changes]
+    print_table(["at (UTC)", "by", "change", "reason", "evidence"], shown, empty="Nothing has changed yet.")
+
+
+def _facts(version: ModelVersion) -> list[tuple[str, object]]:
+    """What is known of a version; what is usual is left out."""
+    facts: list[tuple[str, object]] = [
+        ("description", version.description),
+        ("run", version.run_id),
+        ("source", version.source),
+        ("model files", "not kept here" if version.tree is None else version.tree[:12]),
+        ("stage", "" if version.stage is Stage.NONE else version.stage),
+        ("status", "" if version.status is VersionStatus.READY else version.status),
+        ("tags", _join(version.tags)),
+        ("registered (UTC)", version.created_at),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _tell(change: ModelChange) -> str:
+    """A change in words."""
+    match change.kind:
+        case ChangeKind.ALIAS:
+            return f"{change.alias}: {change.before or 'none'} -> {change.after or 'removed'}"
+        case ChangeKind.NAME:
+            return f"renamed: {change.before} -> {change.after}"
+        case ChangeKind.DELETED:
+            return "model deleted" if change.version is None else f"version {change.version} deleted"
+    return f"version {change.version} {change.kind}: {change.before} -> {change.after}"
+
+
+def _join(tags: dict[str, str]) -> str:
+    return ", ".join(f"{key} = {value if len(value) <= 40 else value[:37] + '...'}" for key, value in tags.items())
 
 
 def _print_metrics(report: Report) -> None:

@@ -2,6 +2,7 @@
 
 import typer
 
+from penstock.catalogue.services import Services
 from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json
 from penstock.cli.session import UrlOption, open_project, open_services
@@ -21,8 +22,15 @@ def promote(
     """Point an alias at a version; traffic is moved by 'penstock deploy'."""
     name = model or open_project().name
     with open_services(url) as services:
-        moved = services.registry.move_alias(name, alias, version, reason)
+        moved = services.registry.move_alias(name, alias, version, reason, _find_verdict(services, name, version))
     if json:
         print_json(moved)
     else:
         console.print(f"{alias} of {name} is version {version} now")
+
+
+def _find_verdict(services: Services, model: str, version: int) -> tuple[str, ...]:
+    """What the gates said about a version last, for the history of the alias."""
+    report = services.registry.get_version(model, version).report_id
+    verdicts = services.evaluation.list_verdicts(report) if report else []
+    return tuple(str(verdict.ref) for verdict in verdicts[:1])

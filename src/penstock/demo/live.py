@@ -97,7 +97,7 @@ class LivePenstock:
         if first is None:
             raise NotFoundError(f"no version of {PROJECT!r} was released yet")
         version = self._insist(lambda: self._services.registry.get_version(PROJECT, first))
-        return RankingModel.load(lay_out(self._services.objects, version.tree, self._cache))
+        return RankingModel.load(lay_out(self._services.objects, version.get_tree(), self._cache))
 
     def predict(self, asked: Sequence[Ask]) -> list[Reply]:
         """One request each, some at a time."""

@@ -146,7 +146,8 @@ class Controller:
             check_fence(tx, lease_name(self._name), fence)
             if self._sources.serving.find_deployment.join(tx, self._name) != live:
                 raise ConflictError(f"deployment {self._name!r} has changed since it was read")
-            self._sources.registry.move_alias.join(tx, self._name, CHAMPION, stable.version, reason)
+            rests_on = (str(stable.ref),)
+            self._sources.registry.move_alias.join(tx, self._name, CHAMPION, stable.version, reason, rests_on)
 
         self._loop.db.write(work)
         return True

@@ -90,7 +90,8 @@ class EpisodeSteps:
             made = registry.register.join(
                 tx, self._name, run.id, candidate.model, candidate.info, candidate.reference, candidate.report_id
             )
-            registry.move_alias.join(tx, self._name, CHALLENGER, made.version, f"episode {episode.number}")
+            reason = f"episode {episode.number}"
+            registry.move_alias.join(tx, self._name, CHALLENGER, made.version, reason, (str(episode.ref),))
             return replace(episode, state="judging", version=made.version)
 
         evidence = {"run": run.id, "model": candidate.model, "report": candidate.report_id}
@@ -230,8 +231,9 @@ class EpisodeSteps:
         if rollout.state != "promoted" or not self._is_live(tx, rollout):
             return
         registry, version = self._sources.registry, episode.version or 0
-        registry.move_alias.join(tx, self._name, CHAMPION, version, f"episode {episode.number}")
-        registry.remove_alias.join(tx, self._name, CHALLENGER, f"episode {episode.number} promoted it")
+        rests_on = (str(episode.ref), str(rollout.ref), *self._find_verdict(tx, version))
+        registry.move_alias.join(tx, self._name, CHAMPION, version, f"episode {episode.number}", rests_on)
+        registry.remove_alias.join(tx, self._name, CHALLENGER, f"episode {episode.number} promoted it", rests_on)
         for alert in self._sources.monitoring.list_alerts.join(tx, self._name, "open"):
             told = f"episode {episode.number} promoted version {version}"
             self._sources.monitoring.resolve_alert.join(tx, alert.id, told, self._event_time(tx))
@@ -241,6 +243,12 @@ class EpisodeSteps:
         )
         after = replace(episode, state="promoted")
         self._sources.loop.take_step.join(tx, episode, after, "promote", reason, evidence, fence)
+
+    def _find_verdict(self, tx: Transaction, version: int) -> tuple[str, ...]:
+        """What the gates said about a version last, for the history of its alias."""
+        report = self._sources.registry.get_version.join(tx, self._name, version).report_id
+        verdicts = [] if report is None else self._sources.evaluation.list_verdicts.join(tx, report)
+        return tuple(str(verdict.ref) for verdict in verdicts[:1])
 
     def _is_live(self, tx: Transaction, rollout: Rollout) -> bool:
         stable = self._sources.serving.get_deployment.join(tx, rollout.deployment).stable

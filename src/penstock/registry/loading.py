@@ -21,8 +21,12 @@ _NOTE = "digests.json"  # of the files in the folder beside it
 
 
 def open_model(objects: ObjectStore, version: ModelVersion, cache: Path) -> LoadedModel:
-    """A model version, ready to predict; see `open_tree`."""
-    return open_tree(objects, version.tree, cache)
+    """A model version, ready to predict; see `open_tree`.
+
+    Raises:
+        ConflictError: its files are not kept here.
+    """
+    return open_tree(objects, version.get_tree(), cache)
 
 
 def open_tree(objects: ObjectStore, tree: Digest, cache: Path) -> LoadedModel:

@@ -1,5 +1,6 @@
 """The verbs of serving: a rollout is a state machine, and every switch of traffic is one transaction."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -7,10 +8,11 @@ from msgspec.structs import replace
 
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError, InvalidInputError
-from penstock.core.ids import RolloutId, check_name, new_id
+from penstock.core.ids import Digest, RolloutId, check_name, new_id
 from penstock.core.project.types import GuardSection, Strategy
+from penstock.registry.lookup import VersionUse
 from penstock.registry.service import RegistryService
-from penstock.registry.types import VersionStatus
+from penstock.registry.types import ModelVersion, VersionStatus
 from penstock.serving.store import ServingStore
 from penstock.serving.tables import gateway_reports
 from penstock.serving.types import (
@@ -45,6 +47,7 @@ class ServingService:
         self.db = db
         self._registry = registry
         self._store = ServingStore()
+        registry.protect(self._find_uses)
         columns = ["routing", "revisions", "failures", "waiting_segments", "at"]
         self._upsert_report = db.upsert(gateway_reports, keys=["gateway"], update=columns)
 
@@ -81,7 +84,8 @@ class ServingService:
 
         Raises:
             NotFoundError: no such model version.
-            ConflictError: a rollout runs, the version takes all traffic already, or the fence is no longer held.
+            ConflictError: a rollout runs, the version takes all traffic already or is none that penstock can serve, or
+                the fence is no longer held.
         """
         _check_fence(tx, fence)
         _check_strategy(strategy, steps)
@@ -90,6 +94,7 @@ class ServingService:
             raise ConflictError(
                 f"version {version} of model {model!r} is archived", hint="set its status to ready first"
             )
+        tree = _check_servable(target)
         held = self._find_or_add(tx, deployment)
         if held.rollout is not None:
             raise ConflictError(
@@ -100,7 +105,7 @@ class ServingService:
             raise ConflictError(f"version {version} of model {model!r} answers all requests of {deployment!r} already")
         first = held.stable is None
         direct = strategy == "direct" or first
-        revision = self._add_revision(tx, held, model, version, target.tree)
+        revision = self._add_revision(tx, held, target, tree)
         rollout = Rollout(
             id=RolloutId(new_id()),
             deployment=deployment,
@@ -297,22 +302,29 @@ class ServingService:
         found = self._store.find_deployment(tx, name)
         return found or self._store.insert_deployment(tx, check_name(name, "deployment"))
 
-    def _add_revision(self, tx: Transaction, held: Deployment, model: str, version: int, tree: Any) -> Revision:
+    def _add_revision(self, tx: Transaction, held: Deployment, target: ModelVersion, tree: Digest) -> Revision:
         number = self._store.next_revision_number(tx, held.name)
         revision = Revision(
             deployment=held.name,
             number=number,
-            model=model,
-            version=version,
+            model=target.model,
+            version=target.version,
             tree=tree,
             state="candidate",
             created_at=tx.now,
         )
         self._store.insert_revision(tx, revision)
         keep_objects(tx, revision.ref, [tree])
-        tx.link(revision.model_ref, revision.ref, "served as")
+        tx.link(target.ref, revision.ref, "served as")
         tx.link(revision.ref, held.ref, "deployed to")
         return revision
+
+    def _find_uses(self, tx: Transaction) -> Iterator[VersionUse]:
+        """The versions that take traffic, or would after a rollback."""
+        for held in self._store.list_deployments(tx):
+            for revision in (held.stable, held.candidate, self._find_previous(tx, held.stable)):
+                if revision is not None:
+                    yield VersionUse(held.ref, revision.model, revision.version)
 
     def _get_running(self, tx: Transaction, rollout_id: RolloutId, fence: Fence | None) -> Rollout:
         _check_fence(tx, fence)
@@ -366,6 +378,22 @@ class ServingService:
 def _check_fence(tx: Transaction, fence: Fence | None) -> None:
     if fence is not None:
         check_fence(tx, fence.lease, fence.number)
+
+
+def _check_servable(version: ModelVersion) -> Digest:
+    """The model directory of a version that penstock can serve.
+
+    Raises:
+        ConflictError: its files are not here, or another tool saved them.
+    """
+    tree = version.get_tree()
+    if version.task is None:
+        flavor = f"by {version.flavor}" if version.flavor else "without a readable MLmodel file"
+        raise ConflictError(
+            f"version {version.version} of model {version.model!r} was saved {flavor} and cannot be served here",
+            hint="save it with penstock, and register it again",
+        )
+    return tree
 
 
 def _check_strategy(strategy: Strategy, steps: tuple[float, ...]) -> None:

@@ -21,7 +21,7 @@ revisions = Table(
     metadata,
     Column("deployment", String(128), primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("model", String(128), nullable=False),
+    Column("model", String(250), nullable=False),
     Column("version", Integer, nullable=False),
     Column("tree", String(64), nullable=False),
     Column("state", String(20), nullable=False),

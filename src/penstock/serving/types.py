@@ -36,11 +36,6 @@ class Revision(Struct, frozen=True, kw_only=True):
         """How lineage and audit name it."""
         return Ref("revision", f"{self.deployment}/{self.number}")
 
-    @property
-    def model_ref(self) -> Ref:
-        """The model version it serves."""
-        return Ref("model-version", f"{self.model}/{self.version}")
-
 
 class Deployment(Struct, frozen=True, kw_only=True):
     """A name that predictions are asked of, and the revisions that answer."""

@@ -5,16 +5,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 from blake3 import blake3
 
 from penstock.core import codec
 from penstock.core.errors import CorruptDataError, InvalidInputError
-from penstock.registry.format.signature import to_mlflow
-from penstock.registry.format.types import FORMAT, ModelInfo
+from penstock.registry.format.signature import from_mlflow, to_mlflow
+from penstock.registry.format.types import FORMAT, Column, ModelFacts, ModelInfo, Signature
 
 FILE = "MLmodel"
 SECTION = "penstock"  # our own flavor beside MLflow's python_function
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where PyYAML was built with it
 _LOADER = "penstock.registry.format.pyfunc"
 
 
@@ -71,6 +73,35 @@ def read_mlmodel(folder: Path) -> ModelInfo:
             hint="install a newer penstock",
         )
     return info
+
+
+def read_facts(content: bytes) -> ModelFacts:
+    """What an MLmodel file of any tool says about its model; what it does not say in a way known here stays out."""
+    try:
+        found = yaml.load(content, Loader=_Loader)
+        flavors = dict(found["flavors"])
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError, TypeError, KeyError, ValueError):
+        return ModelFacts()
+    if SECTION in flavors:
+        try:
+            info = codec.convert(flavors[SECTION], ModelInfo)
+        except InvalidInputError:
+            return ModelFacts(flavor=SECTION)
+        return ModelFacts(info.flavor, info.task, info.signature, info.classes, info.label)
+    names = [str(name) for name in flavors if name != "python_function"] or ["python_function"]
+    return ModelFacts(flavor=names[0][:50], signature=_read_signature(found.get("signature")))
+
+
+def _read_signature(given: object) -> Signature:
+    """The columns of a signature, each list of which is JSON in a text."""
+    sides: list[tuple[Column, ...]] = []
+    for side in ("inputs", "outputs"):
+        text = given.get(side) if isinstance(given, dict) else None
+        try:
+            sides.append(from_mlflow(msgspec.json.decode(text)) if isinstance(text, str) else ())
+        except msgspec.DecodeError:
+            sides.append(())
+    return Signature(*sides)
 
 
 def _describe(info: ModelInfo, python: str, digest: str) -> dict[str, Any]:

@@ -37,3 +37,13 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     classes: tuple[Label, ...] = ()  # of binary and multiclass models, in the order of `probabilities`; [1] is positive
     label: str = ""  # the column it was trained to predict
     packages: dict[str, str] = {}  # package to version, as it was when the model was saved
+
+
+class ModelFacts(Struct, frozen=True):
+    """What a model directory says about its model; what another tool left out is None or empty."""
+
+    flavor: str = ""
+    task: Task | None = None  # None: not saved by penstock, and not served by it
+    signature: Signature = Signature((), ())
+    classes: tuple[Label, ...] = ()
+    label: str = ""
