@@ -139,7 +139,7 @@ async def download_from_version(call: Call, request: VersionFileRequest) -> Resp
     """A file of a registered version, from the tree that it was registered with."""
     path = check_path(request.path)
     version = await call.read(call.services.registry.get_version.join, request.name, request.version)
-    found = await run_in_threadpool(call.services.objects.find_file, version.tree, path)
+    found = await run_in_threadpool(call.services.objects.find_file, version.get_tree(), path)
     return await _answer_object(call, found.digest, path)
 
 

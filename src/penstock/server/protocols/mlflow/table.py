@@ -7,6 +7,9 @@ from penstock.server.protocols.mlflow import (
     logged_models,
     logging,
     metrics,
+    registry_aliases,
+    registry_models,
+    registry_versions,
     runs,
     search,
     server_info,
@@ -27,4 +30,7 @@ ENDPOINTS: list[Endpoint] = [
     *logged_models.ENDPOINTS,
     *inputs.ENDPOINTS,
     *traces.ENDPOINTS,
+    *registry_models.ENDPOINTS,
+    *registry_versions.ENDPOINTS,
+    *registry_aliases.ENDPOINTS,
 ]

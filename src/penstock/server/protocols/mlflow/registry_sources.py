@@ -1,0 +1,238 @@
+"""Where a version comes from: which sources a client may name, and what the files behind them say.
+
+A source never leads outside what the request itself names: the artifacts of its run, or of its logged model. Nothing
+is fetched from elsewhere; URIs of storage systems are kept as they are, for clients to read.
+"""
+
+import re
+from typing import NoReturn
+from urllib.parse import unquote_plus
+
+import msgspec
+from msgspec import Struct
+
+from penstock.catalogue.services import Services
+from penstock.core.errors import InvalidInputError, NotFoundError
+from penstock.core.ids import Digest, RunId
+from penstock.registry.format.mlmodel import FILE, read_facts
+from penstock.registry.format.types import ModelFacts
+from penstock.registry.search import PROMPT_TAG
+from penstock.registry.service import RegistryService
+from penstock.registry.types import ModelVersion
+from penstock.server.protocols.mlflow.registry_messages import find_exactly, find_version, read_stage
+from penstock.storage.transaction import Transaction
+from penstock.tracking.artifacts.homes import find_root, logged_model_home, run_home
+from penstock.tracking.locations import SCHEME
+
+VERSIONS_TAG = "mlflow.modelVersions"  # of a logged model: the versions it became, as JSON
+_PLACEHOLDERS = ("dummy-source", "prompt-template")  # prompts have no files
+_OTHER_HOSTS = ("http", "https", "ftp", "sftp")
+_OURS = ("runs", "mlflow-artifacts")  # besides models:/
+_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+_MLMODEL_LIMIT = 256 * 1024  # bytes; it is read while other writes wait
+UNKNOWN = ModelFacts()
+
+
+class Claim(Struct, frozen=True):
+    """What a client says a version comes from; None is what it did not say."""
+
+    source: str
+    run_id: str | None
+    model_id: str | None
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """What a version comes from, as it is kept."""
+
+    source: str
+    location: str  # where clients download it from
+    run_id: RunId | None = None
+    logged_model_id: str = ""
+    tree: Digest | None = None
+    facts: ModelFacts = UNKNOWN
+
+
+def find_origin(tx: Transaction, services: Services, claim: Claim, tags: dict[str, str]) -> Origin:
+    """What a version is made from.
+
+    Raises:
+        InvalidInputError: the source is a path of a machine, leads to another host, or to what the request does not
+            name.
+        NotFoundError: it is a version of a model that is not there.
+    """
+    source = claim.source
+    if tags.get(PROMPT_TAG, "").lower() == "true":
+        if source not in _PLACEHOLDERS:
+            raise InvalidInputError(
+                f"Invalid prompt source: '{source[:200]}'. Prompt sources must use an MLflow placeholder.",
+                field="source",
+            )
+        return Origin(source=source, location=source)
+    scheme = _check_uri(claim)
+    if scheme == "models" and not _is_logged_model(source):
+        return _copy_origin(tx, services.registry, claim)
+    if claim.model_id:
+        return _find_logged(tx, services, claim, claim.model_id, scheme)
+    if scheme == "models":
+        _refuse(source, "model_id")
+    return _find_run(tx, services, claim, scheme)
+
+
+def note_version(tx: Transaction, services: Services, version: ModelVersion) -> None:
+    """Let the logged model that became a version say so in its tags, where clients look for it."""
+    if not version.logged_model_id:
+        return
+    model = services.logged_models.get_logged_model.join(tx, version.logged_model_id)
+    try:
+        known = msgspec.json.decode(model.tags.get(VERSIONS_TAG, "[]"), type=list[dict[str, object]])
+    except msgspec.DecodeError:  # a client has put something else there
+        known = []
+    known.append({"name": version.model, "version": version.version})
+    told = {VERSIONS_TAG: msgspec.json.encode(known).decode()}
+    services.logged_models.set_logged_model_tags.join(tx, model.id, told)
+
+
+def _check_uri(claim: Claim) -> str:
+    """The scheme of the source, when it is no path of a machine, leads nowhere upwards, and to no other host."""
+    source, named = claim.source, "model_id" if claim.model_id else "run_id"
+    found = _URI.match(source)
+    scheme = found[1].lower() if found else ""
+    if len(scheme) <= 1 or scheme == "file":  # a letter is a drive
+        raise InvalidInputError(
+            f"Invalid model version source: '{source[:200]}'. To use a local path as a model version source is not "
+            "possible here, as this server reads no paths",
+            hint=f"log the model to this server, and name what it was logged to as {named}",
+            field="source",
+        )
+    rest = source[len(scheme) + 1 :]
+    if scheme in _OTHER_HOSTS or (scheme in ("models", *_OURS) and rest.startswith("//")):
+        raise InvalidInputError(
+            f"Invalid model version source: '{source[:200]}'. 'source' cannot use the '{scheme}' scheme to name "
+            "another host",
+            hint=f"log the model to this server and give its URI without a host, as in {SCHEME}... or runs:/...",
+            field="source",
+        )
+    while (plain := unquote_plus(rest)) != rest:
+        rest = plain
+    if "\x00" in rest or "\\" in rest or not {".", ".."}.isdisjoint(re.split(r"[/?#;]", rest)):
+        raise InvalidInputError(
+            f"Invalid model version source: '{source[:200]}'. If supplying a source as an http, https, local file "
+            "path, ftp, objectstore, or mlflow-artifacts uri, an absolute path must be provided without relative "
+            "path references present. Please provide an absolute path.",
+            field="source",
+        )
+    return scheme
+
+
+def _is_logged_model(source: str) -> bool:
+    name = source.partition(":")[2].strip("/")
+    return "/" not in name and "@" not in name
+
+
+def _copy_origin(tx: Transaction, registry: RegistryService, claim: Claim) -> Origin:
+    """The origin of another version, which is promoted from one model to another."""
+    held = _find_source_version(tx, registry, claim.source)
+    if PROMPT_TAG in registry.get_model.join(tx, held.model).tags:
+        raise InvalidInputError(
+            f"Invalid model version source: '{claim.source[:200]}'. Prompt versions cannot be used as model version "
+            "sources.",
+            field="source",
+        )
+    said = ((claim.run_id, held.run_id), (claim.model_id, held.logged_model_id))
+    if any(given is not None and given != (kept or "") for given, kept in said):
+        raise InvalidInputError(
+            f"Invalid model version source: '{claim.source[:200]}'. The run_id and model_id request parameters must "
+            "match the referenced model version.",
+            field="source",
+        )
+    return Origin(
+        source=held.uri,
+        location=held.location or held.uri,
+        run_id=held.run_id,
+        logged_model_id=held.logged_model_id,
+        tree=held.tree,
+        facts=ModelFacts(held.flavor, held.task, held.signature, held.classes, held.label),
+    )
+
+
+def _find_source_version(tx: Transaction, registry: RegistryService, source: str) -> ModelVersion:
+    """The version that `models:/NAME/NUMBER`, `models:/NAME/STAGE`, `models:/NAME/latest` or `NAME@ALIAS` means."""
+    path = source.partition(":")[2].removeprefix("/")
+    name, slash, which = path.rpartition("/")
+    if slash and which.isascii() and which.isdecimal():
+        return find_version(tx, registry, name, which)
+    model = find_exactly(tx, registry, name if slash else path.rpartition("@")[0])
+    if slash and which.lower() != "latest":
+        stage = read_stage(which)
+        (overview,) = registry.overview(tx, [model])
+        found = next((version for version in overview.latest if version.stage is stage), None)
+        if found is None:
+            raise NotFoundError(f"No versions of model with name '{model.name}' and stage '{stage}' found")
+        return found
+    return registry.resolve.join(tx, f"models:/{path}")
+
+
+def _find_logged(tx: Transaction, services: Services, claim: Claim, model_id: str, scheme: str) -> Origin:
+    """What a logged model has; the source has to be that model, or a place in it."""
+    try:
+        model = services.logged_models.get_logged_model.join(tx, model_id)
+    except NotFoundError:
+        _refuse(claim.source, "model_id")
+    location, path = claim.source, ""
+    if scheme == "models":
+        location = model.artifact_uri
+        if claim.source.partition(":")[2].strip("/") != model.id:
+            _refuse(claim.source, "model_id")
+    elif scheme in _OURS:
+        path = _path_below(claim.source, model.artifact_uri, "model_id")
+    is_here = scheme in ("models", *_OURS)
+    tree, facts = _read(tx, services, logged_model_home(model.id), path) if is_here else (None, UNKNOWN)
+    return Origin(
+        source=claim.source,
+        location=location,
+        run_id=RunId(claim.run_id or model.source_run_id) or None,
+        logged_model_id=model.id,
+        tree=tree,
+        facts=facts,
+    )
+
+
+def _find_run(tx: Transaction, services: Services, claim: Claim, scheme: str) -> Origin:
+    """What a run has, where the source is a place in its artifacts; else the source as it stands."""
+    source, run_id = claim.source, claim.run_id or ""
+    if scheme not in _OURS:
+        return Origin(source=source, location=source, run_id=RunId(run_id) or None)
+    try:
+        root = find_root(tx, run_id)
+    except NotFoundError:
+        _refuse(source, "run_id")
+    path = _path_below(source, root if scheme == "mlflow-artifacts" else f"runs:/{run_id}", "run_id")
+    tree, facts = _read(tx, services, run_home(run_id), path)
+    return Origin(source=source, location=source, run_id=RunId(run_id), tree=tree, facts=facts)
+
+
+def _path_below(source: str, root: str, named: str) -> str:
+    """The path of the source below the root of what the request names."""
+    plain = re.sub(r"/+", "/", source).rstrip("/")
+    if plain != root and not plain.startswith(f"{root}/"):
+        _refuse(source, named)
+    return plain.removeprefix(root).strip("/")
+
+
+def _read(tx: Transaction, services: Services, home: str, path: str) -> tuple[Digest | None, ModelFacts]:
+    """The tree of a model directory, and what its MLmodel file says; None and nothing where no file is yet."""
+    tree = services.artifacts.build_tree(tx, services.objects, home, path)
+    if tree is None:
+        return None, UNKNOWN
+    entry = next((entry for entry in services.objects.get_tree(tree).entries if entry.name == FILE), None)
+    if entry is None or entry.size > _MLMODEL_LIMIT:
+        return tree, UNKNOWN
+    return tree, read_facts(services.objects.get_bytes(entry.digest))
+
+
+def _refuse(source: str, named: str) -> NoReturn:
+    raise InvalidInputError(
+        f"Invalid model version source: '{source[:200]}'. The {named} request parameter must identify the resource "
+        "that contains the source.",
+        field="source",
+    )
