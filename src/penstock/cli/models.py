@@ -84,7 +84,10 @@ def history(
     model: str = typer.Argument("", help="The model. [default: the project's own]"),
     alias: str = typer.Option("", help="Only this alias."),
     at: datetime | None = typer.Option(
-        None, help="Where the aliases pointed at this moment, in UTC, and what led there.", formats=TIMES
+        None,
+        help="Where the aliases pointed at this moment, in UTC, and what led there.",
+        formats=TIMES,
+        metavar="TIME",
     ),
     limit: int = typer.Option(100, help="The newest so many changes."),
     json: bool = JsonOption,
