@@ -10,11 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 from sqlalchemy import Column, Connection, Float, Integer, MetaData, Table, Text, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import StatementError
+from sqlalchemy.schema import CreateTable
 
 from factories import open_database
 from penstock.core.ids import Digest, Ref
-from penstock.storage.columns import Json, UtcTime, from_microseconds, to_microseconds
+from penstock.storage.columns import Json, UtcTime, from_microseconds, ordered_text, to_microseconds
 from penstock.storage.database import Database
 from penstock.storage.references import drop_objects, keep_objects, list_kept
 from penstock.storage.rows import from_row, to_row
@@ -114,3 +116,10 @@ def test_an_object_is_kept_until_its_owner_lets_go(db: Database) -> None:
     assert sorted(db.read(list_kept)) == [(version, one), (version, two), (run, one)]
     db.write(drop_objects, version)
     assert db.read(list_kept) == [(run, one)]
+
+
+def test_an_ordered_text_is_ordered_alike_whatever_the_language_of_the_database() -> None:
+    table = Table("named", MetaData(), Column("name", ordered_text(250)), Column("text", ordered_text()))
+    on_postgres = str(CreateTable(table).compile(dialect=postgresql.dialect()))
+    assert on_postgres.count('COLLATE "C"') == 2
+    assert "COLLATE" not in str(CreateTable(table).compile(dialect=sqlite.dialect()))

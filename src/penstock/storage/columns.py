@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Dialect, MetaData, Text
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import BigInteger, Dialect, MetaData, String, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from penstock.core import codec
 
@@ -30,6 +30,12 @@ def to_microseconds(moment: datetime) -> int:
 def from_microseconds(value: int) -> datetime:
     """The moment in UTC."""
     return _EPOCH + value * _MICROSECOND
+
+
+def ordered_text(length: int | None = None) -> TypeEngine[str]:
+    """A text that is ordered by its characters, as SQLite does, whatever language PostgreSQL was set up for."""
+    kind = Text if length is None else String
+    return kind(length).with_variant(kind(length, collation="C"), "postgresql")
 
 
 class UtcTime(TypeDecorator[datetime]):

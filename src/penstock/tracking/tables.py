@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-from penstock.storage.columns import Json, UtcTime, metadata
+from penstock.storage.columns import Json, UtcTime, metadata, ordered_text
 
 _FLOAT = struct.Struct(">d")
 _INTEGER = struct.Struct(">q")
@@ -81,7 +81,7 @@ experiments = Table(
     "experiments",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("name", String(500), nullable=False, unique=True),
+    Column("name", ordered_text(500), nullable=False, unique=True),
     Column("artifact_location", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
@@ -95,7 +95,7 @@ experiment_tags = Table(
     metadata,
     Column("experiment_id", BigInteger, ForeignKey("experiments.id"), primary_key=True, autoincrement=False),
     Column("key", String(250), primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("value", ordered_text(), nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -104,16 +104,16 @@ runs = Table(
     "runs",
     metadata,
     _number(),
-    Column("id", String(64), nullable=False, unique=True),
+    Column("id", ordered_text(64), nullable=False, unique=True),
     Column("experiment_id", BigInteger, ForeignKey("experiments.id"), nullable=False),
-    Column("name", String(250), nullable=False),
+    Column("name", ordered_text(250), nullable=False),
     Column("status", String(20), nullable=False),
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
     Column("deleted_at", UtcTime),
     Column("sealed_at", UtcTime),
-    Column("created_by", String(250), nullable=False),
-    Column("artifact_uri", Text, nullable=False),
+    Column("created_by", ordered_text(250), nullable=False),
+    Column("artifact_uri", ordered_text(), nullable=False),
     Column("parent", String(64), index=True),
     Column("source", Json, nullable=False),
     Index(None, "experiment_id", "started_at", "id"),
@@ -164,7 +164,7 @@ params = Table(
     _run(),
     Column("experiment_id", BigInteger, nullable=False),
     Column("key", String(250), primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("value", ordered_text(), nullable=False),
     sqlite_with_rowid=False,
 )
 Index("ix_params_value", params.c.experiment_id, params.c.key, sorted_part(params.c.value), params.c.run)
@@ -175,7 +175,7 @@ run_tags = Table(
     _run(),
     Column("experiment_id", BigInteger, nullable=False),
     Column("key", String(250), primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("value", ordered_text(), nullable=False),
     sqlite_with_rowid=False,
 )
 Index("ix_run_tags_value", run_tags.c.experiment_id, run_tags.c.key, sorted_part(run_tags.c.value), run_tags.c.run)

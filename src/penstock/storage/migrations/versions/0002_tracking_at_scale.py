@@ -13,6 +13,11 @@ depends_on = None
 OLD = ("artifacts", "run_inputs", "run_tags", "params", "latest_metrics", "metric_points", "runs", "experiments")
 
 
+def _ordered_text(length: int | None = None) -> sa.types.TypeEngine[str]:
+    kind = sa.Text if length is None else sa.String
+    return kind(length).with_variant(kind(length, collation="C"), "postgresql")
+
+
 def upgrade() -> None:
     for table in OLD:  # those that point at others first
         op.execute(f"CREATE TABLE old_{table} AS SELECT * FROM {table}")
@@ -27,7 +32,7 @@ def _create() -> None:
     op.create_table(
         "experiments",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("name", sa.String(length=500), nullable=False),
+        sa.Column("name", _ordered_text(500), nullable=False),
         sa.Column("artifact_location", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
@@ -50,7 +55,7 @@ def _create() -> None:
         "experiment_tags",
         sa.Column("experiment_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("key", sa.String(length=250), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("value", _ordered_text(), nullable=False),
         sa.ForeignKeyConstraint(["experiment_id"], ["experiments.id"], name=op.f("fk_experiment_tags_experiment_id")),
         sa.PrimaryKeyConstraint("experiment_id", "key", name=op.f("pk_experiment_tags")),
         sqlite_with_rowid=False,
@@ -58,16 +63,16 @@ def _create() -> None:
     op.create_table(
         "runs",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("id", _ordered_text(64), nullable=False),
         sa.Column("experiment_id", sa.BigInteger(), nullable=False),
-        sa.Column("name", sa.String(length=250), nullable=False),
+        sa.Column("name", _ordered_text(250), nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
         sa.Column("sealed_at", sa.BigInteger(), nullable=True),
-        sa.Column("created_by", sa.String(length=250), nullable=False),
-        sa.Column("artifact_uri", sa.Text(), nullable=False),
+        sa.Column("created_by", _ordered_text(250), nullable=False),
+        sa.Column("artifact_uri", _ordered_text(), nullable=False),
         sa.Column("parent", sa.String(length=64), nullable=True),
         sa.Column("source", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["experiment_id"], ["experiments.id"], name=op.f("fk_runs_experiment_id")),
@@ -122,7 +127,7 @@ def _create() -> None:
         sa.Column("run", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("experiment_id", sa.BigInteger(), nullable=False),
         sa.Column("key", sa.String(length=250), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("value", _ordered_text(), nullable=False),
         sa.ForeignKeyConstraint(["run"], ["runs.number"], name=op.f("fk_params_run")),
         sa.PrimaryKeyConstraint("run", "key", name=op.f("pk_params")),
         sqlite_with_rowid=False,
@@ -141,7 +146,7 @@ def _create() -> None:
         sa.Column("run", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("experiment_id", sa.BigInteger(), nullable=False),
         sa.Column("key", sa.String(length=250), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("value", _ordered_text(), nullable=False),
         sa.ForeignKeyConstraint(["run"], ["runs.number"], name=op.f("fk_run_tags_run")),
         sa.PrimaryKeyConstraint("run", "key", name=op.f("pk_run_tags")),
         sqlite_with_rowid=False,
