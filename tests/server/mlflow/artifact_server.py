@@ -1,12 +1,12 @@
 """A server process of its own, and a client that can stop half-way: what happens to a torn upload on a real wire."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,27 +14,20 @@ from pathlib import Path
 import httpx
 
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"
-PROGRAM = """
-import socket, sys
-from pathlib import Path
-from penstock.core.config import Config
-from penstock.processes.server import serve
-serve(Config(home=Path(sys.argv[1])), None, socket.socket(fileno=int(sys.argv[2])))
-"""
 
 
 @dataclass
 class ServerProcess:
-    """A server on a free port; `port` stays the same when it is started again."""
+    """A server that runs on a home folder."""
 
     home: Path
-    port: int
-    process: subprocess.Popen[bytes]
+    url: str
+    process: subprocess.Popen[str]
 
     @property
-    def url(self) -> str:
-        """Where it answers."""
-        return f"http://127.0.0.1:{self.port}"
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.url.rpartition(":")[2])
 
     def artifact(self, path: str) -> str:
         """The URL of an artifact by the path of the proxy."""
@@ -65,38 +58,21 @@ class ServerProcess:
 
 @contextlib.contextmanager
 def run_server(home: Path, *, failpoints: str = "") -> Iterator[ServerProcess]:
-    """A server while the block runs, and another one on the same home when it is called again."""
-    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(128)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
-        environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PENSTOCK_FAILPOINTS": failpoints}
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(home), str(listener.fileno())],
-            pass_fds=[listener.fileno()],
-            env=environment,
-            stderr=subprocess.PIPE,
-        )
-        server = ServerProcess(home, listener.getsockname()[1], process)
-    try:
-        _wait_until_ready(server)
-        yield server
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
-
-
-def _wait_until_ready(server: ServerProcess) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{server.url}/health").status_code == 200:
-                return
-        if server.process.poll() is not None:
-            assert server.process.stderr is not None
-            raise AssertionError(server.process.stderr.read().decode())
-        time.sleep(0.05)
-    raise AssertionError("the server does not answer")
+    """A server while the block runs; another one finds the same home as this one left it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
+    environment["PENSTOCK_FAILPOINTS"] = failpoints
+    command = [sys.executable, "-m", "penstock", "server", "--home", str(home), "--port", "0", "--json"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            yield ServerProcess(home, json.loads(line)["url"], process)
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
 
 
 def send_torn(server: ServerProcess, path: str, body: bytes, *, chunked: bool, cut: int) -> None:

@@ -60,7 +60,7 @@ def test_logged_models_have_their_own_place(db: Database) -> None:
         assert db.read(find_place, path) == Place(FREE_SPACE, path)
 
 
-def test_many_names_that_might_be_runs_cost_one_query(db: Database) -> None:
+def test_many_names_that_might_be_runs_are_no_trouble(db: Database) -> None:
     path = "/".join(["artifacts"] * 99)
     assert db.read(find_place, path) == Place(FREE_SPACE, path)
 

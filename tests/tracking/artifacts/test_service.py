@@ -209,12 +209,11 @@ _held: dict[str, ArtifactService] = {}
 
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> ArtifactService:
     if not _held:
-        db = Database(f"sqlite:///{tmp_path_factory.mktemp('shared') / 'p.db'}")
-        db.migrate()
-        _held["one"] = ArtifactService(db)
+        _held["one"] = ArtifactService(open_database(tmp_path_factory.mktemp("shared")))
     return _held["one"]
 
 
+@pytest.mark.sqlite
 def test_a_large_home_is_listed_by_a_few_jumps_along_its_key(
     artifacts: ArtifactService, home: str, db: Database
 ) -> None:
