@@ -1,5 +1,6 @@
 """Artifacts through the server: uploads, downloads and listings, by the path of the proxy or by whose they are."""
 
+import re
 from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
@@ -23,6 +24,8 @@ from penstock.tracking.artifacts.types import FolderEntry
 
 ROOTS = ("/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts")
 _SMALL_UPLOAD_BYTES = 10 * 1024 * 1024  # of the web form; everything else is streamed without a limit
+
+_ABOVE_RUNS = re.compile(r"\d+(/[^/]+|/models/[^/]+)?")  # an experiment, with a run or its models
 
 
 class FileInfo(Struct, omit_defaults=True):
@@ -193,6 +196,12 @@ async def _answer_object(call: Call, digest: Digest, path: str) -> Response:
 
 def _delete(tx: Transaction, artifacts: ArtifactService, path: str) -> None:
     place = find_place(tx, path)
+    if place.home == FREE_SPACE and _ABOVE_RUNS.fullmatch(place.path):
+        raise InvalidInputError(
+            f"{path[:100]!r} lies above the artifacts of a run or logged model",
+            hint="name its root, or something in it; a whole run or experiment is deleted by its own operation",
+            field="path",
+        )
     # The root of a run names that run and nothing else; the root of the free space names nobody.
     artifacts.delete_artifacts.join(tx, place.home, place.path, everything=place.home != FREE_SPACE)
 

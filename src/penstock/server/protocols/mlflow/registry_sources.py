@@ -1,7 +1,7 @@
 """Where a version comes from: which sources a client may name, and what the files behind them say.
 
-A source never leads outside what the request itself names: the artifacts of its run, or of its logged model. Nothing
-is fetched from elsewhere; URIs of storage systems are kept as they are, for clients to read.
+Bytes are taken only from what the request itself names: the artifacts of its run, or of its logged model. Nothing is
+fetched from elsewhere; a source that lies elsewhere is kept as it stands, for clients to read.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import NoReturn
 from urllib.parse import unquote_plus
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from penstock.catalogue.services import Services
 from penstock.core.errors import InvalidInputError, NotFoundError
@@ -26,7 +26,6 @@ from penstock.tracking.locations import SCHEME
 
 VERSIONS_TAG = "mlflow.modelVersions"  # of a logged model: the versions it became, as JSON
 _PLACEHOLDERS = ("dummy-source", "prompt-template")  # prompts have no files
-_OTHER_HOSTS = ("http", "https", "ftp", "sftp")
 _OURS = ("runs", "mlflow-artifacts")  # besides models:/
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _MLMODEL_LIMIT = 256 * 1024  # bytes; it is read while other writes wait
@@ -105,7 +104,7 @@ def _check_uri(claim: Claim) -> str:
             field="source",
         )
     rest = source[len(scheme) + 1 :]
-    if scheme in _OTHER_HOSTS or (scheme in ("models", *_OURS) and rest.startswith("//")):
+    if scheme in ("models", "runs") and rest.startswith("//"):
         raise InvalidInputError(
             f"Invalid model version source: '{source[:200]}'. 'source' cannot use the '{scheme}' scheme to name "
             "another host",
@@ -200,22 +199,31 @@ def _find_logged(tx: Transaction, services: Services, claim: Claim, model_id: st
 def _find_run(tx: Transaction, services: Services, claim: Claim, scheme: str) -> Origin:
     """What a run has, where the source is a place in its artifacts; else the source as it stands."""
     source, run_id = claim.source, claim.run_id or ""
+    kept = Origin(source=source, location=source, run_id=RunId(run_id) or None)
     if scheme not in _OURS:
-        return Origin(source=source, location=source, run_id=RunId(run_id) or None)
+        return kept
     try:
         root = find_root(tx, run_id)
     except NotFoundError:
-        _refuse(source, "run_id")
-    path = _path_below(source, root if scheme == "mlflow-artifacts" else f"runs:/{run_id}", "run_id")
+        return kept
+    path = _find_path_below(source, root if scheme == "mlflow-artifacts" else f"runs:/{run_id}")
+    if path is None:
+        return kept
     tree, facts = _read(tx, services, run_home(run_id), path)
-    return Origin(source=source, location=source, run_id=RunId(run_id), tree=tree, facts=facts)
+    return structs.replace(kept, tree=tree, facts=facts)
 
 
 def _path_below(source: str, root: str, named: str) -> str:
     """The path of the source below the root of what the request names."""
+    path = _find_path_below(source, root)
+    return _refuse(source, named) if path is None else path
+
+
+def _find_path_below(source: str, root: str) -> str | None:
+    """The path of the source below a root; None where it lies elsewhere."""
     plain = re.sub(r"/+", "/", source).rstrip("/")
     if plain != root and not plain.startswith(f"{root}/"):
-        _refuse(source, named)
+        return None
     return plain.removeprefix(root).strip("/")
 
 
