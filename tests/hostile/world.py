@@ -95,6 +95,7 @@ def _seed(services: Services, folder: Path) -> tuple[dict[str, str], Digest]:
         "run_id": run.id,
         "pipeline_run": pipeline_run,
         "experiment": "tries",
+        "experiment_id": str(services.experiments.get_experiment("tries").id),
         "model": "churn",
         "alias": "champion",
         "version": "1",

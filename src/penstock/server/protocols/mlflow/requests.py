@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from penstock.core.errors import InvalidInputError
 from penstock.server.bodies import read_body
-from penstock.server.plain_values import check_values
+from penstock.server.plain_values import DEPTH_LIMIT, check_values
 from penstock.server.protocols.mlflow.errors import explain
 
 T = TypeVar("T", bound=Struct)
@@ -71,11 +71,13 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return _without_nulls(given)  # type: ignore[no-any-return]
 
 
-def _without_nulls(value: Any) -> Any:
+def _without_nulls(value: Any, depth: int = 0) -> Any:
+    if depth > DEPTH_LIMIT:
+        raise InvalidInputError(f"the body is nested more than {DEPTH_LIMIT} deep")
     if isinstance(value, dict):
-        return {name: _without_nulls(held) for name, held in value.items() if held is not None}
+        return {name: _without_nulls(held, depth + 1) for name, held in value.items() if held is not None}
     if isinstance(value, list):
-        return [_without_nulls(held) for held in value]
+        return [_without_nulls(held, depth + 1) for held in value]
     return value
 
 
