@@ -111,7 +111,6 @@ def run_uvicorn(app: object, listener: socket.socket, tell_ready: Callable[[], N
         backlog=BACKLOG,
         limit_concurrency=_most_connections(),
     )
-    gc.collect()
     gc.freeze()  # the collector need not walk through all that was imported again and again
     _Server(settings, tell_ready).run(sockets=[listener])
 
