@@ -27,6 +27,7 @@ from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.inputs.service import InputService
 from penstock.tracking.logged_models.service import LoggedModelService
 from penstock.tracking.service import TrackingService
+from penstock.tracking.taking_over import TakingOverService
 from penstock.tracking.traces.service import TraceService
 
 
@@ -73,6 +74,7 @@ def _build(config: Config, db: Database) -> Services:
         tokens=TokenService(db),
         experiments=ExperimentService(db),
         tracking=tracking,
+        taking_over=TakingOverService(db),
         deliveries=DeliveryService(db, tracking, artifacts),
         artifacts=artifacts,
         logged_models=LoggedModelService(db),

@@ -36,6 +36,7 @@ from penstock.tracking.inputs.service import InputService
 from penstock.tracking.logged_models import api as logged_models_api
 from penstock.tracking.logged_models.service import LoggedModelService
 from penstock.tracking.service import TrackingService
+from penstock.tracking.taking_over import TakingOverService
 from penstock.tracking.traces import api as traces_api
 from penstock.tracking.traces.service import TraceService
 
@@ -44,6 +45,7 @@ ROUTES: dict[str, list[Route]] = {
     "tokens": tokens_api.ROUTES,
     "experiments": tracking_api.EXPERIMENT_ROUTES,
     "tracking": tracking_api.ROUTES,
+    "taking_over": tracking_api.TAKING_OVER_ROUTES,
     "deliveries": deliveries_api.ROUTES,
     "artifacts": artifacts_api.ROUTES,
     "logged_models": logged_models_api.ROUTES,
@@ -74,6 +76,7 @@ class Services:
     tokens: TokenService
     experiments: ExperimentService
     tracking: TrackingService
+    taking_over: TakingOverService
     deliveries: DeliveryService
     artifacts: ArtifactService
     logged_models: LoggedModelService

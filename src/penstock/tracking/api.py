@@ -4,6 +4,7 @@ from penstock.core.identity import Role
 from penstock.core.routes import Route
 from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.service import TrackingService
+from penstock.tracking.taking_over import TakingOverService
 
 EXPERIMENT_ROUTES = [
     Route("POST", "/experiments", ExperimentService.create_experiment, needs=Role.CONTRIBUTOR),
@@ -41,4 +42,13 @@ ROUTES = [
     Route("POST", "/runs/{run_id}/batch", TrackingService.log_batch, needs=Role.CONTRIBUTOR),
     Route("POST", "/runs/{run_id}/inputs", TrackingService.log_input, needs=Role.CONTRIBUTOR),
     Route("GET", "/runs/{run_id}/metrics/{key:path}", TrackingService.metric_history, needs=Role.READER),
+]
+
+TAKING_OVER_ROUTES = [
+    Route("POST", "/taken-experiments", TakingOverService.take_over_experiment, needs=Role.ADMIN),
+    Route("POST", "/taken-experiments/{experiment_id}/settle", TakingOverService.settle_experiment, needs=Role.ADMIN),
+    Route("POST", "/taken-runs", TakingOverService.take_over_run, needs=Role.ADMIN),
+    Route("POST", "/taken-runs/{run_id}/points", TakingOverService.take_over_points, needs=Role.ADMIN),
+    Route("POST", "/taken-runs/{run_id}/settle", TakingOverService.settle_run, needs=Role.ADMIN),
+    Route("GET", "/taken-runs/{run_id}", TakingOverService.summarize_run, needs=Role.ADMIN),
 ]

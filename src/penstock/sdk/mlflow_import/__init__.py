@@ -1,0 +1,1 @@
+"""Taking over what an MLflow server, folder or database holds."""
