@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import typer
@@ -47,7 +46,7 @@ def mlflow(
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(contextlib.closing(open_source(source, artifacts)))
         services = stack.enter_context(contextlib.closing(_open_target(into)))
-        progress = stack.enter_context(_show_progress(is_quiet=json or not sys.stderr.isatty()))
+        progress = _Bar(stack.enter_context(_open_bar(is_quiet=json or not sys.stderr.isatty())))
         report = Importer(opened, services, with_artifacts=not no_artifacts, progress=progress).run(experiment)
     if json:
         print_json({"is_complete": report.is_complete, "report": report})
@@ -66,20 +65,25 @@ def _open_target(into: str) -> Services:
     return connect_place(str(home))
 
 
-@contextlib.contextmanager
-def _show_progress(*, is_quiet: bool) -> Iterator[Callable[[str, int | None], None]]:
+class _Bar:
     """A bar on standard error, for whoever sits there."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task = bar.add_task("reading", total=None)
+
+    def begin(self, text: str, runs: int | None) -> None:
+        """See `sdk.mlflow_import.source.Progress`."""
+        self._bar.reset(self._task, total=runs, description=escape(text))
+
+    def advance(self) -> None:
+        """See `sdk.mlflow_import.source.Progress`."""
+        self._bar.advance(self._task)
+
+
+def _open_bar(*, is_quiet: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=open_console(stderr=True), disable=is_quiet, transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-
-        def step(text: str, total: int | None) -> None:
-            if " " in text:
-                bar.reset(task, total=total, description=escape(text))
-            else:
-                bar.advance(task)
-
-        yield step
+    return Progress(*columns, console=open_console(stderr=True), disable=is_quiet, transient=True)
 
 
 def _print(report: ImportReport) -> None:

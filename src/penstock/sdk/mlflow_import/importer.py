@@ -1,6 +1,6 @@
 """The loop of an import: experiments, their runs, then models; what is here already is left as it is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from penstock.catalogue.services import Services
 from penstock.core import failpoints
@@ -23,13 +23,12 @@ from penstock.sdk.mlflow_import.runs import (
     summarize_source,
     to_taken,
 )
-from penstock.sdk.mlflow_import.source import Source, SourceExperiment, SourceRun, UnreadableArtifactsError
+from penstock.sdk.mlflow_import.source import Progress, Source, SourceExperiment, SourceRun, UnreadableArtifactsError
 from penstock.sdk.mlflow_import.verifying import Verifier
 from penstock.tracking.taking_over import TakenExperiment, to_moment
 from penstock.tracking.types import Experiment
 
 ENDS_ALL = (UnavailableError, PermissionDeniedError, StorageFullError)  # no other run would fare better
-Progress = Callable[[str, int | None], None]  # what is done now; runs in all, where something new begins
 
 
 class Importer:
@@ -39,7 +38,7 @@ class Importer:
         source: the store.
         services: where everything goes.
         with_artifacts: whether the files are copied, or stay where they are.
-        progress: is called with each step.
+        progress: is told of each step.
     """
 
     def __init__(self, source: Source, services: Services, *, with_artifacts: bool, progress: Progress) -> None:
@@ -106,7 +105,7 @@ class Importer:
 
     def _take_runs(self, home: SourceExperiment, experiment_id: ExperimentId) -> tuple[int, int]:
         """Write the runs that are not here; how many those were, and how many were here."""
-        self._progress(f"importing {home.name}", self._source.count_runs(home.id))
+        self._progress.begin(f"importing {home.name}", self._source.count_runs(home.id))
         taken = known = 0
         for run in self._source.each_run(home.id):
             try:
@@ -118,7 +117,7 @@ class Importer:
                 raise
             except PenstockError as error:
                 self._problems.append(f"run {run.id} of {home.name!r} was not imported whole: {error.message}")
-            self._progress(run.id, None)
+            self._progress.advance()
         deleted_at = to_moment(home.updated_ms) if home.is_deleted else None
         self._services.taking_over.settle_experiment(experiment_id, to_moment(home.updated_ms), deleted_at)
         return taken, known

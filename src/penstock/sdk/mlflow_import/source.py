@@ -82,6 +82,18 @@ class SourceModel(Struct, frozen=True, kw_only=True):
     versions: tuple[SourceVersion, ...]
 
 
+class Progress(Protocol):
+    """Whom an import tells how far it is."""
+
+    def begin(self, text: str, runs: int | None) -> None:
+        """Something new begins, with so many runs; None: nobody knows how many."""
+        ...
+
+    def advance(self) -> None:
+        """One run is done."""
+        ...
+
+
 class Source(Protocol):
     """One MLflow store, read only. Used by one thread.
 

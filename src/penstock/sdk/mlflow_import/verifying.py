@@ -6,7 +6,7 @@ from penstock.catalogue.services import Services
 from penstock.core.ids import ExperimentId
 from penstock.sdk.mlflow_import.report import ImportedExperiment
 from penstock.sdk.mlflow_import.runs import RunFiles, list_kept, summarize_source, to_taken
-from penstock.sdk.mlflow_import.source import Source, SourceExperiment, SourceRun
+from penstock.sdk.mlflow_import.source import Progress, Source, SourceExperiment, SourceRun
 from penstock.tracking.taking_over import RunSummary
 from penstock.tracking.types import Experiment
 
@@ -23,7 +23,7 @@ class Verifier:
         source: Source,
         services: Services,
         list_files: Callable[[SourceRun], RunFiles],
-        progress: Callable[[str, int | None], None],
+        progress: Progress,
     ) -> None:
         self.differences: list[str] = []
         self._source = source
@@ -35,13 +35,13 @@ class Verifier:
         self, experiment: SourceExperiment, home: Experiment, taken: int, known: int
     ) -> ImportedExperiment:
         """Compare an experiment and its runs; what of it is here, in numbers."""
-        self._progress(f"verifying {experiment.name}", self._source.count_runs(experiment.id))
+        self._progress.begin(f"verifying {experiment.name}", self._source.count_runs(experiment.id))
         self._compare_tags(experiment)
         counts = dict.fromkeys(("runs", "params", "tags", "metrics", "points", "files", "size_bytes"), 0)
         for run in self._source.each_run(experiment.id):
             for name, count in self._compare_run(experiment, run, home.id).items():
                 counts[name] += count
-            self._progress(run.id, None)
+            self._progress.advance()
         return ImportedExperiment(name=experiment.name, id=home.id, taken=taken, known=known, **counts)
 
     def _compare_tags(self, experiment: SourceExperiment) -> None:
