@@ -43,5 +43,7 @@ ROUTES = [
     Route("POST", "/models/search", RegistryService.search_models, needs=Role.READER),
     Route("POST", "/model-versions/search", RegistryService.search_versions, needs=Role.READER),
     Route("GET", "/model-versions/resolve", RegistryService.resolve, needs=Role.READER),
+    Route("POST", "/taken-models", RegistryService.take_over_model, needs=Role.ADMIN),
+    Route("POST", "/taken-model-versions", RegistryService.take_over_version, needs=Role.ADMIN),
     Route("GET", "/runs/{run_id}/model-versions", RegistryService.list_versions_of_run, needs=Role.READER),
 ]

@@ -6,6 +6,7 @@ from penstock.core.errors import ConflictError
 from penstock.registry import search
 from penstock.registry.lookup import check_limit, no_model
 from penstock.registry.names import check_alias
+from penstock.registry.take_over_verbs import TakeOverVerbs
 from penstock.registry.types import (
     Alias,
     AliasMove,
@@ -15,14 +16,13 @@ from penstock.registry.types import (
     VersionPage,
     VersionStatus,
 )
-from penstock.registry.version_verbs import VersionVerbs
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs, reads
 
 VERSION_LIMIT = 200_000  # of one search, as in MLflow
 
 
-class RegistryService(VersionVerbs):
+class RegistryService(TakeOverVerbs):
     """Models and their versions. Bytes are in the object store already; a version names the tree of its directory.
 
     Verbs that may find nothing to do are declared with `logs` and write their audit entry only when they did something.

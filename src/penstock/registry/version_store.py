@@ -49,6 +49,11 @@ class VersionStore:
         found = self.read(tx, select_versions().where(held.model == model, held.version == version))
         return found[0] if found else None
 
+    def was_given(self, tx: Transaction, model: str, version: int) -> bool:
+        """Whether a version, live or deleted, has this number."""
+        query = select(held.version).where(held.model == model, held.version == version)
+        return tx.execute(query).first() is not None
+
     def find_newest(self, tx: Transaction, model: str) -> ModelVersion | None:
         """The version with the highest number."""
         found = self.read(tx, select_versions().where(held.model == model).order_by(held.version.desc()).limit(1))

@@ -13,6 +13,7 @@ from penstock.core.errors import (
     UnavailableError,
 )
 from penstock.core.ids import ExperimentId
+from penstock.sdk.mlflow_import.models import ModelTaker
 from penstock.sdk.mlflow_import.report import ImportedExperiment, ImportReport
 from penstock.sdk.mlflow_import.runs import (
     RunFiles,
@@ -23,7 +24,14 @@ from penstock.sdk.mlflow_import.runs import (
     summarize_source,
     to_taken,
 )
-from penstock.sdk.mlflow_import.source import Progress, Source, SourceExperiment, SourceRun, UnreadableArtifactsError
+from penstock.sdk.mlflow_import.source import (
+    Progress,
+    Source,
+    SourceExperiment,
+    SourceModel,
+    SourceRun,
+    UnreadableArtifactsError,
+)
 from penstock.sdk.mlflow_import.verifying import Verifier
 from penstock.tracking.taking_over import TakenExperiment, to_moment
 from penstock.tracking.types import Experiment
@@ -48,10 +56,13 @@ class Importer:
         self._progress = progress
         self._problems: list[str] = []
         self._skipped: dict[str, str] = {}  # by run: why its artifacts cannot be read
+        self._roots: dict[str, str] = {}  # the artifact URIs of the runs that made versions
 
     def run(self, experiment: str = "") -> ImportReport:
         """Import everything, or one experiment and no models; then compare all of it with the source."""
         chosen = self._choose(experiment)
+        models = [] if experiment else self._source.list_models()
+        self._roots = {version.run_id: "" for model in models for version in model.versions}
         homes: list[tuple[SourceExperiment, Experiment]] = []
         written: list[tuple[int, int]] = []
         for each in chosen:
@@ -59,18 +70,24 @@ class Importer:
             if home is not None:
                 homes.append((each, home))
                 written.append(self._take_runs(each, home.id))
+        self._take_models(models)
         verifier = Verifier(self._source, self._services, self._list_files, self._progress)
         compared = [
             verifier.compare_experiment(each, home, taken, known)
             for (each, home), (taken, known) in zip(homes, written, strict=True)
         ]
-        return self._report(compared, verifier.differences)
+        verifier.compare_models(models)
+        return self._report(compared, models, verifier.differences)
 
-    def _report(self, compared: Sequence[ImportedExperiment], differences: Sequence[str]) -> ImportReport:
+    def _report(
+        self, compared: Sequence[ImportedExperiment], models: Sequence[SourceModel], differences: Sequence[str]
+    ) -> ImportReport:
         return ImportReport(
             source=self._source.label,
             into=self._services.place,
             experiments=tuple(compared),
+            models=len(models),
+            versions=sum(not version.is_deleted for model in models for version in model.versions),
             differences=tuple(dict.fromkeys([*self._problems, *differences])),
             skipped=tuple(self._skipped.values()),
         )
@@ -122,8 +139,24 @@ class Importer:
         self._services.taking_over.settle_experiment(experiment_id, to_moment(home.updated_ms), deleted_at)
         return taken, known
 
+    def _take_models(self, models: Sequence[SourceModel]) -> None:
+        if models:
+            self._progress.begin("importing models", None)
+        taker = ModelTaker(self._services, self._roots, with_artifacts=self._with_artifacts)
+        for model in models:
+            try:
+                taker.take(model)
+            except ENDS_ALL:
+                raise
+            except PenstockError as error:
+                self._problems.append(f"model {model.name!r} was not imported whole: {error.message}")
+            failpoints.hit("import.model.done")
+        self._skipped.update((each, each) for each in taker.skipped)
+
     def _take_run(self, home: SourceExperiment, run: SourceRun, experiment_id: ExperimentId) -> bool:
         """Write what is not here of a run; False when all of it is."""
+        if run.id in self._roots:
+            self._roots[run.id] = run.artifact_uri
         found = self._list_files(run)
         taken = to_taken(run, experiment_id, keeps_uri=bool(found.problem) or not self._with_artifacts)
         wanted = summarize_source(self._source, home, run, taken)

@@ -1,12 +1,14 @@
 """Compares what is here with the source, by counts and digests, and names every difference."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from penstock.catalogue.services import Services
+from penstock.core.errors import NotFoundError
 from penstock.core.ids import ExperimentId
+from penstock.sdk.mlflow_import.models import compare_model
 from penstock.sdk.mlflow_import.report import ImportedExperiment
 from penstock.sdk.mlflow_import.runs import RunFiles, list_kept, summarize_source, to_taken
-from penstock.sdk.mlflow_import.source import Progress, Source, SourceExperiment, SourceRun
+from penstock.sdk.mlflow_import.source import Progress, Source, SourceExperiment, SourceModel, SourceRun
 from penstock.tracking.taking_over import RunSummary
 from penstock.tracking.types import Experiment
 
@@ -43,6 +45,14 @@ class Verifier:
                 counts[name] += count
             self._progress.advance()
         return ImportedExperiment(name=experiment.name, id=home.id, taken=taken, known=known, **counts)
+
+    def compare_models(self, models: Sequence[SourceModel]) -> None:
+        """Compare the registry."""
+        for model in models:
+            try:
+                self.differences.extend(compare_model(self._services, model))
+            except NotFoundError:
+                self.differences.append(f"model {model.name!r}: it is missing")
 
     def _compare_tags(self, experiment: SourceExperiment) -> None:
         here = self._services.experiments.get_experiment(experiment.name)
