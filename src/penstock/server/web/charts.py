@@ -12,6 +12,7 @@ from penstock.server.web.plot import (
     WIDE,
     Area,
     Scale,
+    fit_logarithms,
     fit_values,
     step_axis,
     time_axis,
@@ -20,6 +21,7 @@ from penstock.server.web.plot import (
 )
 
 MOST_DOTS = 120
+COLOURS = 10
 EMPTY = Markup('<p class="empty">Nothing to draw yet.</p>')
 
 
@@ -66,11 +68,13 @@ def line_chart(
     bar: Bar | None = None,
     span: tuple[datetime, datetime] | None = None,
     from_zero: bool = False,
+    axis: str = "step",
+    is_log: bool = False,
 ) -> Markup:
     """Lines over event time or over steps, with their intervals as bands and a legend of what is drawn.
 
     Args:
-        series: at most three, drawn in order; those without points are left out.
+        series: drawn in order; those without points are left out, and of more than ten the colours begin again.
         title: read out by screen readers.
         unit: what the values are, written at their axis.
         area: how large.
@@ -78,17 +82,20 @@ def line_chart(
         bar: a value that matters.
         span: what the axis of time reaches over; by default from the first to the last point.
         from_zero: whether the axis of values begins at zero.
+        axis: what the lower axis counts, where it is not time.
+        is_log: whether values stand by their logarithms; all of them are above zero.
     """
-    drawn = [one for one in series if one.points]
+    drawn = [(number % COLOURS + 1, one) for number, one in enumerate(series) if one.points]
     if not drawn:
         return EMPTY
-    scale = _scale(drawn, area, bar, span, from_zero=from_zero)
-    is_time = isinstance(drawn[0].points[0].at, datetime)
+    lines = [one for _, one in drawn]
+    scale = _scale(lines, area, bar, span, from_zero=from_zero, is_log=is_log)
+    is_time = isinstance(lines[0].points[0].at, datetime)
     seen = [mark for mark in marks if scale.holds(to_position(mark.at))]
-    parts = [value_axis(scale, unit), time_axis(scale) if is_time else step_axis(scale)]
+    parts = [value_axis(scale, unit), time_axis(scale) if is_time else step_axis(scale, axis)]
     parts += [_bar(scale, bar)] if bar else []
     parts += [_mark(scale, mark) for mark in seen]
-    parts += [_series(scale, one, number) for number, one in enumerate(drawn, 1)]
+    parts += [_series(scale, one, number) for number, one in drawn]
     return Markup(
         f'<figure class="chart"><svg class="chart {area.css}" viewBox="0 0 {area.width} {area.height}" role="img" '
         f'aria-label="{escape(title)}">{"".join(parts)}</svg>{_legend(drawn, seen, bar)}</figure>'
@@ -96,13 +103,20 @@ def line_chart(
 
 
 def _scale(
-    series: Sequence[Series], area: Area, bar: Bar | None, span: tuple[datetime, datetime] | None, *, from_zero: bool
+    series: Sequence[Series],
+    area: Area,
+    bar: Bar | None,
+    span: tuple[datetime, datetime] | None,
+    *,
+    from_zero: bool,
+    is_log: bool,
 ) -> Scale:
     points = [point for one in series for point in one.points]
     values = [value for p in points for value in (p.value, p.low, p.high) if value is not None]
-    low, high, step = fit_values([*values, bar.value] if bar else values, from_zero=from_zero)
+    values += [bar.value] if bar else []
+    low, high, step = fit_logarithms(values) if is_log else fit_values(values, from_zero=from_zero)
     positions = [to_position(at) for at in span] if span else [to_position(point.at) for point in points]
-    return Scale(area=area, low=low, high=high, step=step, start=min(positions), end=max(positions))
+    return Scale(area=area, low=low, high=high, step=step, start=min(positions), end=max(positions), is_log=is_log)
 
 
 def _bar(scale: Scale, bar: Bar) -> str:
@@ -156,10 +170,10 @@ def _x(scale: Scale, point: Point) -> str:
     return f"{scale.x(to_position(point.at)):.1f}"
 
 
-def _legend(series: Sequence[Series], marks: Sequence[Mark], bar: Bar | None) -> str:
+def _legend(series: Sequence[tuple[int, Series]], marks: Sequence[Mark], bar: Bar | None) -> str:
     """What is drawn, and only that."""
-    told = [f'<span><i class="key-{number}"></i>{escape(one.name)}</span>' for number, one in enumerate(series, 1)]
-    if any(point.low is not None for one in series for point in one.points):
+    told = [f'<span><i class="key-{number}"></i>{escape(one.name)}</span>' for number, one in series]
+    if any(point.low is not None for _, one in series for point in one.points):
         told.append('<span><i class="key-band"></i>95% interval</span>')
     if bar:
         told.append(f'<span><i class="key-bar"></i>{escape(bar.label)}</span>')

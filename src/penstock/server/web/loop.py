@@ -6,17 +6,19 @@ from starlette.responses import Response
 from penstock.catalogue.lifecycle import read_lifecycle
 from penstock.server.web.context import PageContext
 from penstock.server.web.episodes import state_tone
+from penstock.server.web.statuses import status_tone
 from penstock.server.web.strips import share_meter
 from penstock.server.web.watching import WINDOWS_SHOWN, draw_drift, draw_performance
 
 EPISODES_SHOWN = 6
+FEW = 8  # of each kind, on the first page of a server without a project
 
 
 def show_loop(context: PageContext, request: Request) -> Response:
     """The seven stages with their evidence, the live deployment, drift and performance over time, newest episodes."""
     services, project = context.services, context.project
     if project is None:
-        return context.renderer.page(request, "welcome.html", title="Server", models=services.registry.list_models())
+        return _welcome(context, request)
     windows = services.monitoring.list_windows(project.name, limit=WINDOWS_SHOWN)
     alerts = services.monitoring.list_alerts(project.name)
     live = next((d for d in services.serving.list_deployments() if d.name == project.name), None)
@@ -37,4 +39,19 @@ def show_loop(context: PageContext, request: Request) -> Response:
         open_episode=state.episode,
         alerts=[alert for alert in alerts if alert.status == "open"],
         tone=state_tone,
+    )
+
+
+def _welcome(context: PageContext, request: Request) -> Response:
+    """What a server without a project begins with: its newest experiments, runs and models."""
+    services = context.services
+    return context.renderer.page(
+        request,
+        "welcome.html",
+        title="Server",
+        experiments=services.experiments.search_experiments(limit=FEW).experiments,
+        runs=services.tracking.search_runs(limit=FEW).runs,
+        models=services.registry.list_models(limit=FEW),
+        address=str(request.base_url).rstrip("/"),
+        tone=status_tone,
     )

@@ -1,16 +1,28 @@
 """The pages of models: all versions, and one with its verdict, metrics, slices and lineage."""
 
+import itertools
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
 from markupsafe import Markup
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from penstock.core import codec
+from penstock.core.errors import InvalidInputError
 from penstock.evaluation.types import MetricValue, Report, SliceResult
 from penstock.registry.types import ModelVersion
-from penstock.server.web.context import PageContext, read_version
+from penstock.server.web.context import LONGEST_NUMBER, PageContext, read_version
 from penstock.server.web.graph_svg import draw_lineage
 from penstock.server.web.strips import common_range, interval_strip
+
+MODELS_SHOWN = 50
+FEW_VERSIONS = 5  # of each model in the list of all
+VERSIONS_SHOWN = 100
+CHANGES_SHOWN = 100
+FILES_SHOWN = 200
+DOWNLOAD = "/ajax-api/2.0/mlflow/model-versions/get-artifact"
 
 
 class VersionRow(Struct, frozen=True):
@@ -33,15 +45,35 @@ class SliceRow(Struct, frozen=True):
 def list_models(context: PageContext, request: Request) -> Response:
     """Every model with its versions and aliases."""
     registry = context.services.registry
-    rows = [
-        (
-            model,
-            [_row(context, version) for version in registry.list_versions(model.name)],
-            registry.alias_history(model.name),
-        )
-        for model in registry.list_models()
-    ]
-    return context.renderer.page(request, "models.html", title="Models", rows=rows)
+    after = request.query_params.get("after", "")
+    models = registry.list_models(limit=MODELS_SHOWN, after=after)
+    rows = [(model, _rows(context, model.name, limit=FEW_VERSIONS)) for model in models]
+    last = models[-1].name if len(models) == MODELS_SHOWN else ""
+    return context.renderer.page(request, "models.html", title="Models", rows=rows, few=FEW_VERSIONS, last=last)
+
+
+def show_model(context: PageContext, request: Request) -> Response:
+    """One model: its versions, and which version an alias meant at any time, with what happened since; `?at=TIME`."""
+    registry = context.services.registry
+    asked = request.query_params
+    model = registry.get_model(request.path_params["model"])
+    at, refusal = _read_time(asked.get("at", ""))
+    before = asked.get("before", "")
+    rows = _rows(context, model.name, limit=VERSIONS_SHOWN, before=int(before) if _is_number(before) else None)
+    return context.renderer.page(
+        request,
+        "model.html",
+        title=model.name,
+        model=model,
+        rows=rows,
+        last=rows[-1].version.version if len(rows) == VERSIONS_SHOWN else 0,
+        at=at,
+        asked_at=asked.get("at", ""),
+        refusal=refusal,
+        aliases=registry.aliases_at(model.name, at) if at else [],
+        current=registry.list_aliases(model.name),
+        changes=registry.history(model.name, until=at, limit=CHANGES_SHOWN),
+    )
 
 
 def show_version(context: PageContext, request: Request) -> Response:
@@ -55,7 +87,7 @@ def show_version(context: PageContext, request: Request) -> Response:
     down = services.governance.trace_lineage(str(version.ref), "down")
     return context.renderer.page(
         request,
-        "model.html",
+        "version.html",
         title=f"{name} version {number}",
         version=version,
         aliases=_aliases(context, name).get(number, []),
@@ -65,20 +97,53 @@ def show_version(context: PageContext, request: Request) -> Response:
         slices=_draw_slices(report) if report else [],
         history=[move for move in services.registry.alias_history(name) if number in (move.before, move.after)],
         newest=services.registry.get_model(name).latest_version,
+        files=_list_files(context, version),
         lineage=draw_lineage(version.ref, [*up.edges, *down.edges]),
     )
 
 
-def _row(context: PageContext, version: ModelVersion) -> VersionRow:
+def _rows(context: PageContext, model: str, *, limit: int, before: int | None = None) -> list[VersionRow]:
+    aliases = _aliases(context, model)
+    versions = context.services.registry.list_versions(model, limit, before)
+    return [_row(context, version, aliases.get(version.version, [])) for version in versions]
+
+
+def _row(context: PageContext, version: ModelVersion, aliases: list[str]) -> VersionRow:
     evaluation = context.services.evaluation
     report = evaluation.get_report(version.report_id) if version.report_id else None
     verdicts = evaluation.list_verdicts(report.id) if report else []
     return VersionRow(
         version,
-        _aliases(context, version.model).get(version.version, []),
+        aliases,
         report.find_metric(report.primary) if report else None,
         verdicts[0].passed if verdicts else None,
     )
+
+
+def _list_files(context: PageContext, version: ModelVersion) -> list[tuple[str, int, str]]:
+    """The files of a version with their sizes, and where they are downloaded from."""
+    if version.tree is None:
+        return []
+    found = itertools.islice(context.services.objects.list_files(version.tree), FILES_SHOWN)
+    asked = {"name": version.model, "version": str(version.version)}
+    return [(path, entry.size, f"{DOWNLOAD}?{urlencode({**asked, 'path': path})}") for path, entry in found]
+
+
+def _read_time(text: str) -> tuple[datetime | None, InvalidInputError | None]:
+    """A moment as an address says it, in UTC unless it says otherwise."""
+    if not text.strip():
+        return None, None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None, InvalidInputError(
+            f"{text[:40]!r} is no moment", hint="write one such as 2026-03-01 or 2026-03-01T12:30"
+        )
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC), None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER
 
 
 def _draw_slices(report: Report) -> list[SliceRow]:

@@ -5,16 +5,35 @@ from starlette.routing import Route
 from penstock.catalogue.services import Services
 from penstock.core.project.types import Project
 from penstock.server.dispatch import Identify
-from penstock.server.web import api_page, audit, data, deployments, episodes, loop, models, runs
+from penstock.server.web import (
+    api_page,
+    artifacts,
+    audit,
+    compare,
+    data,
+    deployments,
+    episodes,
+    experiments,
+    loop,
+    models,
+    run_table,
+    runs,
+)
 from penstock.server.web.context import PageContext, PageFunction, page
 from penstock.server.web.render import Renderer
 
 PAGES: dict[str, PageFunction] = {
     "/": loop.show_loop,
-    "/runs": runs.list_runs,
-    "/runs/compare": runs.compare_runs,
+    "/runs": run_table.list_runs,
+    "/runs/compare": compare.compare_runs,
     "/runs/{run}": runs.show_run,
+    "/runs/{run}/artifacts/{path:path}": artifacts.show_artifact,
+    "/runs/{run}/frame/{path:path}": artifacts.show_frame,
+    "/experiments": experiments.list_experiments,
+    "/experiments/{experiment}": experiments.open_experiment,
+    "/experiments/{experiment}/runs/{run}": experiments.open_run,
     "/models": models.list_models,
+    "/models/{model}": models.show_model,
     "/models/{model}/{version}": models.show_version,
     "/data": data.list_datasets,
     "/data/{dataset}/{version}": data.show_version,

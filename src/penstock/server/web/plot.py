@@ -50,6 +50,7 @@ class Scale(Struct, frozen=True, kw_only=True):
     step: float = 1.0  # between the lines of the axis of values
     start: float
     end: float
+    is_log: bool = False  # `low`, `high` and `step` are then powers of ten
 
     def x(self, position: float) -> float:
         """From left to right; `position` as `to_position` gives it."""
@@ -59,6 +60,7 @@ class Scale(Struct, frozen=True, kw_only=True):
     def y(self, value: float) -> float:
         """From top to bottom."""
         span = (self.high - self.low) or 1.0
+        value = math.log10(value) if self.is_log else value
         return self.area.top + (self.high - value) / span * (self.area.bottom_edge - self.area.top)
 
     def holds(self, position: float) -> bool:
@@ -80,6 +82,13 @@ def fit_values(values: Sequence[float], *, from_zero: bool) -> tuple[float, floa
     return math.floor(bottom / step + 1e-9) * step, math.ceil((high + room) / step - 1e-9) * step, step
 
 
+def fit_logarithms(values: Sequence[float]) -> tuple[float, float, float]:
+    """The ends of an axis of logarithms that holds all values, at powers of ten, and the distance between its lines."""
+    low, high = math.floor(math.log10(min(values)) + 1e-9), math.ceil(math.log10(max(values)) - 1e-9)
+    step = max(1, math.ceil((high - low) / 6))
+    return float(low), float(low + max(1, math.ceil((high - low) / step)) * step), float(step)
+
+
 def nice_step(span: float) -> float:
     """A round distance between the lines of an axis, so that there are four to six of them."""
     raw = span / 4 or 1.0
@@ -92,12 +101,18 @@ def value_axis(scale: Scale, title: str) -> str:
     area, step = scale.area, scale.step
     digits = next((digits for digits in range(9) if abs(round(step, digits) - step) < step * 1e-6), 9)
     parts = [f'<text class="title" x="{area.left}" y="14">{escape(title)}</text>']
-    for number in range(round((scale.high - scale.low) / step) + 1):
+    count = round((scale.high - scale.low) / step)
+    for number in range(count + 1):
         value = scale.low + number * step
-        y = scale.y(value)
+        y = area.bottom_edge - number / max(count, 1) * (area.bottom_edge - area.top)
+        text = _power(value) if scale.is_log else f"{value:,.{digits}f}"
         parts.append(f'<line class="grid-line" x1="{area.left}" x2="{area.right_edge}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{area.left - 8}" y="{y + 4:.1f}" text-anchor="end">{value:,.{digits}f}</text>')
+        parts.append(f'<text x="{area.left - 8}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
     return "".join(parts)
+
+
+def _power(exponent: float) -> str:
+    return f"{10**exponent:,g}" if abs(exponent) <= 5 else f"1e{exponent:.0f}"
 
 
 def time_axis(scale: Scale, title: str = "event time") -> str:

@@ -11,6 +11,11 @@
   let busy = false;
   let again = false;
   const refresh = async () => {
+    // A table that was scrolled holds more rows than its page: it stays, and says that it may be read again.
+    if (document.querySelectorAll("tbody.rows").length > 1) {
+      document.getElementById("changed").hidden = false;
+      return;
+    }
     if (busy) { again = true; return; }
     busy = true;
     try {
