@@ -1,5 +1,6 @@
 """The artifact browser of a run: a folder, a file with its preview, and an HTML file for the frame that shows it."""
 
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from msgspec import Struct
@@ -33,7 +34,7 @@ def show_artifact(context: PageContext, request: Request) -> Response:
     run = services.tracking.get_run(RunId(request.path_params["run"]))
     path = str(request.path_params["path"]).strip("/")
     folder = read_folder(context, run.id, path, request.query_params.get("after", ""))
-    values = {
+    values: dict[str, Any] = {
         "title": f"{path or 'artifacts'} of {run.name}",
         "run": run,
         "crumbs": _crumbs(run.id, path),
@@ -83,7 +84,7 @@ def to_lines(run: RunId, path: str, folder: FolderPage) -> list[Line]:
 
 def download_link(run: RunId, path: str) -> str:
     """Where a file of a run is downloaded from."""
-    return "/ajax-api/2.0/mlflow/get-artifact?" + urlencode({"run_id": run, "path": path})
+    return "/get-artifact?" + urlencode({"run_id": run, "path": path})
 
 
 def _link(run: RunId, path: str) -> str:

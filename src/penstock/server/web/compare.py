@@ -84,8 +84,8 @@ def _keys(runs: Sequence[Run]) -> set[str]:
 
 
 def _draw(context: PageContext, runs: Sequence[Run], keys: Sequence[str], drawing: Drawing) -> list[Curve]:
-    db = context.services.tracking.db
-    curves = [db.read(draw_curve, [run for run in runs if key in run.metrics], key, drawing) for key in keys]
+    db, histories = context.services.tracking.db, context.histories
+    curves = [db.read(draw_curve, histories, [run for run in runs if key in run.metrics], key, drawing) for key in keys]
     return [curve for curve in curves if curve.points > 1]
 
 

@@ -1,7 +1,7 @@
 """What every page is made from, and the wrapper that turns a page function into a route."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from penstock.core.errors import NotFoundError, PenstockError, PermissionDeniedE
 from penstock.core.identity import Role
 from penstock.core.project.types import Project
 from penstock.server.dispatch import Identify
+from penstock.server.web.history_cache import HistoryCache
 from penstock.server.web.render import Renderer
 
 LONGEST_NUMBER = 9  # digits
@@ -26,6 +27,7 @@ class PageContext:
     renderer: Renderer
     identify: Identify
     project: Project | None
+    histories: HistoryCache = field(default_factory=HistoryCache)
 
 
 PageFunction = Callable[[PageContext, Request], Response]

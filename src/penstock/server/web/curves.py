@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from penstock.core.errors import InvalidInputError
 from penstock.server.web.charts import EMPTY, Point, Series, line_chart
+from penstock.server.web.history_cache import HistoryCache
 from penstock.server.web.plot import WIDE, Area
 from penstock.storage.transaction import Transaction
-from penstock.tracking.histories import History, read_history, thin_out
+from penstock.tracking.histories import History, thin_out
 from penstock.tracking.types import Run
 
 MOST_POINTS = 800  # of a curve; a chart is about a thousand pixels wide
@@ -61,11 +62,13 @@ class _Line(Struct, eq=False):
     values: NDArray[np.float64]
 
 
-def draw_curve(tx: Transaction, runs: Sequence[Run], key: str, drawing: Drawing, area: Area = WIDE) -> Curve:
+def draw_curve(
+    tx: Transaction, histories: HistoryCache, runs: Sequence[Run], key: str, drawing: Drawing, area: Area = WIDE
+) -> Curve:
     """The curves of one metric, a line a run."""
     drawn, points, hidden = [], 0, 0
     for run in runs:
-        history = read_history(tx, run.id, key)
+        history = histories.read(tx, run.id, key)
         points += len(history)
         line, left_out = _prepare(history, drawing)
         hidden += left_out

@@ -22,7 +22,7 @@ FEW_VERSIONS = 5  # of each model in the list of all
 VERSIONS_SHOWN = 100
 CHANGES_SHOWN = 100
 FILES_SHOWN = 200
-DOWNLOAD = "/ajax-api/2.0/mlflow/model-versions/get-artifact"
+DOWNLOAD = "/model-versions/get-artifact"
 
 
 class VersionRow(Struct, frozen=True):

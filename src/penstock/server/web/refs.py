@@ -52,7 +52,7 @@ def _name(ref: Ref) -> str:
         return _name_alert(ref.id)
     if ref.kind in _DIGESTS:
         return ref.id[:10]
-    return ref.id[-_TAIL:] if len(ref.id) == 26 and ref.id.isalnum() else ref.id
+    return ref.id[-_TAIL:] if len(ref.id) in (26, 32) and ref.id.isalnum() else ref.id
 
 
 def _name_alert(identity: str) -> str:

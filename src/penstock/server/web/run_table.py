@@ -189,8 +189,9 @@ def _offer(runs: Sequence[Run], chosen: Sequence[str]) -> list[tuple[str, list[t
     """The columns that can be chosen, by part: what these runs have, and what is chosen already."""
     found: dict[str, set[str]] = {part: set() for part in _PARTS}
     for run in runs:
-        for part, keys in zip(_PARTS, (run.metrics, run.params, run.tags), strict=True):
-            found[part].update(keys)
+        found["metrics"].update(run.metrics)
+        found["params"].update(run.params)
+        found["tags"].update(run.tags)
     for column in chosen:
         part, key = _split(column)
         found[part].add(key)

@@ -58,8 +58,8 @@ def show_run(context: PageContext, request: Request) -> Response:
 
 
 def _draw(context: PageContext, run: Run, keys: Sequence[str], drawing: Drawing) -> list[Curve]:
-    db = context.services.tracking.db
-    curves = [db.read(draw_curve, [run], key, drawing, HALF) for key in keys]
+    db, histories = context.services.tracking.db, context.histories
+    curves = [db.read(draw_curve, histories, [run], key, drawing, HALF) for key in keys]
     return [curve for curve in curves if curve.points > 1]
 
 
