@@ -272,7 +272,7 @@ def test_a_frame_shows_html_alone(url: str, run_id: RunId) -> None:
     assert open_page(f"{url}/runs/{run_id}/frame/none.html").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["none.txt", "../../etc/passwd", "data/../report.html", "%2e%2e/x", "a%00b"])
+@pytest.mark.parametrize("path", ["none.txt", "../../etc/passwd", "data/%2e%2e/report.html", "%2e%2e/x", "a%00b"])
 def test_a_path_that_leads_nowhere_is_a_page_that_helps(url: str, run_id: RunId, path: str) -> None:
     answer = httpx.get(f"{url}/runs/{run_id}/artifacts/{path}", headers={"accept": "text/html"})
     assert 400 <= answer.status_code < 500
