@@ -1,4 +1,4 @@
-"""The table of runs and the previews in a real Chromium: scrolling loads more, links of clients lead on, nothing runs."""
+"""The table of runs and previews in a real Chromium: scrolling loads more, links of clients lead on, nothing runs."""
 
 import pytest
 from playwright.sync_api import expect
