@@ -250,7 +250,7 @@ def test_a_full_batch_is_logged(api: Api, run: str) -> None:
     assert len(told["data"]["metrics"]) == 800 and len(params_of(told)) == 100 and len(tags_of(told)) == 101
 
 
-@pytest.mark.parametrize("key", ["../up", "a//b", "/root", ".", "..", "a/../b", "tab\tbed", "semi;colon", "a/"])
+@pytest.mark.parametrize("key", ["../up", "a//b", "/up", ".", "..", "a/../b", "tab\tbed", "semi;colon", "a/"])
 @pytest.mark.parametrize("path", ["log-parameter", "log-metric", "set-tag"])
 def test_a_name_that_is_no_clean_path_is_refused(api: Api, run: str, path: str, key: str) -> None:
     value = {"value": 1, "timestamp": 1} if path == "log-metric" else {"value": "v"}
