@@ -47,7 +47,7 @@ def test_a_database_arrives_whole(tmp_path: Path) -> None:
     assert version.tree is not None
     assert version.location == f"{run.artifact_uri}/model"
     assert services.registry.get_model("m").latest_version == 4
-    with pytest.raises(NotFoundError, match="was deleted|has no version"):
+    with pytest.raises(NotFoundError, match="deleted"):
         services.registry.get_version("m", 2)
     services.close()
 
@@ -99,6 +99,6 @@ def test_a_server_is_read_over_its_own_protocol(tmp_path: Path) -> None:
 def test_what_is_no_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     sqlite3.connect(tmp_path / "other.db").executescript("CREATE TABLE runs (id TEXT)")
-    assert "no folder of MLflow" in import_mlflow(tmp_path / "plain", tmp_path / "home").stderr.replace("not a", "no")
+    assert "not a folder of MLflow" in import_mlflow(tmp_path / "plain", tmp_path / "home").stderr
     assert "not a database of MLflow" in import_mlflow(tmp_path / "other.db", tmp_path / "home").stderr
     assert "no MLflow server answers" in import_mlflow("http://127.0.0.1:9", tmp_path / "home").stderr
