@@ -16,6 +16,7 @@ from penstock.tracking.deliveries.service import DeliveryService
 from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.inputs.service import InputService
 from penstock.tracking.logged_models.service import LoggedModelService
+from penstock.tracking.taking_over import TakingOverService
 from penstock.tracking.traces.service import TraceService
 from shop_world import DAY, START, Shop
 
@@ -36,6 +37,7 @@ def look(shop: Shop) -> Lifecycle:
         logged_models=LoggedModelService(shop.db),
         inputs=InputService(shop.db),
         traces=TraceService(shop.db),
+        taking_over=TakingOverService(shop.db),
         close=shop.db.close,
         **held,
     )

@@ -32,7 +32,6 @@ FACTS = {
     "pipelines.renew_claim",
     "predictions.add_outcomes",
     "serving.report_gateway",
-    "tracking.log_artifact",
     "traces.set_trace_tags",
 }
 
