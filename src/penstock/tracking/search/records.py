@@ -67,7 +67,7 @@ def _to_run(found: FoundRun, experiment: str, source: RunSource, inputs: tuple[R
         parent=None if found.parent is None else RunId(found.parent),
         source=source,
         params=_to_dict(found.params),
-        metrics={metric.key: _to_metric(metric) for metric in found.metrics},
+        metrics={metric[0]: _to_metric(metric) for metric in found.metrics},
         tags=_to_dict(found.tags),
         inputs=inputs,
     )
@@ -78,4 +78,5 @@ def _to_dict(pairs: Raw) -> dict[str, str]:
 
 
 def _to_metric(metric: LatestMetric) -> Metric:
-    return Metric(metric.key, to_wire(metric.value), metric.step, from_microseconds(metric.at))
+    key, value, step, at = metric
+    return Metric(key, to_wire(value), step, from_microseconds(at))

@@ -19,6 +19,7 @@ from penstock.server.protocols.mlflow.entities import (
 )
 from penstock.tracking.search.parts import FoundRun, LatestMetric
 from penstock.tracking.search.runs import RESULTS_LIMIT, FoundRuns
+from penstock.tracking.store import to_wire
 from penstock.tracking.types import NonFinite, View
 
 _NOTHING = Raw(b"[]")
@@ -133,15 +134,10 @@ def to_found_run(run: FoundRun) -> WireFoundRun:
 
 
 def _to_metrics(held: Sequence[LatestMetric]) -> list[WireLatest]:
-    return [WireLatest(each.key, _to_wire(each.value), each.at // 1000, each.step) for each in held]
-
-
-def _to_wire(value: float) -> float | NonFinite:
-    if value - value == 0:  # neither NaN nor infinite
-        return value
-    if value != value:
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
+    return [
+        WireLatest(key, value if value - value == 0 else to_wire(value), at // 1000, step)  # inf - inf is NaN
+        for key, value, step, at in held
+    ]
 
 
 def _with_name(tags: Raw, name: str) -> Raw:
