@@ -194,7 +194,7 @@ class _Reader:
     def refuse(self, problem: str, hint: str = "") -> InvalidInputError:
         """The mistake, in words."""
         return InvalidInputError(
-            f"{self._what} {_shorten(self._text)} cannot be read: {problem}", hint=hint, field=self._what
+            f"the {self._what} cannot be read at character {self._place + 1}: {problem}", hint=hint, field=self._what
         )
 
     def expect_and(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from blake3 import blake3
@@ -10,6 +11,7 @@ from msgspec import structs
 
 from penstock.core import codec
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
+from penstock.core.filters import Clause
 from penstock.core.ids import Digest, Ref, RunId, new_hex_id
 from penstock.storage.database import Database
 from penstock.storage.references import keep_objects
@@ -19,10 +21,12 @@ from penstock.tracking.batch import to_points
 from penstock.tracking.comparison import compare
 from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.facts import FactKind, Facts, no_run
+from penstock.tracking.inputs.store import InputStore
 from penstock.tracking.locations import artifact_uri
 from penstock.tracking.names import check_key, check_run_id, check_texts
 from penstock.tracking.search.records import to_runs
 from penstock.tracking.search.runs import RunSearch
+from penstock.tracking.search.sql import Sql
 from penstock.tracking.store import TrackingStore
 from penstock.tracking.types import (
     Comparison,
@@ -52,7 +56,7 @@ class TrackingService:
     def __init__(self, db: Database) -> None:
         self.db = db
         self.facts = FactKind(db)
-        self.search = RunSearch()
+        self.search = RunSearch(partial(_dataset_runs, InputStore(db)))
         self._store = TrackingStore(db)
         self._experiments = ExperimentService(db)
 
@@ -472,6 +476,11 @@ class TrackingService:
             hasher.update(codec.encode(point))
             count += 1
         return Digest(hasher.hexdigest()), count
+
+
+def _dataset_runs(inputs: InputStore, clause: Clause) -> Sql:
+    """The runs that read a fitting dataset, for a search."""
+    return Sql(*inputs.runs_with_dataset_text(clause.comparator, clause.key, clause.value))
 
 
 def _check_limit(limit: int, most: int) -> int:

@@ -44,6 +44,7 @@ def test_a_found_run_looks_as_when_it_is_asked_for(world: World, runs: list[str]
     for run in search(world, runs)["runs"]:
         alone = world.get("GET", "runs/get", run_id=run["info"]["run_id"])["run"]
         assert run["info"] == alone["info"]
+        assert (run["inputs"], run["outputs"]) == (alone["inputs"], alone["outputs"])
         for part in ("metrics", "params", "tags"):
             assert sorted(map(str, run["data"].get(part, []))) == sorted(map(str, alone["data"].get(part, [])))
 
@@ -100,3 +101,15 @@ def test_experiments_are_found_by_either_method(world: World, runs: list[str]) -
     assert [each["experiments"][0]["experiment_id"] for each in (first, rest)] == [runs[0], "0"]
     assert "next_page_token" not in rest
     assert world.refuse("GET", "experiments/search", max_results=0)[:2] == (400, INVALID)
+
+
+def test_runs_are_found_by_the_datasets_they_read(world: World, runs: list[str]) -> None:
+    for digest in ("d1", "d2"):
+        dataset = {"name": "orders", "digest": digest, "source_type": "local", "source": "{}"}
+        given = {"dataset": dataset, "tags": [{"key": "mlflow.data.context", "value": "training"}]}
+        world.get("POST", "runs/log-inputs", {"run_id": runs[2], "datasets": [given]})
+    for filter in ("dataset.name = 'orders'", "datasets.digest IN ('d1', 'd2')", "dataset.context LIKE 'train%'"):
+        found = search(world, runs, filter=filter)
+        assert ids(found) == [runs[2]]
+        assert len(found["runs"][0]["inputs"]["dataset_inputs"]) == 2
+    assert search(world, runs, filter="dataset.name = 'orders' AND metrics.acc > 0") == {}

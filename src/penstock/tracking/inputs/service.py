@@ -122,6 +122,10 @@ class InputService:
             )
         return self._store.list_datasets(tx, experiment_ids, SUMMARY_LIMIT)
 
+    def runs_with_any(self, tx: Transaction, numbers: Sequence[int]) -> set[int]:
+        """Those of the runs with these internal numbers that read or made anything."""
+        return self._store.runs_with_any(tx, numbers)
+
     def inputs_of(self, tx: Transaction, run_ids: Sequence[str]) -> dict[str, RunInputs]:
         """What each of these runs read."""
         datasets: dict[str, list[DatasetInput]] = {run_id: [] for run_id in run_ids}

@@ -8,6 +8,7 @@ from sqlalchemy import Dialect, Select, Table, select
 from penstock.core.filters import Comparator
 from penstock.core.ids import ExperimentId, Ref
 from penstock.storage.database import Database
+from penstock.storage.records import fetch
 from penstock.storage.transaction import Transaction
 from penstock.tracking.comparing import Value, compare_text
 from penstock.tracking.inputs.tables import dataset_inputs, logged_datasets, model_inputs, model_outputs
@@ -87,6 +88,17 @@ class InputStore:
             query = _of_runs(model_outputs, chunk).order_by(held.run, held.step, held.model_id)
             for row in tx.execute(query):
                 yield row.run_id, ModelOutput(model_id=row.model_id, step=row.step)
+
+    def runs_with_any(self, tx: Transaction, numbers: Sequence[int]) -> set[int]:
+        """Those of the runs with these numbers that read or made anything at all; mostly few of a page do."""
+        found: set[int] = set()
+        for start in range(0, len(numbers), _CHUNK):
+            chunk = numbers[start : start + _CHUNK]
+            marks = ", ".join("?" * len(chunk))
+            tables = (dataset_inputs, model_inputs, model_outputs)
+            text = " UNION ".join(f"SELECT run FROM {table.name} WHERE run IN ({marks})" for table in tables)
+            found.update(row[0] for row in fetch(tx.connection, text, [*chunk] * len(tables)))
+        return found
 
     def list_datasets(
         self, tx: Transaction, experiment_ids: Sequence[ExperimentId], limit: int

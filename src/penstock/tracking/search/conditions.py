@@ -163,5 +163,6 @@ def _about_dataset(clause: Clause, dataset_runs: DatasetRuns | None) -> Conditio
     subject = (DATASET, clause.key)
     if dataset_runs is None:
         return Condition(subject, Sql("1 = 0"))
-    rows = dataset_runs(clause)
+    fitting = dataset_runs(clause)
+    rows = Sql(f"SELECT DISTINCT run FROM ({fitting.text}) AS fitting", fitting.values)  # one run may read several
     return Condition(subject, Sql(f"runs.number IN ({rows.text})", rows.values), scan=rows, matches=rows)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 from penstock.core.errors import InvalidInputError
 from penstock.core.identity import Role
@@ -17,8 +17,10 @@ from penstock.server.protocols.mlflow.entities import (
     parse_view,
     to_experiment,
 )
+from penstock.server.protocols.mlflow.inputs import Inputs, Outputs, to_inputs, to_outputs
+from penstock.storage.transaction import Transaction
 from penstock.tracking.search.parts import FoundRun, LatestMetric
-from penstock.tracking.search.runs import RESULTS_LIMIT, FoundRuns
+from penstock.tracking.search.runs import RESULTS_LIMIT
 from penstock.tracking.store import to_wire
 from penstock.tracking.types import NonFinite, View
 
@@ -68,6 +70,8 @@ class WireFoundRun(Struct):
 
     info: WireRunInfo
     data: WireFoundData
+    inputs: Inputs = field(default_factory=Inputs)
+    outputs: Outputs = field(default_factory=Outputs)
 
 
 class Runs(Struct, omit_defaults=True):
@@ -89,16 +93,20 @@ async def search_runs(call: Call, request: SearchRuns) -> Runs:
     _check_size(request.max_results)
     ids = [number for number in map(parse_experiment_id, request.experiment_ids) if number >= 0]
     view = parse_view(request.run_view_type, "run_view_type")
-    found: FoundRuns = await call.read(
-        call.services.tracking.search.find,
-        ids,
-        request.filter,
-        request.order_by,
-        view,
-        request.max_results,
-        request.page_token,
-    )
-    return Runs([to_found_run(run) for run in found.runs], found.next)
+    return await call.read(_search_runs, call, request, ids, view)
+
+
+def _search_runs(tx: Transaction, call: Call, request: SearchRuns, ids: Sequence[int], view: View) -> Runs:
+    search = call.services.tracking.search
+    found = search.find(tx, ids, request.filter, request.order_by, view, request.max_results, request.page_token)
+    service = call.services.inputs
+    some = service.runs_with_any(tx, [run.number for run in found.runs])
+    named = [run.id for run in found.runs if run.number in some]
+    inputs, outputs = (service.inputs_of(tx, named), service.outputs_of(tx, named)) if named else ({}, {})
+    runs = [to_found_run(run) for run in found.runs]
+    for wire in (runs[place] for place, run in enumerate(found.runs) if run.number in some):
+        wire.inputs, wire.outputs = to_inputs(inputs[wire.info.run_id]), to_outputs(outputs[wire.info.run_id])
+    return Runs(runs, found.next)
 
 
 async def search_experiments(call: Call, request: SearchExperiments) -> Experiments:
