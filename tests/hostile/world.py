@@ -11,7 +11,7 @@ from penstock.app.app import open_app
 from penstock.catalogue.services import Services
 from penstock.core.config import Config
 from penstock.core.identity import Actor, Role
-from penstock.core.ids import Digest, Ref, RunId, SegmentId
+from penstock.core.ids import Digest, ExperimentId, Ref, RunId, SegmentId
 from penstock.core.project.parse import parse_project
 from penstock.datasets.types import CheckReport, Column, DatasetDraft, Profile, Roles, Schema
 from penstock.evaluation.types import MetricValue, Report, Verdict, seal
@@ -93,6 +93,10 @@ def _seed(services: Services, folder: Path) -> tuple[dict[str, str], Digest]:
     rollouts = services.serving.list_rollouts()
     names = {
         "run_id": run.id,
+        "home": f"run:{run.id}",
+        "model_id": services.logged_models.create_logged_model(ExperimentId(0)).id,
+        "trace_id": "tr-00000000000000000000000000000001",
+        "spool": "spool-1",
         "pipeline_run": pipeline_run,
         "experiment": "tries",
         "experiment_id": str(services.experiments.get_experiment("tries").id),
