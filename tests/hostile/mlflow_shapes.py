@@ -1,10 +1,10 @@
 """Well-formed requests for every operation of MLflow's protocol, made from the table of endpoints."""
 
+import json
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import msgspec
 from msgspec import Struct, inspect, structs
 
 from hostile.attacks import Attacker, Reply
@@ -99,7 +99,9 @@ def path_of(endpoint: Endpoint, world: World, **given: str) -> str:
 def query_of(body: dict[str, Any]) -> str:
     """The same as a query; lists are repeated."""
     return urlencode(
-        {name: str(value) if isinstance(value, bool) else value for name, value in body.items()}, doseq=True
+        {name: str(value) if isinstance(value, bool) else value for name, value in body.items()},
+        doseq=True,
+        errors="surrogatepass",
     )
 
 
@@ -129,5 +131,5 @@ def _with_numbers(value: Any, name: str = "") -> Any:
 
 
 def encode(body: Any) -> bytes:
-    """JSON as a client writes it."""
-    return msgspec.json.encode(body)
+    """JSON as a client writes it; half a surrogate pair is escaped, as it has no other form."""
+    return json.dumps(body).encode()
