@@ -74,6 +74,8 @@ class MlflowApp:
         for pattern, held in self._patterns:
             if held.method == method and (found := pattern.fullmatch(path)):
                 return held, found.groupdict()
+        if path.startswith("//"):  # an address that ended with a slash
+            return self._find(method, f"/{path.lstrip('/')}")
         return None, {}
 
     async def _answer(self, request: Request, endpoint: Endpoint | None, path: dict[str, str]) -> Response:

@@ -1,7 +1,7 @@
 """Artifacts through the server: uploads, downloads and listings, by the path of the proxy or by whose they are."""
 
 import re
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
@@ -23,8 +23,9 @@ from penstock.tracking.artifacts.service import FOLDER_LIMIT, ArtifactService
 from penstock.tracking.artifacts.types import FolderEntry
 
 ROOTS = ("/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts")
+_LONGEST_PATH = 4_000  # characters, however often they are quoted
+_DRIVE = re.compile(r"[A-Za-z]:")
 _SMALL_UPLOAD_BYTES = 10 * 1024 * 1024  # of the web form; everything else is streamed without a limit
-
 _ABOVE_RUNS = re.compile(r"\d+(/[^/]+|/models/[^/]+)?")  # an experiment, with a run or its models
 
 
@@ -57,7 +58,7 @@ class RunListRequest(Struct):
 
 
 class RunFileList(Struct, omit_defaults=True):
-    """A folder of a run; paths are relative to the run's root."""
+    """A folder of a run or logged model; paths are relative to its root."""
 
     root_uri: str
     files: list[FileInfo] = []
@@ -79,6 +80,13 @@ class VersionFileRequest(Struct):
     path: str
 
 
+class ModelFolderRequest(Struct):
+    """Which folder of which logged model."""
+
+    model_id: str
+    artifact_directory_path: str = ""
+
+
 class ModelFileRequest(Struct):
     """Which file of which logged model."""
 
@@ -88,7 +96,7 @@ class ModelFileRequest(Struct):
 
 async def upload(call: Call, _: None) -> Response:
     """Keep the body as a file; it is visible, in the place of an older one, once it is whole and safe."""
-    place = await call.read(find_place, check_path(proxied_path(call)))
+    place = await call.read(find_place, check_path(check_safe(proxied_path(call))))
     await call.read(call.services.artifacts.expect_file.join, place.home, place.path)
     digest, size = await receive_file(call.http, call.services.objects)
     return await _log(call, place, digest, size)
@@ -96,7 +104,7 @@ async def upload(call: Call, _: None) -> Response:
 
 async def download(call: Call, _: None) -> Response:
     """A file, or the range of it that is asked for."""
-    place = await call.read(find_place, check_path(proxied_path(call)))
+    place = await call.read(find_place, check_path(check_safe(proxied_path(call))))
     return await _answer_artifact(call, place)
 
 
@@ -110,7 +118,7 @@ async def delete(call: Call, _: None) -> None:
 
 async def list_folder(call: Call, request: ListRequest) -> FileList:
     """A folder by the path of the proxy; entries have their bare names."""
-    entries = await call.read(_list_proxied, call.services.artifacts, request.path)
+    entries = await call.read(_list_proxied, call.services.artifacts, check_safe(request.path))
     return FileList([_to_info(entry, "") for entry in entries])
 
 
@@ -124,9 +132,21 @@ async def list_run_folder(call: Call, request: RunListRequest) -> RunFileList:
     run_id = request.run_id or request.run_uuid
     if not run_id:
         raise missing("run_id")
+    check_safe(request.path)
     root = await call.read(find_root, run_id)
-    entries = await call.read(_list_all, call.services.artifacts, run_home(run_id), request.path)
-    folder = request.path.removesuffix("/")
+    return await _list_home(call, root, run_home(run_id), request.path)
+
+
+async def list_model_folder(call: Call, request: ModelFolderRequest) -> RunFileList:
+    """A folder of a logged model; entries have their paths from the model's root."""
+    check_safe(request.artifact_directory_path)
+    model = await call.read(call.services.logged_models.get_logged_model.join, request.model_id)
+    return await _list_home(call, model.artifact_uri, logged_model_home(model.id), request.artifact_directory_path)
+
+
+async def _list_home(call: Call, root: str, home: str, path: str) -> RunFileList:
+    entries = await call.read(_list_all, call.services.artifacts, home, path)
+    folder = path.removesuffix("/")
     return RunFileList(root, [_to_info(entry, f"{folder}/" if folder else "") for entry in entries])
 
 
@@ -135,12 +155,12 @@ async def download_from_run(call: Call, request: RunFileRequest) -> Response:
     run_id = request.run_id or request.run_uuid
     if not run_id:
         raise missing("run_id")
-    return await _answer_artifact(call, Place(run_home(run_id), _required(request.path, "path")))
+    return await _answer_artifact(call, Place(run_home(run_id), check_safe(_required(request.path, "path"))))
 
 
 async def download_from_version(call: Call, request: VersionFileRequest) -> Response:
     """A file of a registered version, from the tree that it was registered with."""
-    path = check_path(request.path)
+    path = check_path(check_safe(request.path))
     version = await call.read(call.services.registry.get_version.join, request.name, request.version)
     found = await run_in_threadpool(call.services.objects.find_file, version.get_tree(), path)
     return await _answer_object(call, found.digest, path)
@@ -148,7 +168,7 @@ async def download_from_version(call: Call, request: VersionFileRequest) -> Resp
 
 async def download_from_model(call: Call, request: ModelFileRequest) -> Response:
     """A file of a logged model."""
-    path = _required(request.artifact_file_path, "artifact_file_path")
+    path = check_safe(_required(request.artifact_file_path, "artifact_file_path"))
     return await _answer_artifact(call, Place(logged_model_home(request.model_id), path))
 
 
@@ -159,6 +179,7 @@ async def upload_small(call: Call, _: None) -> Response:
     for name in ("run_uuid", "path"):
         if not given.get(name):
             raise InvalidInputError(f"Request must specify {name}.", field=name)
+    check_safe(path)
     await call.read(call.services.artifacts.expect_file.join, run_home(run_id), path)
     try:
         body = await read_body(call.http, _SMALL_UPLOAD_BYTES)
@@ -168,6 +189,23 @@ async def upload_small(call: Call, _: None) -> Response:
         raise InvalidInputError("Request must specify data.")
     digest = await run_in_threadpool(call.services.objects.put_bytes, body)
     return await _log(call, Place(run_home(run_id), path), digest, len(body))
+
+
+def check_safe(path: str) -> str:
+    """The path itself, when neither it nor what it may be decoded to leads elsewhere.
+
+    Raises:
+        InvalidInputError: it does; in the two words that clients know.
+    """
+    if len(path) > _LONGEST_PATH:
+        raise InvalidInputError("Invalid path", field="path")
+    plain = path
+    while (decoded := unquote(plain)) != plain:
+        plain = decoded
+    plain = plain.replace("\\", "/")
+    if plain.startswith("/") or ".." in plain.split("/") or _DRIVE.match(plain):
+        raise InvalidInputError("Invalid path", field="path")
+    return path
 
 
 def proxied_path(call: Call, parameter: str = "path") -> str:
@@ -235,6 +273,9 @@ def _required(value: str, parameter: str) -> str:
 
 ENDPOINTS = [
     Endpoint("GET", "artifacts/list", list_run_folder, Role.READER, RunListRequest),
+    Endpoint(
+        "GET", "logged-models/{model_id}/artifacts/directories", list_model_folder, Role.READER, ModelFolderRequest
+    ),
     Endpoint("POST", "/ajax-api/2.0/mlflow/upload-artifact", upload_small, Role.CONTRIBUTOR),
 ]
 for _root in ROOTS:
