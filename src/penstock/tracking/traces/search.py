@@ -21,6 +21,7 @@ from penstock.core.ids import ExperimentId
 from penstock.tracking.comparing import compare_integer, compare_sorted, compare_text
 from penstock.tracking.traces.tables import trace_metadata, trace_tags, traces
 
+SOURCE_RUN = "mlflow.sourceRun"
 _NUMBERS: dict[str, tuple[ColumnElement[Any], int]] = {
     "timestamp_ms": (traces.c.started_at, 1000),
     "execution_time_ms": (traces.c.duration_ms, 1),
@@ -28,7 +29,7 @@ _NUMBERS: dict[str, tuple[ColumnElement[Any], int]] = {
 _TEXTS = {"request_id": traces.c.id, "client_request_id": traces.c.client_request_id, "status": traces.c.state}
 _KEPT_APART = {  # attributes that stand among the tags or the metadata
     "name": (trace_tags, "mlflow.traceName"),
-    "run_id": (trace_metadata, "mlflow.sourceRun"),
+    "run_id": (trace_metadata, SOURCE_RUN),
 }
 _LISTED_ONLY = Field(False, LISTED_TEXT.comparators, is_orderable=False)
 _OPTIONAL = Field(False, OPTIONAL_TEXT.comparators, is_orderable=False)

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from penstock.core import codec
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
-from penstock.core.ids import ExperimentId
+from penstock.core.ids import ExperimentId, RunId
 from penstock.storage.columns import from_microseconds
 from penstock.storage.database import Database
 from penstock.storage.transaction import Transaction
@@ -18,13 +18,14 @@ from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.locations import experiment_location
 from penstock.tracking.names import check_key, check_texts, check_value
 from penstock.tracking.pages import read_offset
-from penstock.tracking.traces.search import build_search
+from penstock.tracking.traces.search import SOURCE_RUN, build_search
 from penstock.tracking.traces.store import TraceStore
 from penstock.tracking.traces.types import Span, SpanStatus, Trace, TracePage, TraceState
 from penstock.tracking.types import Experiment
 
 PAGE_LIMIT = 500
 DELETE_LIMIT = 10_000  # traces in one call
+LINK_LIMIT = 100  # traces in one call
 TRACE_NAME = "mlflow.traceName"
 LOCATION = "mlflow.artifactLocation"
 SPANS_LOCATION = "mlflow.trace.spansLocation"
@@ -158,6 +159,15 @@ class TraceService:
         """Set tags; those not named stay."""
         self._get(tx, trace_id)
         self._store.set_tags(tx, trace_id, check_texts(tags, "tags"))
+
+    @logs
+    def link_traces(self, tx: Transaction, trace_ids: list[str], run_id: RunId) -> None:
+        """Say that traces belong to a run; one that belonged to another is moved. Searches find them by `run_id`."""
+        if not 1 <= len(trace_ids) <= LINK_LIMIT:
+            raise InvalidInputError(f"name 1 to {LINK_LIMIT} traces, not {len(trace_ids)}", field="trace_ids")
+        for trace_id in trace_ids:
+            self._get(tx, trace_id)
+            self._store.set_metadata(tx, trace_id, {SOURCE_RUN: run_id})
 
     @logs
     def remove_trace_tag(self, tx: Transaction, trace_id: str, key: str) -> None:

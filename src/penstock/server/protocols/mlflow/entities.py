@@ -12,7 +12,7 @@ from penstock.tracking.types import Experiment, Metric, NonFinite, Run, RunStatu
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_LAST_MS = 253_402_300_799_999  # the end of the year 9999
+LAST_MS = 253_402_300_799_999  # the end of the year 9999
 STATUS_NAMES = {status: status.name for status in RunStatus}
 STATUSES = {name: status for status, name in STATUS_NAMES.items()}
 VIEWS = {"ACTIVE_ONLY": View.ACTIVE, "DELETED_ONLY": View.DELETED, "ALL": View.ALL}
@@ -152,7 +152,7 @@ def from_ms(value: int, parameter: str) -> datetime:
     Raises:
         InvalidInputError: it lies before 1970 or after the year 9999.
     """
-    if not 0 <= value <= _LAST_MS:
+    if not 0 <= value <= LAST_MS:
         raise invalid(parameter, value, "it must be the milliseconds since 1970, up to the year 9999")
     return _EPOCH + value * _MILLISECOND
 

@@ -1,20 +1,22 @@
 """The operations on traces that a client needs to write and read them, and OpenTelemetry's own for spans."""
 
+import json
 import re
 from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.identity import Role
-from penstock.core.ids import ExperimentId
+from penstock.core.ids import ExperimentId, RunId
 from penstock.server.bodies import read_body
 from penstock.server.protocols.mlflow.endpoint import API_2, API_3, Call, Endpoint
-from penstock.server.protocols.mlflow.entities import from_ms, parse_experiment_id
+from penstock.server.protocols.mlflow.entities import LAST_MS, from_ms, parse_experiment_id
 from penstock.server.protocols.mlflow.errors import invalid, missing
 from penstock.server.protocols.otlp.json_form import read_json
 from penstock.server.protocols.otlp.limits import BODY_LIMIT, unpack
@@ -102,6 +104,20 @@ class TraceTag(Struct):
     trace_id: _Text
     key: _Text
     value: str = ""
+
+
+class LinkTraces(Struct):
+    """Traces that belong to a run."""
+
+    run_id: _Text
+    trace_ids: Annotated[list[str], Meta(min_length=1)]
+
+
+class SpanFile(Struct):
+    """Which trace's spans; older clients say `request_id`."""
+
+    request_id: str = ""
+    trace_id: str = ""
 
 
 class DeleteTraces(Struct):
@@ -197,11 +213,28 @@ async def delete_tag(call: Call, request: TraceTag) -> None:
     await call.write(call.services.traces.remove_trace_tag.join, request.trace_id, request.key)
 
 
+async def link_traces(call: Call, request: LinkTraces) -> None:
+    """Say that traces belong to a run."""
+    run_id = RunId(request.run_id)
+    await call.read(call.services.tracking.check_run.join, run_id)
+    await call.write(call.services.traces.link_traces.join, request.trace_ids, run_id)
+
+
+async def download_spans(call: Call, request: SpanFile) -> Response:
+    """The spans of a trace as the file that clients and pages read them from."""
+    trace_id = request.request_id or request.trace_id
+    if not trace_id:
+        raise missing("request_id")
+    spans = await call.read(call.services.traces.list_spans.join, trace_id)
+    body = msgspec.json.encode({"spans": [_to_file(span) for span in spans]})
+    headers = {"content-disposition": "attachment; filename=traces.json", "x-content-type-options": "nosniff"}
+    return Response(body, media_type="text/plain", headers=headers)
+
+
 async def delete_traces(call: Call, request: DeleteTraces) -> DeletedAnswer:
     """Delete traces of an experiment."""
-    until = (
-        None if request.max_timestamp_millis is None else from_ms(request.max_timestamp_millis, "max_timestamp_millis")
-    )
+    last = request.max_timestamp_millis
+    until = None if last is None else from_ms(min(last, LAST_MS), "max_timestamp_millis")
     deleted = await call.write(
         call.services.traces.delete_traces.join,
         ExperimentId(parse_experiment_id(request.experiment_id)),
@@ -327,6 +360,34 @@ def _to_otlp(span: Span) -> dict[str, Any]:
     return told
 
 
+def _to_file(span: Span) -> dict[str, Any]:
+    """A span as clients keep it in a file: attributes are texts of JSON."""
+    return {
+        "trace_id": _to_base64(span.trace_id.removeprefix("tr-")),
+        "span_id": _to_base64(span.span_id),
+        "parent_span_id": _to_base64(span.parent_id) if span.parent_id else None,
+        "name": span.name,
+        "start_time_unix_nano": span.started_ns,
+        "end_time_unix_nano": span.ended_ns or None,
+        "events": [
+            {"name": event.name, "time_unix_nano": event.at_ns, "attributes": event.attributes} for event in span.events
+        ],
+        "status": {"code": _CODES[span.status], "message": span.message},
+        "attributes": {
+            key: json.dumps(value, ensure_ascii=False)
+            for key, value in ({REQUEST_ID: span.trace_id} | span.attributes).items()
+        },
+        "links": [
+            {
+                "trace_id": _to_base64(link.trace_id),
+                "span_id": _to_base64(link.span_id),
+                "attributes": link.attributes,
+            }
+            for link in span.links
+        ],
+    }
+
+
 def _to_base64(digits: str) -> str:
     try:
         return b64encode(bytes.fromhex(digits)).decode()
@@ -364,6 +425,11 @@ ENDPOINTS = [
     Endpoint("GET", "traces/batchGet", get_traces, Role.READER, TraceNames, (API_3,)),
     Endpoint("POST", "traces/search", search_traces, Role.READER, SearchTraces, (API_3,)),
     Endpoint("POST", "traces/delete-traces", delete_traces, Role.CONTRIBUTOR, DeleteTraces, _BOTH),
+    Endpoint("POST", "traces/link-to-run", link_traces, Role.CONTRIBUTOR, LinkTraces, _BOTH),
+    *(
+        Endpoint("GET", f"/ajax-api/{version}/mlflow/get-trace-artifact", download_spans, Role.READER, SpanFile)
+        for version in _BOTH
+    ),
     Endpoint("GET", "traces/{trace_id}", get_info, Role.READER, TraceName, (API_3,)),
     Endpoint("PATCH", "traces/{trace_id}/tags", set_tag, Role.CONTRIBUTOR, TraceTag, _BOTH),
     Endpoint("DELETE", "traces/{trace_id}/tags", delete_tag, Role.CONTRIBUTOR, TraceTag, _BOTH),
