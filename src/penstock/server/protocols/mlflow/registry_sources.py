@@ -4,6 +4,7 @@ Bytes are taken only from what the request itself names: the artifacts of its ru
 fetched from elsewhere; a source that lies elsewhere is kept as it stands, for clients to read.
 """
 
+import json
 import re
 from typing import NoReturn
 from urllib.parse import unquote_plus
@@ -87,7 +88,7 @@ def note_version(tx: Transaction, services: Services, version: ModelVersion) -> 
     except msgspec.DecodeError:  # a client has put something else there
         known = []
     known.append({"name": version.model, "version": version.version})
-    told = {VERSIONS_TAG: msgspec.json.encode(known).decode()}
+    told = {VERSIONS_TAG: json.dumps(known, ensure_ascii=False)}  # with the spaces that clients compare it with
     services.logged_models.set_logged_model_tags.join(tx, model.id, told)
 
 
