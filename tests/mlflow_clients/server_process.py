@@ -33,7 +33,7 @@ def start_server(python: str, folder: Path, *options: str) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=60)
 
 
 def _find_port() -> int:
@@ -48,6 +48,6 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
         try:
             if requests.get(f"{url}/health", timeout=5).status_code == 200:
                 return
-        except requests.ConnectionError:
+        except requests.RequestException:
             time.sleep(0.1)
     raise RuntimeError(f"the server did not start: {log.read_text()[-2000:]}")

@@ -41,11 +41,11 @@ def test_a_token_lets_a_client_in(
 ) -> None:
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
+    mlflow.set_tracking_uri(guarded)
     client = MlflowClient(guarded, guarded)
     run = client.create_run(client.create_experiment(name)).info.run_id
     client.log_metric(run, "m", 1)
     client.log_text(run, "text", "notes.txt")
-    mlflow.set_tracking_uri(guarded)
     assert mlflow.artifacts.load_text(f"{client.get_run(run).info.artifact_uri}/notes.txt") == "text"
     client.create_registered_model(name)
 
