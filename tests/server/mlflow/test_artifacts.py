@@ -158,9 +158,16 @@ def test_a_path_that_leads_elsewhere_is_refused_by_every_operation(
 def test_percent_signs_are_decoded_exactly_once(http: httpx.Client, root: str) -> None:
     http.put(f"{ROOT}/{root}/dog%25step%2520%23%3F.png", content=b"image")
     assert files(http, root)["files"][0]["path"] == "dog%step%20#?.png"
-    http.put(f"{ROOT}/{root}/%252e%252e", content=b"a name like any other")
-    assert [file["path"] for file in files(http, root)["files"]] == ["%2e%2e", "dog%step%20#?.png"]
-    assert http.get(f"{ROOT}/{root}/%252e%252e").status_code == 200
+    http.put(f"{ROOT}/{root}/%2541", content=b"a name like any other")
+    assert [file["path"] for file in files(http, root)["files"]] == ["%41", "dog%step%20#?.png"]
+    assert http.get(f"{ROOT}/{root}/%2541").status_code == 200
+    assert http.get(f"{ROOT}/{root}/A").status_code == 404
+
+
+def test_a_name_that_would_lead_elsewhere_if_decoded_again_is_refused(http: httpx.Client, root: str) -> None:
+    for name in ("%252e%252e", "%252e%252e%252fx", "%25252e%25252e"):
+        assert http.put(f"{ROOT}/{root}/{name}", content=b"x").json()["message"] == "Invalid path"
+    assert files(http, root) == {}
 
 
 def test_a_deletion_never_reaches_above_its_run(http: httpx.Client, services: Services) -> None:
@@ -172,7 +179,7 @@ def test_a_deletion_never_reaches_above_its_run(http: httpx.Client, services: Se
     assert http.delete(f"{ROOT}/{first}/b/").status_code == 200
     assert [file["path"] for file in files(http, first)["files"]] == ["a"]
     for above in (f"0/{runs[0]}", "0", "0/", f"0/{runs[0]}/"):
-        assert http.delete(f"{ROOT}/{above}").status_code == 200
+        assert http.delete(f"{ROOT}/{above}").json()["error_code"] == "INVALID_PARAMETER_VALUE"
     for refused in ("", "/", "..", f"{first}/.."):
         assert send_unmended(http, "DELETE", f"{ROOT}/{refused}")[0] == 400
     assert [file["path"] for file in files(http, first)["files"]] == ["a"]
