@@ -28,6 +28,7 @@ from penstock.server.guard import HostGuard, answer_error, answer_failure
 from penstock.server.identity import Identifier
 from penstock.storage.references import list_kept
 from penstock.tracking import api as tracking_api
+from penstock.tracking.artifacts import api as artifacts_api
 from penstock.tracking.types import RunSource, RunStatus
 from pipelines.workshop import Workshop, open_workshop, write_light
 from serving_http import serve
@@ -35,6 +36,7 @@ from serving_http import serve
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 APIS = {
     "tracking": tracking_api,
+    "artifacts": artifacts_api,
     "datasets": datasets_api,
     "registry": registry_api,
     "evaluation": evaluation_api,
@@ -47,6 +49,7 @@ class Remote:
     """The port of a worker at the other end of HTTP."""
 
     tracking: Any
+    artifacts: Any
     datasets: Any
     registry: Any
     evaluation: Any

@@ -84,7 +84,7 @@ def test_small_things_are_kept_as_files(services: Services) -> None:
             run.log_table({"x": [1]}, "t.xlsx")
         with pytest.raises(InvalidInputError, match="no figure"):
             run.log_figure(object(), "f.png")
-    kept = {found.path: services.objects.get_bytes(found.digest) for found in services.tracking.list_artifacts(run.id)}
+    kept = {found.path: services.objects.get_bytes(found.digest) for found in services.artifacts.list_artifacts(run.id)}
     assert kept["notes/hello.txt"].decode() == "grüße"
     assert kept["a.json"] == b'{\n  "a": [\n    1,\n    2.5\n  ]\n}'
     assert kept["a.yaml"] == b"a: 1\n"

@@ -166,7 +166,7 @@ def test_a_run_can_begin_and_end_while_no_server_has_ever_answered(root: Path, s
     assert found.params == {"model.depth": "3", "model.kind": "tree"}
     values = [point.number for point in services.tracking.metric_history(run.id, "odd").points]
     assert list(map(repr, values)) == ["nan", "inf", "-inf", "-0.0", "5e-324"]
-    (kept,) = services.tracking.list_artifacts(run.id)
+    (kept,) = services.artifacts.list_artifacts(run.id)
     assert services.objects.get_bytes(kept.digest) == b"what it was about"
     services.close()
 

@@ -1,12 +1,11 @@
 """What of a file can be shown on a page: an image, the first rows of a table, text; never anything that runs."""
 
 import contextlib
-import io
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
 import msgspec
-import polars as pl
 from msgspec import Struct
 
 from penstock.core.ids import Digest
@@ -76,35 +75,28 @@ def _read_text(head: bytes, ending: str, *, is_whole: bool) -> Preview:
 
 def _read_table(head: bytes, separator: str, *, is_whole: bool) -> Preview:
     """The first rows, every cell as the text it is."""
+    from penstock.server.web.table_heads import read_csv  # its data frames would cost every server's start 0.3 s
+
     lines = head if is_whole else head[: head.rfind(b"\n") + 1]
-    try:
-        frame = pl.read_csv(
-            lines,
-            separator=separator,
-            n_rows=ROWS + 1,
-            infer_schema=False,
-            truncate_ragged_lines=True,
-            encoding="utf8-lossy",
-        )
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        return _read_text(head, "", is_whole=is_whole)
-    return _to_table(frame, is_more=not is_whole)
+    table = read_csv(lines, separator, ROWS + 1)
+    return _read_text(head, "", is_whole=is_whole) if table is None else _to_table(*table, is_more=not is_whole)
 
 
 def _read_parquet(objects: ObjectStore, digest: Digest) -> Preview:
-    try:
-        with objects.open(digest) as stream:
-            frame = pl.scan_parquet(io.BytesIO(stream.read())).head(ROWS + 1).collect()
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+    from penstock.server.web.table_heads import read_parquet  # as above
+
+    with objects.open(digest) as stream:
+        table = read_parquet(stream.read(), ROWS + 1)
+    if table is None:
         return Preview(kind=Kind.NOTHING, note="This is no Parquet file that can be read.")
-    return _to_table(frame, is_more=False)
+    return _to_table(*table, is_more=False)
 
 
-def _to_table(frame: pl.DataFrame, *, is_more: bool) -> Preview:
-    is_cut = is_more or len(frame) > ROWS or frame.width > COLUMNS
+def _to_table(names: Sequence[str], held: Sequence[Sequence[Any]], *, is_more: bool) -> Preview:
+    is_cut = is_more or len(held) > ROWS or len(names) > COLUMNS
     note = f"Only the first {ROWS} rows and {COLUMNS} columns are shown." if is_cut else ""
-    columns = tuple(name[:CELL] for name in frame.columns[:COLUMNS])
-    rows = tuple(tuple(_to_cell(value) for value in row[:COLUMNS]) for row in frame.head(ROWS).iter_rows())
+    columns = tuple(name[:CELL] for name in names[:COLUMNS])
+    rows = tuple(tuple(_to_cell(value) for value in row[:COLUMNS]) for row in held[:ROWS])
     return Preview(kind=Kind.TABLE, columns=columns, rows=rows, note=note)
 
 
