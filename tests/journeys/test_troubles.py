@@ -55,7 +55,7 @@ def test_with_a_token_nobody_gets_in_without_it(trained: OwnProject) -> None:
     assert httpx.get(f"{trained.url}/api/v1/runs").status_code == 401
     assert "6 of 7 stages hold" in trained.run("status").stdout  # whoever may read the home folder is its owner
     assert "6 of 7 stages hold" in trained.run("status", PENSTOCK_TOKEN="a secret of ours").stdout
-    assert "this server asks for a token" in refused(trained, "status", PENSTOCK_TOKEN="another")
+    assert "this token is not good here" in refused(trained, "status", PENSTOCK_TOKEN="another")
     logs = "".join(path.read_text() for path in (trained.home / "logs").iterdir())
     assert "a secret of ours" not in logs
 

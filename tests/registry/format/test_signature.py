@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from penstock.core.errors import InvalidInputError
-from penstock.registry.format.signature import cast, infer_columns, to_mlflow
+from penstock.registry.format.signature import cast, infer_columns
+from penstock.registry.format.signature_file import to_mlflow
 from penstock.registry.format.types import Column
 
 SAMPLE = pl.DataFrame(

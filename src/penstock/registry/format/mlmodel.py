@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from penstock.core import codec
 from penstock.core.errors import CorruptDataError, InvalidInputError
-from penstock.registry.format.signature import from_mlflow, to_mlflow
+from penstock.registry.format.signature_file import from_mlflow, to_mlflow
 from penstock.registry.format.types import FORMAT, Column, ModelFacts, ModelInfo, Signature
 
 FILE = "MLmodel"

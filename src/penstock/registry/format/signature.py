@@ -1,4 +1,4 @@
-"""The columns a model takes and gives: inferred from a sample, checked on every call, written as MLflow has them."""
+"""The columns a model takes and gives: inferred from a sample, and checked on every call."""
 
 import difflib
 from collections.abc import Sequence
@@ -20,10 +20,6 @@ _DTYPES: dict[ColumnType, pl.DataType] = {
     "string[]": pl.List(pl.String),
     "double[]": pl.List(pl.Float64),
 }
-_MLFLOW_TYPES = {"date": "datetime", "category": "string"}  # MLflow knows neither
-
-# What other tools write, by the type that holds its values here.
-_KNOWN_TYPES: dict[str, ColumnType] = {name: name for name in _DTYPES} | {"integer": "long", "float": "double"}
 
 
 def infer_columns(sample: pl.DataFrame) -> tuple[Column, ...]:
@@ -46,29 +42,6 @@ def cast(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
     if frame.height == 0:
         raise InvalidInputError("there are no rows to predict", hint="send at least one row")
     return pl.DataFrame([_take(frame, column) for column in columns])
-
-
-def to_mlflow(columns: Sequence[Column]) -> list[dict[str, Any]]:
-    """The columns in the form that stands in an MLmodel file."""
-    return [_to_mlflow_type(column.type) | {"name": column.name, "required": column.required} for column in columns]
-
-
-def from_mlflow(columns: object) -> tuple[Column, ...]:
-    """The columns that stand in an MLmodel file; those of other tools as far as they are plain columns with names."""
-    if not isinstance(columns, list):
-        return ()
-    found = [_from_mlflow_column(column) for column in columns]
-    return () if None in found else tuple(column for column in found if column is not None)
-
-
-def _from_mlflow_column(column: object) -> Column | None:
-    if not isinstance(column, dict) or not isinstance(column.get("name"), str):
-        return None
-    kind, items = column.get("type"), column.get("items")
-    if kind == "array" and isinstance(items, dict):
-        kind = f"{items.get('type')}[]"
-    known = _KNOWN_TYPES.get(str(kind))
-    return None if known is None else Column(column["name"], known, required=column.get("required") is not False)
 
 
 def _infer_column(values: pl.Series) -> Column:
@@ -166,9 +139,3 @@ def _wrong_type(values: pl.Series, row: int, column: Column) -> InvalidInputErro
         hint=f"the model's signature asks for {column.type} and the column holds {values.dtype}",
         field=field,
     )
-
-
-def _to_mlflow_type(column_type: ColumnType) -> dict[str, Any]:
-    if column_type.endswith("[]"):
-        return {"type": "array", "items": {"type": column_type.removesuffix("[]")}}
-    return {"type": _MLFLOW_TYPES.get(column_type, column_type)}
