@@ -70,6 +70,7 @@ def test_a_token_that_nobody_made_opens_nothing(tokens: TokenService, book: Toke
     ] * 6
 
 
+@pytest.mark.sqlite
 def test_only_a_hash_is_kept_and_nothing_tells_the_secret(
     tokens: TokenService, book: TokenBook, db: Database, entries: list[Entry], tmp_path: Path
 ) -> None:
