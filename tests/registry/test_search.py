@@ -190,6 +190,7 @@ def _plan(db: Database, query: Select[Any]) -> str:
     return "\n".join(row[3] for row in rows)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("text", "order", "index"),
     [
@@ -206,6 +207,7 @@ def test_a_search_of_models_reads_an_index(large: Database, text: str, order: tu
     assert not re.search(r"^SCAN (models|model_tags)$", plan, re.MULTILINE)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("text", "order", "index"),
     [

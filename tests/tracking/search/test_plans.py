@@ -15,6 +15,7 @@ from penstock.tracking.search.walk import Effort
 from penstock.tracking.types import View
 from tracking.search.model import ModelRun, keep, model_runs
 
+pytestmark = pytest.mark.sqlite  # what it reads are SQLite's own plans
 BIG_TABLES = ("runs", "metric_series", "metric_points", "params", "run_tags")
 FULL_SCAN = re.compile(rf"SCAN (?:{'|'.join(BIG_TABLES)})\b")
 FILTERS = [
