@@ -214,7 +214,6 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> ArtifactService:
 
 
 @pytest.mark.sqlite
-@pytest.mark.sqlite
 def test_a_large_home_is_listed_by_a_few_jumps_along_its_key(
     artifacts: ArtifactService, home: str, db: Database
 ) -> None:
