@@ -63,7 +63,8 @@ def test_each_field_may_be_missing_or_null_or_unknown(endpoint: Endpoint, world:
     assert kind is not None
     if any(field.required for field in structs.fields(kind) if field.encode_name in body):
         reply = send(attacker, endpoint, world, {}, refused=True)
-        assert reply is not None and "Missing value for required parameter" in json.loads(reply.body)["message"]
+        assert reply is not None
+        assert endpoint.method == "HEAD" or "Missing value for required parameter" in json.loads(reply.body)["message"]
 
 
 @pytest.mark.parametrize("endpoint", POSTED, ids=name_of)

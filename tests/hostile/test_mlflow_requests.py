@@ -125,7 +125,7 @@ def test_a_path_is_only_itself(endpoint: Endpoint, world: World, attacker: Attac
         f"/a/..{path}",
     ]
     odd += [path.replace("mlflow/", "mlflow/../mlflow/"), path.replace("mlflow", "%6dlflow") + "x"]
-    for other in odd:
+    for other in set(odd) - {path}:
         attacker.attack(endpoint.method, other, body_of(endpoint, world), refused=True)
 
 

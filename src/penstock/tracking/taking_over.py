@@ -1,7 +1,7 @@
 """The verbs that take over records of another tracker as they are: ids, times and deletions included."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 from blake3 import blake3
@@ -12,7 +12,7 @@ from sqlalchemy import insert, text, update
 from penstock.core import codec
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import Digest, ExperimentId, RunId
-from penstock.storage.columns import from_microseconds
+from penstock.storage.columns import from_microseconds, to_microseconds
 from penstock.storage.database import Database
 from penstock.storage.rows import to_row
 from penstock.storage.transaction import Transaction
@@ -27,6 +27,8 @@ from penstock.tracking.store import TrackingStore
 from penstock.tracking.tables import experiments, to_sortable
 from penstock.tracking.types import Experiment, Run, RunStatus
 
+_EARLIEST = to_microseconds(datetime(1, 1, 1, tzinfo=UTC))
+_LATEST = to_microseconds(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
 _LARGEST_ID = 2**63 - 2**32  # room for the ids that follow it
 
 
@@ -154,6 +156,8 @@ class TakingOverService:
             check_key(key, "points")
         if not all(-(2**63) <= number < 2**63 for point in points for number in point[1:]):
             raise InvalidInputError("a step, time or value does not fit in 64 bits", field="points")
+        if not all(_EARLIEST <= point[2] <= _LATEST for point in points):
+            raise InvalidInputError("a time is outside the years 1 to 9999", field="points")
         self._facts.join(tx, Facts(run_id, points, may_be_late=True))
 
     @logs

@@ -129,6 +129,6 @@ def _to_pattern(path: str) -> re.Pattern[str]:
     pieces, end = [], 0
     for found in _PARAMETER.finditer(path):
         pieces.append(re.escape(path[end : found.start()]))
-        pieces.append(f"(?P<{found[1]}>{'.*' if found[2] else '[^/]+'})")
+        pieces.append(f"(?P<{found[1]}>{'.+' if found[2] else '[^/]+'})")
         end = found.end()
     return re.compile("".join(pieces) + re.escape(path[end:]), re.DOTALL)

@@ -13,7 +13,7 @@ from penstock.core.ids import Digest
 from penstock.server.bodies import read_body
 from penstock.server.downloads import DIGEST_HEADER, answer_file
 from penstock.server.protocols.mlflow.endpoint import Call, Endpoint
-from penstock.server.protocols.mlflow.errors import NotImplementedHereError, missing
+from penstock.server.protocols.mlflow.errors import missing
 from penstock.server.protocols.mlflow.requests import read_query
 from penstock.server.receiving import receive_file
 from penstock.storage.transaction import Transaction
@@ -120,11 +120,6 @@ async def list_folder(call: Call, request: ListRequest) -> FileList:
     """A folder by the path of the proxy; entries have their bare names."""
     entries = await call.read(_list_proxied, call.services.artifacts, check_safe(request.path))
     return FileList([_to_info(entry, "") for entry in entries])
-
-
-async def refuse_presigned(call: Call, _: None) -> None:
-    """No other server could hand out these files; clients then ask this one."""
-    raise NotImplementedHereError("Presigned download is not supported for the current artifact repository")
 
 
 async def list_run_folder(call: Call, request: RunListRequest) -> RunFileList:
@@ -283,7 +278,6 @@ for _root in ROOTS:
         Endpoint("PUT", f"{_root}/artifacts/{{path:path}}", upload, Role.CONTRIBUTOR),
         Endpoint("DELETE", f"{_root}/artifacts/{{path:path}}", delete, Role.CONTRIBUTOR),
         Endpoint("GET", f"{_root}/artifacts", list_folder, Role.READER, ListRequest),
-        Endpoint("GET", f"{_root}/presigned/{{path:path}}", refuse_presigned, Role.READER),
     ]
 for _method in ("GET", "HEAD"):
     ENDPOINTS += [

@@ -29,13 +29,6 @@ class EndpointNotFoundError(NotFoundError):
     """The protocol has no such path here; clients turn to an older form of the call."""
 
 
-class NotImplementedHereError(PenstockError):
-    """Clients know what to do instead, and do it."""
-
-    code = "NOT_IMPLEMENTED"
-    http_status = 501
-
-
 # The first that fits; (name in the protocol, status)
 _CODES: list[tuple[type[PenstockError], str, int]] = [
     (EndpointNotFoundError, "ENDPOINT_NOT_FOUND", 404),
@@ -46,7 +39,6 @@ _CODES: list[tuple[type[PenstockError], str, int]] = [
     (TooLargeError, "INVALID_PARAMETER_VALUE", 413),
     (UnauthenticatedError, "UNAUTHENTICATED", 401),
     (PermissionDeniedError, "PERMISSION_DENIED", 403),
-    (NotImplementedHereError, "NOT_IMPLEMENTED", 501),
     (StorageFullError, "TEMPORARILY_UNAVAILABLE", 507),
     (UnavailableError, "TEMPORARILY_UNAVAILABLE", 503),
 ]

@@ -116,7 +116,7 @@ def _file_path(call: Call, named: str) -> str:
     name = _SEPARATOR.split(named)[-1]
     if not name:
         raise missing("path")
-    folder = proxied_path(call, "folder").removesuffix("/") if "folder" in call.path else ""
+    folder = proxied_path(call, "folder") if "folder" in call.path else ""
     return check_path(f"{folder}/{name}" if folder else name)
 
 
