@@ -181,7 +181,7 @@ def test_a_deletion_never_reaches_above_its_run(http: httpx.Client, services: Se
     for above in (f"0/{runs[0]}", "0", "0/", f"0/{runs[0]}/"):
         assert http.delete(f"{ROOT}/{above}").json()["error_code"] == "INVALID_PARAMETER_VALUE"
     for refused in ("", "/", "..", f"{first}/.."):
-        assert send_unmended(http, "DELETE", f"{ROOT}/{refused}")[0] == 400
+        assert send_unmended(http, "DELETE", f"{ROOT}/{refused}")[0] in (400, 404)
     assert [file["path"] for file in files(http, first)["files"]] == ["a"]
     assert http.delete(f"{ROOT}/{first}/none").status_code == 200
     assert http.delete(f"{ROOT}/{first}/").status_code == 200

@@ -1,5 +1,6 @@
 """MLflow's registry protocol on the wire: shapes, names of errors, sources, searches, and clients at once."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -347,15 +348,24 @@ SOURCES = [
     "relative/path",
     "C:\\model",
     "c:/model",
-    "runs:/{other}/model",
     "runs:/{run}/../{other}/model",
     "runs:/{run}/%2e%2e/x",
     "runs:/{run}/%252e%252e/x",
     "runs:/{run}/a\\..\\b",
-    "runs:/{run}x/model",
     "runs://host/{run}/model",
-    "runs:/",
     "{uri}/../../{other}/artifacts/model",
+    "s3://bucket/../other",
+    "s3://bucket/a%00b",
+    "models:/m-00000000000000000000000000000000",
+    "models:/",
+    "models://host/churn/1",
+]
+
+
+ELSEWHERE = [
+    "runs:/{other}/model",
+    "runs:/{run}x/model",
+    "runs:/",
     "{uri}x/model",
     "mlflow-artifacts:/",
     "mlflow-artifacts:/1/{other}/artifacts/model",
@@ -363,12 +373,20 @@ SOURCES = [
     "http://host/api/2.0/mlflow-artifacts/artifacts/1/{run}/artifacts",
     "https://example.com/model",
     "ftp://host/model",
-    "s3://bucket/../other",
-    "s3://bucket/a%00b",
-    "models:/m-00000000000000000000000000000000",
-    "models:/",
-    "models://host/churn/1",
 ]
+
+
+@pytest.mark.parametrize("form", ELSEWHERE)
+def test_a_source_that_lies_elsewhere_is_kept_as_it_stands_and_nothing_is_read(
+    world: World, run: Any, form: str
+) -> None:
+    make_model(world)
+    other = world.services.tracking.create_run("trials")
+    log_file(world, f"run:{other.id}", "model/MLmodel", SKLEARN.encode())
+    source = form.format(run=run.id, other=other.id, uri=run.artifact_uri)
+    assert make_version(world, source=source, run_id=run.id)["source"] == source
+    held = world.services.registry.get_version("churn", 1)
+    assert (held.tree, held.flavor) == (None, "")
 
 
 @pytest.mark.parametrize("form", SOURCES)
@@ -415,7 +433,8 @@ def test_a_logged_model_becomes_a_version(world: World, run: Any) -> None:
     uri = world.get("GET", VERSIONS + "get-download-uri", name="churn", version="1")
     assert uri == {"artifact_uri": model.artifact_uri}
     tags = world.services.logged_models.get_logged_model(model.id).tags
-    assert tags["mlflow.modelVersions"] == '[{"name":"churn","version":1},{"name":"churn","version":2}]'
+    told = json.loads(tags["mlflow.modelVersions"])
+    assert told == [{"name": "churn", "version": 1}, {"name": "churn", "version": 2}]
     for source in (f"models:/{model.id[:-1]}x", f"runs:/{run.id}/model", f"{run.artifact_uri}/model"):
         body = {"name": "churn", "source": source, "model_id": model.id}
         assert world.refuse("POST", VERSIONS + "create", body)[:2] == (400, "INVALID_PARAMETER_VALUE")
