@@ -14,9 +14,9 @@ ENGINES = ["sqlite"]  # the last is the one that tests run on; `conftest.py` add
 _ON_POSTGRES: dict[Path, str] = {}  # the database that stands for a folder, by that folder
 
 
-def open_database(folder: Path, clock: Clock | None = None) -> Database:
+def open_database(folder: Path, clock: Clock | None = None, url: str | None = None) -> Database:
     """A database with the tables of every noun the test imported; the same folder gives the same database."""
-    db = Database(database_url(folder), clock=clock, actor=TESTER)
+    db = Database(url or database_url(folder), clock=clock, actor=TESTER)
     with db.engine.begin() as connection:
         metadata.create_all(connection)
     OPENED.append(db)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from factories import database_url
 from penstock.core.clock import ManualClock
 from penstock.core.errors import ConflictError, UnavailableError
 from penstock.pipelines.service import PipelineService
@@ -18,6 +19,7 @@ from penstock.tracking.types import RunStatus
 from pipelines.workshop import Workshop, eventually, open_workshop, people, write_light
 
 TESTS = Path(__file__).parents[1]
+ENVIRONMENT = os.environ | {"PYTHONPATH": f"{TESTS}:{TESTS.parent / 'src'}"}
 
 
 @pytest.fixture
@@ -25,6 +27,12 @@ def shop(tmp_path: Path) -> Iterator[Workshop]:
     shop = open_workshop(tmp_path)
     yield shop
     shop.db.close()
+
+
+def worker_command(shop: Workshop) -> list[str]:
+    """What starts the worker `one`, whose claims last 20 s."""
+    script = TESTS / "pipelines" / "run_worker.py"
+    return [sys.executable, str(script), str(shop.folder), database_url(shop.folder), "one", "20"]
 
 
 def error_of(shop: Workshop, run_id: str) -> str:
@@ -158,9 +166,7 @@ def test_a_killed_worker_leaves_nothing_running_and_its_successor_goes_on(shop: 
     keep_pid = "(MARKS.parent / 'pid').write_text(str(os.getpid()))"
     write_light(shop, keep_pid + "\nif MARKS.read_text().count('second') < 2:\n    time.sleep(600)")
     run = shop.pipelines.request_run("tiny")
-    environment = os.environ | {"PYTHONPATH": f"{TESTS}:{TESTS.parent / 'src'}"}
-    script = [sys.executable, str(TESTS / "pipelines" / "run_worker.py"), str(shop.folder), "one", "20"]
-    process = subprocess.Popen(script, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(worker_command(shop), env=ENVIRONMENT, stdout=subprocess.DEVNULL)
     try:
         eventually(lambda: (shop.root / "pid").exists() and (shop.root / "pid").read_text(), "the second step")
         child = int((shop.root / "pid").read_text())
@@ -182,9 +188,9 @@ POINTS = [f"pipelines.record_step=kill@{number}" for number in (1, 2, 4)] + ["co
 def test_a_worker_killed_at_any_point_is_followed_by_one_end(shop: Workshop, point: str) -> None:
     write_light(shop)
     run = shop.pipelines.request_run("tiny")
-    environment = os.environ | {"PYTHONPATH": f"{TESTS}:{TESTS.parent / 'src'}", "PENSTOCK_FAILPOINTS": point}
-    script = [sys.executable, str(TESTS / "pipelines" / "run_worker.py"), str(shop.folder), "one", "20"]
-    assert subprocess.run(script, env=environment, stdout=subprocess.DEVNULL, timeout=60).returncode == -signal.SIGKILL
+    environment = ENVIRONMENT | {"PENSTOCK_FAILPOINTS": point}
+    ended = subprocess.run(worker_command(shop), env=environment, stdout=subprocess.DEVNULL, timeout=60)
+    assert ended.returncode == -signal.SIGKILL
     assert shop.pipelines.get_run(run.id).status is RunStatus.RUNNING
     assert shop.worker("one").work_once()
     assert NO_MODEL in error_of(shop, run.id)

@@ -171,15 +171,15 @@ class Workshop:
         return file.read_text().split() if file.exists() else []
 
 
-def open_workshop(folder: Path, clock: Clock | None = None) -> Workshop:
-    """The tiny project in a folder, or the one that is there, opened again."""
+def open_workshop(folder: Path, clock: Clock | None = None, url: str | None = None) -> Workshop:
+    """The tiny project in a folder, or the one that is there, opened again; `url` is for another process."""
     root = folder / "project"
     if not root.exists():
         root.mkdir()
         (root / "penstock.toml").write_text(PROJECT)
         (root / "pipeline.py").write_text(PIPELINE)
         (root / "people.csv").write_text(people())
-    db = open_database(folder, clock)
+    db = open_database(folder, clock, url)
     entries: list[Entry] = []
     db.on_group(lambda connection, now, transactions: _note(entries, transactions))
     tracking = TrackingService(db)

@@ -129,7 +129,7 @@ async def search_datasets(call: Call, request: SearchDatasets) -> DatasetsAnswer
     """The datasets that runs of some experiments read."""
     asked = request.experiment_ids
     if not asked:
-        raise InvalidInputError("SearchDatasets request must specify at least one experiment_id")
+        raise InvalidInputError("SearchDatasets request must specify at least one experiment_id.")
     if len(asked) > EXPERIMENTS_LIMIT:
         raise InvalidInputError(
             f"SearchDatasets request cannot specify more than {EXPERIMENTS_LIMIT} experiment_ids. "

@@ -138,7 +138,8 @@ def to_found_run(run: FoundRun) -> WireFoundRun:
         artifact_uri=run.artifact_uri,
         lifecycle_stage="active" if run.deleted_at is None else "deleted",
     )
-    return WireFoundRun(info, WireFoundData(_to_metrics(run.metrics), run.params, _with_name(run.tags, run.name)))
+    params = _NOTHING if bytes(run.params) == bytes(_NOTHING) else run.params  # a default is known by its identity
+    return WireFoundRun(info, WireFoundData(_to_metrics(run.metrics), params, _with_name(run.tags, run.name)))
 
 
 def _to_metrics(held: Sequence[LatestMetric]) -> list[WireLatest]:
