@@ -146,9 +146,9 @@ def test_a_file_that_may_not_grow_refuses_clearly_and_goes_on_when_it_may(db: Da
     db.write(fill, 0)
     limit = db.read(lambda tx: tx.connection.exec_driver_sql("PRAGMA page_count").scalar_one()) + 3
 
-    @event.listens_for(db.engine, "begin")
-    def keep_small(connection: Connection) -> None:
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {limit}")
+    @event.listens_for(db.engine, "before_cursor_execute")
+    def keep_small(connection: Connection, cursor: sqlite3.Cursor, *_: object) -> None:
+        cursor.connection.execute(f"PRAGMA max_page_count = {limit}")
 
     before = db.submit(lambda tx: fill(tx, 1, size=10))
     full = [db.submit(lambda tx, n=n: fill(tx, n)) for n in (2, 3)]

@@ -1,7 +1,6 @@
 """Facts that many callers add: all that wait are written together, past the cost of a statement for each."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Dialect, Executable
@@ -54,32 +53,34 @@ class Prepared:
         if self._places is not None:
             places = self._places
             rows = [tuple([row[place] for place in places]) for row in rows]
-        with driver_cursor(connection, self.text) as cursor:
+        cursor = connection.connection.cursor()
+        try:
             cursor.executemany(self.text, rows)
             changed: int = cursor.rowcount
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise as_sqlalchemy(error, self.text, connection.dialect) from error
+        finally:
+            cursor.close()
         return changed
 
 
 def fetch(connection: Connection, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Every row of a query in the driver's own form; `?` stands for a value."""
     text = text if connection.dialect.name == "sqlite" else text.replace("?", "%s")
-    with driver_cursor(connection, text) as cursor:
+    cursor: Any = connection.connection.cursor()
+    try:
         cursor.execute(text, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise as_sqlalchemy(error, text, connection.dialect) from error
+    finally:
+        cursor.close()
     return rows
 
 
-@contextlib.contextmanager
-def driver_cursor(connection: Connection, text: str) -> Iterator[Any]:
-    """A cursor of the driver below SQLAlchemy, in the same transaction; its errors are SQLAlchemy's."""
-    driver = connection.dialect.loaded_dbapi
-    cursor = connection.connection.cursor()
-    try:
-        yield cursor
-    except driver.Error as error:
-        raise DBAPIError.instance(text, None, error, driver.Error, dialect=connection.dialect) from error
-    finally:
-        cursor.close()
+def as_sqlalchemy(error: Exception, text: str, dialect: Dialect) -> DBAPIError:
+    """An error of the driver as SQLAlchemy would have raised it."""
+    return DBAPIError.instance(text, None, error, dialect.loaded_dbapi.Error, dialect=dialect)  # type: ignore[return-value]
 
 
 def marks(count: int) -> str:

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from contextlib import AbstractContextManager
+from types import TracebackType
 
 from sqlalchemy import URL, Connection, Table, create_engine, event
 from sqlalchemy.dialects import sqlite
@@ -11,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from penstock.core.errors import PenstockError, StorageFullError, UnavailableError
 from penstock.storage.dialect import PATIENCE_S
-from penstock.storage.records import driver_cursor
+from penstock.storage.records import as_sqlalchemy
 
 _PRAGMAS = (
     f"PRAGMA busy_timeout = {PATIENCE_S * 1000}",
@@ -40,16 +41,17 @@ class SqliteDialect:
 
     def open_for_write(self) -> Connection:
         """A connection whose transactions begin with the write lock."""
-        # A lock taken at the first statement cannot fail half-way for a reader that wants to become a writer.
-        return self.engine.connect().execution_options(penstock_begin="BEGIN IMMEDIATE")
+        connection = self.engine.connect().execution_options(penstock_begin="")
+        connection.begin()  # SQLAlchemy's own; what it stands for begins and ends with each `write`
+        return connection
 
     def write(self, connection: Connection) -> AbstractContextManager[object]:
         """A transaction; a commit in the same process is never in doubt."""
-        return connection.begin()
+        return _Write(connection)
 
     def migrate(self, connection: Connection) -> AbstractContextManager[object]:
         """A transaction; SQLite changes a schema like any row."""
-        return connection.begin()
+        return _Write(connection)
 
     def is_unreachable(self, error: Exception) -> bool:
         """A file is never away."""
@@ -96,5 +98,39 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 def _begin(connection: Connection) -> None:
     text = connection.get_execution_options().get("penstock_begin", "BEGIN")
-    with driver_cursor(connection, text) as cursor:  # past SQLAlchemy, whose part would be a third of a small write
-        cursor.execute(text)
+    if text:
+        _run(connection, text)
+
+
+class _Write:
+    """A transaction begun and ended on the driver: SQLAlchemy's part in that would be a third of a small write."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        # A lock taken at the first statement cannot fail half-way for a reader that wants to become a writer.
+        _run(self._connection, "BEGIN IMMEDIATE")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                _run(self._connection, "COMMIT")
+        finally:
+            driver = _driver(self._connection)
+            if driver.in_transaction:  # it failed, and SQLite has not ended it by itself
+                driver.rollback()
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]  # it is SQLite's
+    return driver
+
+
+def _run(connection: Connection, text: str) -> None:
+    try:
+        _driver(connection).execute(text)
+    except sqlite3.Error as error:
+        raise as_sqlalchemy(error, text, connection.dialect) from error
