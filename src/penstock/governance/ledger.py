@@ -5,33 +5,30 @@ from datetime import datetime
 from typing import Any
 
 from blake3 import blake3
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, insert
 
 from penstock.core import codec
-from penstock.core.events import Edge
 from penstock.core.ids import Ref
 from penstock.governance.checkpoints import CheckpointLog
 from penstock.governance.tables import audit_events, lineage_edges
 from penstock.governance.types import AuditEvent
 from penstock.storage.columns import to_microseconds
 from penstock.storage.database import Database
+from penstock.storage.records import Prepared, fetch
 from penstock.storage.transaction import Transaction
 
 FIRST_PREVIOUS = "0" * 64
+_Sealed = tuple[int, int, str, str, str, str, str, str]  # the columns of an event up to its digest
 
 
 def chain_digest(event: AuditEvent) -> str:
     """BLAKE3 over canonical JSON of every field but the digest itself; times count as microseconds."""
-    fields = [
-        event.number,
-        to_microseconds(event.at),
-        event.actor,
-        event.action,
-        event.subject.kind,
-        event.subject.id,
-        codec.encode_text(event.detail),
-        event.previous,
-    ]
+    subject, detail = event.subject, codec.encode_text(event.detail)
+    at = to_microseconds(event.at)
+    return _digest((event.number, at, event.actor, event.action, subject.kind, subject.id, detail, event.previous))
+
+
+def _digest(fields: _Sealed) -> str:
     return blake3(codec.encode(fields)).hexdigest()
 
 
@@ -39,7 +36,10 @@ class Ledger:
     """Attached to a database, it runs last in each group of writes."""
 
     def __init__(self, db: Database, checkpoints: CheckpointLog | None) -> None:
-        self._edges = db.upsert(lineage_edges, keys=("source", "target", "relation"), update=())
+        dialect = db.engine.dialect
+        edges = db.upsert(lineage_edges, keys=("source", "target", "relation"), update=())
+        self._add_events = Prepared(dialect, insert(audit_events), audit_events.c.keys())
+        self._add_edges = Prepared(dialect, edges, lineage_edges.c.keys())
         self._checkpoints = checkpoints
         db.on_group(self.append_group)
 
@@ -51,53 +51,27 @@ class Ledger:
         edges = [edge for tx in transactions for edge in tx.edges]
         if not entries and not edges:
             return None
+        at = to_microseconds(now)
         number, digest = _head(connection)
         rows = []
         for actor, entry in entries:
             number += 1
-            unsealed = AuditEvent(
-                number=number,
-                at=now,
-                actor=actor,
-                action=entry.action,
-                subject=entry.subject,
-                detail=codec.to_builtins(entry.detail),
-                previous=digest,
-                digest="",
-            )
-            digest = chain_digest(unsealed)
-            rows.append(_event_row(unsealed, digest))
-        if rows:
-            connection.execute(audit_events.insert(), rows)
-        if edges:
-            connection.execute(self._edges, [_edge_row(edge, now, number) for edge in edges])
+            detail = codec.encode_text(codec.to_builtins(entry.detail))
+            fields = (number, at, actor, entry.action, entry.subject.kind, entry.subject.id, detail, digest)
+            digest = _digest(fields)
+            rows.append((*fields, digest))
+        self._add_events.many(connection, rows)
+        edge_rows = [(str(edge.source), str(edge.target), edge.relation, at, number) for edge in edges]
+        self._add_edges.many(connection, edge_rows)
         if not rows or self._checkpoints is None:
             return None
         checkpoints = self._checkpoints
         return lambda: checkpoints.append(number, digest)
 
 
-def _event_row(event: AuditEvent, digest: str) -> dict[str, Any]:
-    row = {name: getattr(event, name) for name in event.__struct_fields__ if name != "subject"}
-    return row | {"subject_kind": event.subject.kind, "subject_id": event.subject.id, "digest": digest}
-
-
-def _edge_row(edge: Edge, now: datetime, event: int) -> dict[str, Any]:
-    return {
-        "source": str(edge.source),
-        "target": str(edge.target),
-        "relation": edge.relation,
-        "at": now,
-        "event": event,
-    }
-
-
 def _head(connection: Connection) -> tuple[int, str]:
-    newest = select(func.max(audit_events.c.number)).scalar_subquery()
-    row = connection.execute(
-        select(audit_events.c.number, audit_events.c.digest).where(audit_events.c.number == newest)
-    ).one_or_none()
-    return (0, FIRST_PREVIOUS) if row is None else (row.number, row.digest)
+    newest = "SELECT number, digest FROM audit_events ORDER BY number DESC LIMIT 1"
+    return next(iter(fetch(connection, newest, ())), (0, FIRST_PREVIOUS))
 
 
 def event_from_row(row: Any) -> AuditEvent:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from penstock.core.errors import AlreadyExistsError, ConflictError, InvalidInputError, NotFoundError
+from penstock.core.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from penstock.core.ids import ExperimentId
 from penstock.storage.database import Database
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import reads, writes
 from penstock.tracking.experiment_store import ExperimentStore
 from penstock.tracking.names import check_experiment_name, check_key, check_texts
+from penstock.tracking.new_runs import check_active
 from penstock.tracking.search.experiments import find_experiments
 from penstock.tracking.store import TrackingStore
 from penstock.tracking.types import Experiment, ExperimentPage, View
@@ -209,11 +210,7 @@ class ExperimentService:
 
 
 def _check_active(experiment: Experiment) -> Experiment:
-    if experiment.deleted_at is not None:
-        raise ConflictError(
-            f"The experiment {experiment.id} must be in the 'active' state. Current state is deleted",
-            hint=f"restore experiment {experiment.name!r} first",
-        )
+    check_active(experiment.id, experiment.name, is_deleted=experiment.deleted_at is not None)
     return experiment
 
 

@@ -1,7 +1,6 @@
 """Where artifacts are said to lie: URIs that a client resolves against the server it talks to."""
 
 from penstock.core.ids import ExperimentId
-from penstock.tracking.types import Experiment
 
 SCHEME = "mlflow-artifacts:/"
 
@@ -11,6 +10,6 @@ def experiment_location(experiment_id: ExperimentId, location: str) -> str:
     return location.rstrip("/") or f"{SCHEME}{experiment_id}"
 
 
-def artifact_uri(experiment: Experiment, run_id: str) -> str:
+def artifact_uri(experiment_id: ExperimentId, location: str, run_id: str) -> str:
     """The root of a run's artifacts; it stays the same for the run's whole life."""
-    return f"{experiment_location(experiment.id, experiment.artifact_location)}/{run_id}/artifacts"
+    return f"{experiment_location(experiment_id, location)}/{run_id}/artifacts"

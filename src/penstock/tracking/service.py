@@ -12,9 +12,8 @@ from msgspec import structs
 from penstock.core import codec
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.filters import Clause
-from penstock.core.ids import Digest, Ref, RunId, new_hex_id
+from penstock.core.ids import Digest, Ref, RunId
 from penstock.storage.database import Database
-from penstock.storage.references import keep_objects
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import adds, logs, reads, writes
 from penstock.tracking.batch import to_points
@@ -22,15 +21,14 @@ from penstock.tracking.comparison import compare
 from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.facts import FactKind, Facts, no_run
 from penstock.tracking.inputs.store import InputStore
-from penstock.tracking.locations import artifact_uri
 from penstock.tracking.names import check_key, check_run_id, check_texts
+from penstock.tracking.new_runs import NewRun, NewRunKind, keep_source
 from penstock.tracking.search.records import to_runs
 from penstock.tracking.search.runs import RunSearch
 from penstock.tracking.search.sql import Sql
 from penstock.tracking.store import TrackingStore
 from penstock.tracking.types import (
     Comparison,
-    Experiment,
     Metric,
     MetricPage,
     Run,
@@ -58,6 +56,7 @@ class TrackingService:
         self.facts = FactKind(db)
         self.search = RunSearch(partial(_dataset_runs, InputStore(db)))
         self._store = TrackingStore(db)
+        self.new_runs = NewRunKind(db, self._store)
         self._experiments = ExperimentService(db)
 
     @adds
@@ -93,52 +92,19 @@ class TrackingService:
             return self._fill(tx, [_same_run(known, experiment)])[0]
         if parent is not None:
             self._get(tx, parent)
-        return self.begin_run(
+        return self.new_runs.join(
             tx,
-            home,
-            name,
-            tags,
-            source=source,
-            parent=parent,
-            is_scheduled=is_scheduled,
-            run_id=run_id,
-            started_at=started_at,
+            NewRun(
+                experiment_id=home.id,
+                id=run_id,
+                name=name,
+                tags=tags,
+                source=source or RunSource(),
+                parent=parent,
+                is_scheduled=is_scheduled,
+                started_at=started_at,
+            ),
         )
-
-    def begin_run(
-        self,
-        tx: Transaction,
-        home: Experiment,
-        name: str = "",
-        tags: dict[str, str] = {},  # noqa: B006  # read only
-        source: RunSource | None = None,
-        parent: RunId | None = None,
-        is_scheduled: bool = False,
-        run_id: RunId | None = None,
-        created_by: str = "",
-        started_at: datetime | None = None,
-    ) -> Run:
-        """Add a run to an experiment that is there; see `create_run`."""
-        identity = run_id or RunId(new_hex_id())
-        run = Run(
-            id=identity,
-            experiment=home.name,
-            experiment_id=home.id,
-            name=check_key(name or f"run-{identity[-6:]}", "name"),
-            status=RunStatus.SCHEDULED if is_scheduled else RunStatus.RUNNING,
-            started_at=started_at or tx.now,
-            created_by=created_by or tx.actor.name,
-            artifact_uri=artifact_uri(home, identity),
-            parent=parent,
-            source=source or RunSource(),
-            tags=check_texts(tags, "tags"),
-        )
-        self._store.add_run(tx, run)
-        if tags:
-            self.facts.join(tx, Facts(run.id, tags=tags))
-        self._keep_source(tx, run.ref, run.source)
-        tx.record("tracking.create_run", run.ref, experiment=home.name, name=run.name, source=run.source)
-        return run
 
     @logs
     def start_run(self, tx: Transaction, run_id: RunId, source: RunSource | None = None) -> Run:
@@ -154,7 +120,7 @@ class TrackingService:
         if run.status is RunStatus.SCHEDULED:
             source = source or run.source
             self._store.set_status(tx, run_id, RunStatus.RUNNING, started_at=tx.now, source=source)
-            self._keep_source(tx, run.ref, source)
+            keep_source(tx, run.ref, source)
             tx.record("tracking.start_run", run.ref, source=source)
         return self._fill(tx, [self._get(tx, run_id)])[0]
 
@@ -424,11 +390,6 @@ class TrackingService:
         if not 1 <= len(run_ids) <= 100:
             raise InvalidInputError(f"{len(run_ids)} runs cannot be compared", hint="name 1 to 100", field="run_ids")
         return compare(self._fill(tx, [self._get(tx, run_id) for run_id in run_ids]))
-
-    def _keep_source(self, tx: Transaction, run: Ref, source: RunSource) -> None:
-        keep_objects(tx, run, filter(None, (source.git_dirty_diff, source.environment_lock)))
-        if source.git_commit:
-            tx.link(Ref("commit", source.git_commit), run, "ran")
 
     def _get(self, tx: Transaction, run_id: RunId) -> Run:
         run = self._store.find_run(tx, run_id)

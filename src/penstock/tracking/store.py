@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     Select,
     Table,
     case,
@@ -23,7 +24,8 @@ from sqlalchemy import (
 from penstock.core.ids import ExperimentId, Ref, RunId
 from penstock.storage.columns import UtcTime
 from penstock.storage.database import Database
-from penstock.storage.rows import from_row, to_row
+from penstock.storage.records import Prepared, fetch, marks
+from penstock.storage.rows import from_row
 from penstock.storage.transaction import Transaction
 from penstock.tracking.tables import (
     NAN,
@@ -49,11 +51,23 @@ class TrackingStore:
     """Reads and writes runs and what belongs to them; facts are written by `facts.FactKind`."""
 
     def __init__(self, db: Database) -> None:
+        dialect = db.engine.dialect
+        self._encoders = [(column.name, column.type.bind_processor(dialect) or _as_it_is) for column in _COLUMNS]
+        self._add_runs = Prepared(dialect, insert(runs), [name for name, _ in self._encoders])
         self._add_inputs = db.upsert(run_inputs, keys=("run", "source"), update=())
 
-    def add_run(self, tx: Transaction, run: Run) -> None:
-        """Insert a run; its parameters, metrics and tags have rows of their own."""
-        tx.execute(insert(runs).values({name: value for name, value in to_row(run).items() if name in runs.c}))
+    def add_runs(self, connection: Connection, many: Sequence[Run]) -> dict[str, int]:
+        """Insert runs and give the number of each; their parameters, metrics and tags have rows of their own."""
+        self._add_runs.many(connection, [self._to_row(run) for run in many])
+        numbers: dict[str, int] = {}
+        for start in range(0, len(many), _CHUNK):
+            chunk = [run.id for run in many[start : start + _CHUNK]]
+            query = f"SELECT id, number FROM runs WHERE id IN ({marks(len(chunk))})"
+            numbers.update(fetch(connection, query, chunk))
+        return numbers
+
+    def _to_row(self, run: Run) -> tuple[Any, ...]:
+        return tuple([encode(getattr(run, name)) for name, encode in self._encoders])
 
     def find_run(self, tx: Transaction, run_id: RunId) -> Run | None:
         """A run without its parameters, metrics, tags and inputs."""
@@ -210,6 +224,10 @@ class TrackingStore:
     def set_sealed(self, tx: Transaction, run_id: RunId) -> None:
         """Note that an audit entry seals the points of a run."""
         tx.execute(update(runs).where(runs.c.id == run_id).values(sealed_at=tx.now))
+
+
+def _as_it_is(value: Any) -> Any:
+    return str(value) if isinstance(value, RunStatus) else value
 
 
 def _select_runs() -> Select[Any]:

@@ -134,7 +134,7 @@ class TakingOverService:
             check_key(run.name, "name")
             self._runs.set_deleted(tx, run.id, None)
             self._runs.rename(tx, run.id, run.name)
-            uri = run.artifact_uri or artifact_uri(home, run.id)
+            uri = run.artifact_uri or artifact_uri(home.id, home.artifact_location, run.id)
             times = {"started_at": run.started_at, "ended_at": run.ended_at, "sealed_at": None}
             self._runs.set_status(tx, run.id, run.status, artifact_uri=uri, created_by=run.created_by, **times)
         params, tags = check_texts(run.params, "params"), check_texts(run.tags, "tags")
@@ -222,10 +222,10 @@ class TakingOverService:
             started_at=taken.started_at,
             ended_at=taken.ended_at,
             created_by=taken.created_by,
-            artifact_uri=taken.artifact_uri or artifact_uri(home, taken.id),
+            artifact_uri=taken.artifact_uri or artifact_uri(home.id, home.artifact_location, taken.id),
             parent=taken.parent,
         )
-        self._runs.add_run(tx, run)
+        self._runs.add_runs(tx.connection, [run])
         tx.record("tracking.take_over_run", run.ref, experiment=home.name, name=run.name)
         return run
 

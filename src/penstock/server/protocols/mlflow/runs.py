@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from penstock.core.errors import InvalidInputError
 from penstock.core.identity import Role
@@ -18,14 +18,16 @@ from penstock.server.protocols.mlflow.entities import (
     from_ms,
     parse_experiment_id,
     parse_status,
+    to_run,
     to_run_info,
 )
 from penstock.server.protocols.mlflow.errors import missing
-from penstock.server.protocols.mlflow.inputs import to_runs
+from penstock.server.protocols.mlflow.inputs import Inputs, Outputs, to_runs
 from penstock.server.protocols.mlflow.names import check_name
 from penstock.storage.transaction import Transaction
 from penstock.tracking.facts import Facts
 from penstock.tracking.names import check_key, check_value
+from penstock.tracking.new_runs import NewRun
 
 Text = Annotated[str, Meta(min_length=1)]
 
@@ -93,10 +95,6 @@ class InfoAnswer(Struct):
 
 async def create(call: Call, request: Create) -> Answer:
     """Begin a run."""
-    return Answer(await call.write(_create, call, request))
-
-
-def _create(tx: Transaction, call: Call, request: Create) -> WireRun:
     tags = {tag.key: tag.value for tag in request.tags}
     name = tags.pop(RUN_NAME, "")
     if name and request.run_name and name != request.run_name:
@@ -105,18 +103,16 @@ def _create(tx: Transaction, call: Call, request: Create) -> WireRun:
             f"(run_name='{request.run_name}', {RUN_NAME}='{name}').",
             field="run_name",
         )
-    number = ExperimentId(parse_experiment_id(request.experiment_id))
-    home = call.services.experiments.get_active.join(tx, number)
-    run = call.services.tracking.begin_run(
-        tx,
-        home,
-        request.run_name or name,
-        tags,
+    new = NewRun(
+        experiment_id=ExperimentId(parse_experiment_id(request.experiment_id)),
+        name=request.run_name or name,
+        tags=tags,
         parent=RunId(tags[PARENT]) if tags.get(PARENT) else None,
         created_by=request.user_id or tags.get(USER, ""),
         started_at=None if request.start_time is None else from_ms(request.start_time, "start_time"),
     )
-    return to_runs(tx, call.services.inputs, [run])[0]
+    begun = to_run(await call.add(call.services.tracking.new_runs, new))
+    return Answer(structs.replace(begun, inputs=Inputs(), outputs=Outputs()))
 
 
 async def get(call: Call, request: ById) -> Answer:
