@@ -1,6 +1,8 @@
 """The writer: groups commit once, one bad caller leaves the others alone, and an answer means it is on disk."""
 
 import asyncio
+import contextlib
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from factories import TESTER, open_database
 from penstock.core import failpoints
@@ -215,6 +218,9 @@ class NoteKind:
         self._add.many(group[0][0].connection, rows)
         return [ConflictError("not this one") if name == "refused" else str(name) for name in names]
 
+    def count_rows(self, record: str | None) -> int:
+        return 1
+
     def forget(self) -> None:
         self.forgotten += 1
 
@@ -264,6 +270,92 @@ def test_an_event_loop_awaits_records_and_verbs(db: Database) -> None:
 
     assert asyncio.run(write()) == ["0", "1", "2", "3", "4", "verb"]
     assert names_on_disk(db) == {"0", "1", "2", "3", "4", "verb"}
+
+
+def writer_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "penstock-writer"]
+
+
+@pytest.mark.sqlite
+def test_a_loop_writes_the_records_of_one_turn_itself(tmp_path: Path) -> None:
+    open_with_tables(tmp_path).close()
+    db = open_database(tmp_path)
+    kind = NoteKind(db)
+
+    async def write() -> list[str]:
+        return await asyncio.gather(*(db.add_async(kind, str(n)) for n in range(7)))
+
+    before = writer_threads()
+    assert asyncio.run(write()) == [str(n) for n in range(7)]
+    assert (kind.groups, writer_threads()) == ([7], before)
+    assert len(names_on_disk(db)) == 7
+
+
+@pytest.mark.sqlite
+def test_a_loop_leaves_many_rows_to_the_thread(db: Database) -> None:
+    class Heavy(NoteKind):
+        def count_rows(self, record: str | None) -> int:
+            return writer.LED_ROWS + 1
+
+    loops: list[bool] = []
+    db.on_group(lambda connection, now, transactions: loops.append(threading.current_thread() in writer_threads()))
+
+    async def write() -> None:
+        await db.add_async(NoteKind(db), "light")
+        await db.add_async(Heavy(db), "heavy")
+
+    asyncio.run(write())
+    assert loops == [False, True]
+
+
+@pytest.mark.sqlite
+def test_a_loop_goes_on_while_another_process_writes(db: Database) -> None:
+    other = sqlite3.connect(Path(str(db.engine.url.database)), isolation_level=None)
+    kind = NoteKind(db)
+
+    async def write() -> int:
+        await db.add_async(kind, "first")
+        other.execute("BEGIN IMMEDIATE")
+        answer = db.add_async(kind, "second")
+        turns = 0
+        while turns < 20:
+            await asyncio.sleep(0.01)
+            turns += 1
+        assert not answer.done()
+        other.execute("COMMIT")
+        assert await answer == "second"
+        return turns
+
+    assert asyncio.run(write()) == 20
+    assert names_on_disk(db) == {"first", "second"}
+    other.close()
+
+
+def test_records_of_a_loop_that_break_a_rule_fail_alone(db: Database) -> None:
+    kind = NoteKind(db)
+
+    async def write() -> list[object]:
+        answers = (db.add_async(kind, name) for name in ("a", "b", "a", "c"))
+        return await asyncio.gather(*answers, return_exceptions=True)
+
+    a, b, again, c = asyncio.run(write())
+    assert (a, b, c) == ("a", "b", "c")
+    assert isinstance(again, IntegrityError)
+    assert names_on_disk(db) == {"a", "b", "c"}
+    assert kind.forgotten
+
+
+def test_a_loop_that_comes_too_late_is_told_so(db: Database) -> None:
+    async def write() -> None:
+        answer = db.add_async(NoteKind(db), "late")
+        await asyncio.to_thread(db.close)
+        with contextlib.suppress(UnavailableError):
+            await answer
+            assert names_on_disk(db) == {"late"}
+        with pytest.raises(UnavailableError, match="closed"):
+            await db.add_async(NoteKind(db), "later")
+
+    asyncio.run(write())
 
 
 def test_a_caller_on_a_loop_that_gave_up_is_passed_over(db: Database) -> None:

@@ -15,11 +15,12 @@ from penstock.core.errors import InvalidInputError
 from penstock.core.identity import Actor, local_actor
 from penstock.storage import migrations
 from penstock.storage.dialect import Dialect
+from penstock.storage.groups import AfterCommit, Finish, Job
 from penstock.storage.postgres import PostgresDialect
 from penstock.storage.records import RecordKind
 from penstock.storage.sqlite import SqliteDialect
 from penstock.storage.transaction import Transaction
-from penstock.storage.writer import AfterCommit, Finish, Job, Writer
+from penstock.storage.writer import Writer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,7 +90,7 @@ class Database:
 
     def submit(self, work: Callable[[Transaction], R], *, actor: Actor | None = None) -> "Future[R]":
         """Queue a verb; the future is resolved after the commit of its group."""
-        if self._writer.is_own_thread():
+        if self._writer.is_writing_here():
             raise RuntimeError("a write was started inside a write; join the running transaction instead")
         future: Future[R] = Future()
         self._writer.submit(Job(future, actor or self.actor, work=work))
@@ -109,8 +110,9 @@ class Database:
 
     def add_async(self, kind: RecordKind[T], record: T, *, actor: Actor | None = None) -> "asyncio.Future[Any]":
         """As `add`, for a caller on an event loop: await what it returns."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._writer.submit(Job(future, actor or self.actor, kind=kind, record=record))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._writer.submit_record(Job(future, actor or self.actor, kind=kind, record=record), loop)
         return future
 
     def read(self, fn: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs) -> R:

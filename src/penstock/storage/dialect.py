@@ -20,6 +20,7 @@ class Dialect(Protocol):
     """
 
     engine: Engine
+    is_remote: bool  # whether every write waits for a network
 
     def insert(self, table: Table) -> Upsert:
         """The engine's own INSERT, which knows ON CONFLICT."""
@@ -29,8 +30,12 @@ class Dialect(Protocol):
         """A connection whose transactions see one moment of the database."""
         ...
 
-    def open_for_write(self) -> Connection:
-        """A connection for `write` or `migrate`."""
+    def open_for_write(self, *, waits: bool = True) -> Connection:
+        """A connection for `write` or `migrate`.
+
+        Args:
+            waits: whether its transactions wait while another process writes, or fail at once; a remote one waits.
+        """
         ...
 
     def write(self, connection: Connection) -> AbstractContextManager[object]:

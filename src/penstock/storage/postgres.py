@@ -68,6 +68,8 @@ class PostgresDialect:
     audit chain has one head. The group commit keeps this fast: while one server commits, the next one's group grows.
     """
 
+    is_remote = True
+
     def __init__(self, url: URL) -> None:
         url = url.set(drivername="postgresql+psycopg")
         self.engine = create_engine(
@@ -88,7 +90,7 @@ class PostgresDialect:
         """A connection whose transactions see the database as it was at their first statement, and cannot write."""
         return self.engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
-    def open_for_write(self) -> Connection:
+    def open_for_write(self, *, waits: bool = True) -> Connection:
         """A connection whose statements see all that was committed before them."""
         return self.engine.connect()
 

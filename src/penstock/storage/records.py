@@ -23,6 +23,10 @@ class RecordKind(Protocol[T_contra]):
         """
         ...
 
+    def count_rows(self, record: T_contra) -> int:
+        """About how many rows a record is, which is what it costs to write."""
+        ...
+
     def forget(self) -> None:
         """A group was rolled back: whatever was remembered of it is wrong."""
         ...

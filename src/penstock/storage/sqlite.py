@@ -26,6 +26,8 @@ _PRAGMAS = (
 class SqliteDialect:
     """An SQLite file."""
 
+    is_remote = False
+
     def __init__(self, url: URL) -> None:
         self.engine = create_engine(url)
         event.listen(self.engine, "connect", _prepare)
@@ -39,9 +41,12 @@ class SqliteDialect:
         """A connection whose transactions see the file as it was at their first statement."""
         return self.engine.connect()
 
-    def open_for_write(self) -> Connection:
+    def open_for_write(self, *, waits: bool = True) -> Connection:
         """A connection whose transactions begin with the write lock."""
         connection = self.engine.connect().execution_options(penstock_begin="")
+        if not waits:
+            connection.detach()  # no other user of the pool may be so impatient
+            _run(connection, "PRAGMA busy_timeout = 0")
         connection.begin()  # SQLAlchemy's own; what it stands for begins and ends with each `write`
         return connection
 

@@ -1,78 +1,41 @@
-"""The one writer of a process: callers queue up, one transaction commits for all that waited, then all are answered."""
+"""The one writer of a process: callers queue up, and one transaction commits for all that waited."""
 
 import asyncio
-import contextlib
-import logging
 import queue
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from functools import partial
 
-from msgspec import Struct
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
-
-from penstock.core import failpoints
-from penstock.core.errors import OutcomeUnknownError, UnavailableError
-from penstock.core.identity import Actor
+from penstock.core.errors import UnavailableError
 from penstock.storage.dialect import Dialect
-from penstock.storage.records import RecordKind
-from penstock.storage.transaction import Transaction
+from penstock.storage.groups import Finish, GroupWriter, Job, Line
 
-log = logging.getLogger(__name__)
-
-Work = Callable[[Transaction], Any]
-AfterCommit = Callable[[], None]
-Finish = Callable[[Connection, datetime, Sequence[Transaction]], AfterCommit | None]
 GROUP_LIMIT = 2_000  # jobs; bounds how long the first caller of a group waits for the last
 QUEUE_LIMIT = 50_000  # jobs; beyond this, waiting would only make it worse
-
-
-class Job(Struct, eq=False):
-    """What one caller asked for: a function of a transaction, or a record of some kind."""
-
-    future: "Future[Any] | asyncio.Future[Any]"
-    actor: Actor
-    work: Work | None = None
-    kind: RecordKind[Any] | None = None
-    record: Any = None
-
-    def begin(self) -> bool:
-        """Whether the caller still waits; from now on nobody can give up, so that everyone is answered."""
-        if isinstance(self.future, Future):
-            return self.future.set_running_or_notify_cancel()
-        return not self.future.cancelled()
-
-
-Done = tuple[Job, Any, Exception | None]  # a job with its result, or with the error of its own making
-
-
-class _GroupLostError(Exception):
-    """The database ended the whole transaction by itself; nobody of this group was answered yet."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
+LED_ROWS = 200  # the most that an event loop writes itself
+LED_S = 0.002  # the longest that it stands still for that, as a rule
 
 
 class Writer:
-    """Applies queued jobs in groups on a thread of its own.
+    """Forms groups of what waits, and writes one at a time: on a thread of its own, or on the caller's event loop.
 
-    Each function runs in a savepoint, so that one caller's failure leaves the others alone; the records of one kind are
-    applied together, before the functions. An answer is given only after the commit.
+    An event loop that has small records writes those of one turn itself, as long as nothing else waits and commits are
+    quick: waking up a thread and being woken by it would cost more than the write. It never waits for another writer,
+    and leaves everything else, and whatever goes wrong, to the thread.
     """
 
     def __init__(self, dialect: Dialect, now: Callable[[], datetime], finish: Finish) -> None:
-        self._dialect = dialect
-        self._now = now
-        self._finish = finish
+        self._groups = GroupWriter(dialect, now, finish)
+        self._line = Line(dialect.open_for_write)
+        self._led_line = None if dialect.is_remote else Line(partial(dialect.open_for_write, waits=False))
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._is_wanted = False  # whether the thread has something to do
         self._closed = False
-        self._connection: Connection | None = None  # kept open from group to group
+        self._turn = threading.Lock()  # held while a group is written
+        self._led: dict[asyncio.AbstractEventLoop, list[Job]] = {}  # what each loop has gathered in this turn
 
     def submit(self, job: Job) -> None:
         """Queue a job; its future is resolved after the commit.
@@ -85,19 +48,28 @@ class Writer:
                 raise UnavailableError("the database is closed")
             if self._jobs.qsize() >= QUEUE_LIMIT:
                 raise UnavailableError(f"more than {QUEUE_LIMIT} writes wait already", hint="try again in a moment")
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="penstock-writer", daemon=True)
-                self._thread.start()
-            self._jobs.put(job)
+            self._put(job)
+
+    def submit_record(self, job: Job, loop: asyncio.AbstractEventLoop) -> None:
+        """As `submit`, for a record of a caller on the running event loop."""
+        if self._led_line is None or self._is_wanted or self._closed or self._groups.pace_s > LED_S:
+            self.submit(job)
+            return
+        gathered = self._led.get(loop)
+        if gathered is None:
+            self._led[loop] = [job]
+            loop.call_soon(self._lead, loop)  # after all that arrived in the same turn
+        else:
+            gathered.append(job)
 
     @property
     def waiting(self) -> int:
         """How many jobs are queued."""
         return self._jobs.qsize()
 
-    def is_own_thread(self) -> bool:
+    def is_writing_here(self) -> bool:
         """Whether the caller runs inside a write; waiting for another one there would never end."""
-        return self._thread is threading.current_thread()
+        return self._groups.writing is threading.current_thread()
 
     def close(self) -> None:
         """Finish what is queued, then stop."""
@@ -106,15 +78,48 @@ class Writer:
             self._jobs.put(None)
         if self._thread is not None:
             self._thread.join()
+        if self._led_line is not None:
+            with self._turn:
+                self._led_line.drop()
+
+    def _put(self, job: Job) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="penstock-writer", daemon=True)
+            self._thread.start()
+        self._is_wanted = True
+        self._jobs.put(job)
+
+    def _lead(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Write what a loop has gathered, or leave it to the thread."""
+        group = [job for job in self._led.pop(loop) if job.begin()]
+        if not group:
+            return
+        if sum(job.rows for job in group) <= LED_ROWS and not self._is_wanted and self._turn.acquire(blocking=False):
+            try:
+                assert self._led_line is not None
+                if not self._closed and self._groups.try_here(group, self._led_line):
+                    return
+            finally:
+                self._turn.release()
+        with self._lock:
+            if not self._closed:
+                for job in group:
+                    self._put(job)
+                return
+        for job in group:
+            if not job.future.cancelled():
+                job.future.set_exception(UnavailableError("the database is closed"))
 
     def _run(self) -> None:
         while (group := self._next_group()) is not None:
             group = [job for job in group if job.begin()]
             if group:
-                self._write(group)
-        self._drop_connection()
+                with self._turn:
+                    self._groups.write(group, self._line)
+        self._line.drop()
 
     def _next_group(self) -> list[Job] | None:
+        self._is_wanted = not self._jobs.empty()
         first = self._jobs.get()
         if first is None:
             return None
@@ -129,143 +134,3 @@ class Writer:
                 break
             group.append(job)
         return group
-
-    def _write(self, group: list[Job], *, may_repeat: bool = True) -> None:
-        try:
-            done, after_commit = self._commit(group)
-        except Exception as caught:  # the outermost loop: no caller may wait for ever
-            error = caught.cause if isinstance(caught, _GroupLostError) else caught
-            for kind in {id(job.kind): job.kind for job in group if job.kind is not None}.values():
-                kind.forget()
-            self._drop_connection()
-            is_unreachable = self._dialect.is_unreachable(error)
-            if is_unreachable and may_repeat:  # perhaps only the connection broke; nothing was committed on it
-                self._write(group, may_repeat=False)
-                return
-            if len(group) == 1 or is_unreachable or isinstance(error, OutcomeUnknownError):
-                log.warning("writes failed", extra={"jobs": len(group)}, exc_info=error)
-                self._answer([(job, None, error) for job in group])
-                return
-            # One poisoned job must not fail its neighbours: nothing was committed, so each may run again alone.
-            log.info("a group of writes is repeated one by one", extra={"jobs": len(group), "reason": str(error)})
-            for job in group:
-                self._write([job])
-            return
-        _run_after_commit(after_commit)
-        self._answer(done)
-
-    def _commit(self, group: list[Job]) -> tuple[list[Done], AfterCommit | None]:
-        """Apply a group and commit it; returns each job with its result or its own error, and what is left to do."""
-        connection = self._connection or self._dialect.open_for_write()
-        self._connection = connection
-        try:
-            with self._dialect.write(connection):
-                now = self._now()  # after the wait for another process's lock, so that moments follow the commits
-                transactions = [Transaction(connection, job.actor, now) for job in group]
-                done = self._apply(group, transactions)
-                kept = [tx for tx, (_, _, error) in zip(transactions, done, strict=True) if error is None]
-                after_commit = self._finish(connection, now, kept)
-                failpoints.hit("storage.writer.before_commit")
-            return done, after_commit
-        except _OnlyJobError as only:
-            return [(group[0], None, only.error)], None
-
-    def _apply(self, group: list[Job], transactions: list[Transaction]) -> list[Done]:
-        done: list[Done | None] = [None] * len(group)
-        for places in _places_by_kind(group):
-            kind: RecordKind[Any] = group[places[0]].kind  # type: ignore[assignment]  # they all have this one
-            outcomes = kind.apply([(transactions[place], group[place].record) for place in places])
-            for place, outcome in zip(places, outcomes, strict=True):
-                error = outcome if isinstance(outcome, Exception) else None
-                done[place] = (group[place], None if error else outcome, error)
-        for place, job in enumerate(group):
-            if job.work is not None:
-                done[place] = (job, *self._run_work(job.work, transactions[place], alone=len(group) == 1))
-        return [each for each in done if each is not None]
-
-    def _run_work(self, work: Work, transaction: Transaction, *, alone: bool) -> tuple[Any, Exception | None]:
-        if alone:
-            try:
-                return work(transaction), None
-            except Exception as error:
-                raise _OnlyJobError(error) from error
-        savepoint = transaction.connection.begin_nested()
-        try:
-            result = work(transaction)
-        except Exception as error:  # the caller's own; it is answered with it
-            _roll_back(savepoint, error)
-            return None, error
-        savepoint.commit()
-        return result, None
-
-    def _answer(self, done: Sequence[Done]) -> None:
-        """Tell every caller; those of one event loop are woken together."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any, Exception | None]]] = {}
-        for job, result, error in done:
-            told = None if error is None else self._explain(error)
-            if not isinstance(job.future, Future):
-                by_loop.setdefault(job.future.get_loop(), []).append((job.future, result, told))
-            elif told is None:
-                job.future.set_result(result)
-            else:
-                job.future.set_exception(told)
-        for loop, answers in by_loop.items():
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits there any more
-                loop.call_soon_threadsafe(_settle, answers)
-
-    def _explain(self, error: Exception) -> Exception:
-        """A database's own failure in the words of this project; anything else as it is."""
-        explained = self._dialect.explain(error)
-        if explained is None:
-            return error
-        explained.__cause__ = error
-        return explained
-
-    def _drop_connection(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(SQLAlchemyError):
-                connection.close()
-
-
-def _places_by_kind(group: list[Job]) -> list[list[int]]:
-    places: dict[int, list[int]] = {}
-    for place, job in enumerate(group):
-        if job.kind is not None:
-            places.setdefault(id(job.kind), []).append(place)
-    return list(places.values())
-
-
-class _OnlyJobError(Exception):
-    """The only job of a group failed, so that the whole transaction rolls back."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-def _roll_back(savepoint: Any, error: Exception) -> None:
-    try:
-        savepoint.rollback()
-    except SQLAlchemyError:  # SQLite ends the whole transaction by itself when the disk is full
-        raise _GroupLostError(error) from error
-
-
-def _run_after_commit(after_commit: AfterCommit | None) -> None:
-    """What is committed stays so: a failure from here on is told, and never makes a write run again."""
-    try:
-        failpoints.hit("storage.writer.after_commit")
-        if after_commit is not None:
-            after_commit()
-    except Exception:
-        log.exception("the writes were committed, and what should follow them failed")
-
-
-def _settle(answers: Sequence[tuple["asyncio.Future[Any]", Any, Exception | None]]) -> None:
-    for future, result, error in answers:
-        if future.done():
-            continue
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)

@@ -75,6 +75,10 @@ class FactKind:
         self._model_points = ModelPoints(db)
         self._numbers: dict[_Series, int] = {}
 
+    def count_rows(self, record: Facts) -> int:
+        """See `RecordKind`."""
+        return len(record.points) + len(record.params) + len(record.tags) + len(record.model_points)
+
     def forget(self) -> None:
         """A group was rolled back, and with it perhaps a series."""
         self._numbers.clear()

@@ -49,6 +49,10 @@ class NewRunKind:
         self._store = store
         self._set_tags = Prepared(db.engine.dialect, db.upsert(run_tags, keys=("run", "key"), update=("value",)), text)
 
+    def count_rows(self, record: NewRun) -> int:
+        """See `RecordKind`."""
+        return 2 + len(record.tags)
+
     def forget(self) -> None:
         """Nothing is remembered."""
 
