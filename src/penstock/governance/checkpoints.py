@@ -7,7 +7,6 @@ checkpoints kept elsewhere proves what the chain was.
 import fcntl
 import os
 import threading
-from io import FileIO
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -37,10 +36,14 @@ class CheckpointLog:
     def append(self, number: int, digest: str) -> None:
         """Sign and write one checkpoint; a full disk only means that this one is missing."""
         checkpoint = AuditCheckpoint(number, digest, self._key.sign(_statement(number, digest)).hex())
-        with self._lock, open(self._path, "a+b", buffering=0) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # freed when the file is closed
-            _cut_torn_line(file)
-            file.write(codec.encode(checkpoint) + b"\n")
+        with self._lock:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)  # freed when the file is closed
+                _cut_torn_line(descriptor)
+                os.write(descriptor, codec.encode(checkpoint) + b"\n")
+            finally:
+                os.close(descriptor)
 
     def read(self) -> list[AuditCheckpoint]:
         """Every checkpoint in the file, unverified.
@@ -64,14 +67,14 @@ class CheckpointLog:
         return True
 
 
-def _cut_torn_line(file: FileIO) -> None:
+def _cut_torn_line(descriptor: int) -> None:
     """Remove the beginning of a line that a crash or a full disk left at the end; it was never a checkpoint."""
-    size = file.seek(0, os.SEEK_END)
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    if size == 0 or os.pread(descriptor, 1, size - 1) == b"\n":
+        return
     start = max(0, size - LONGEST_LINE_BYTES)
-    file.seek(start)
-    tail = file.read()
-    if tail and not tail.endswith(b"\n"):
-        file.truncate(start + tail.rfind(b"\n") + 1)
+    tail = os.pread(descriptor, LONGEST_LINE_BYTES, start)
+    os.ftruncate(descriptor, start + tail.rfind(b"\n") + 1)
 
 
 def _statement(number: int, digest: str) -> bytes:

@@ -108,6 +108,7 @@ def run_uvicorn(app: object, listener: socket.socket, tell_ready: Callable[[], N
         timeout_keep_alive=KEEP_ALIVE_S,
         lifespan="off",
         server_header=False,
+        proxy_headers=False,  # nobody's word is taken for who sends a request
         backlog=BACKLOG,
         limit_concurrency=_most_connections(),
     )

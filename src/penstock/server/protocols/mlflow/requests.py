@@ -22,8 +22,10 @@ async def decode(request: Request, kind: type[Struct], path: dict[str, str]) -> 
     Raises:
         InvalidInputError: a value is missing, does not fit or cannot be kept, or the body is no JSON object.
     """
-    given = read_query(request, kind) if request.method in ("GET", "HEAD") else await _read_json(request)
-    return to_record(given | path, kind)
+    if request.method in ("GET", "HEAD"):
+        return to_record(read_query(request, kind) | path, kind)
+    given = await _read_json(request)
+    return to_record(given | path, kind) if path else _convert(given, kind)
 
 
 def to_record(given: dict[str, Any], kind: type[T]) -> T:
@@ -33,6 +35,11 @@ def to_record(given: dict[str, Any], kind: type[T]) -> T:
         InvalidInputError: a value is missing, does not fit or cannot be kept.
     """
     check_values(given)
+    return _convert(given, kind)
+
+
+def _convert(given: dict[str, Any], kind: type[T]) -> T:
+    """As `to_record`, for values that were checked."""
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
