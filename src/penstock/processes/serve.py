@@ -113,6 +113,7 @@ def run_uvicorn(app: object, listener: socket.socket, tell_ready: Callable[[], N
         limit_concurrency=_most_connections(),
     )
     gc.freeze()  # the collector need not walk through all that was imported again and again
+    gc.set_threshold(10_000, 20, 20)  # a request leaves next to no circles behind
     _Server(settings, tell_ready).run(sockets=[listener])
 
 

@@ -1,6 +1,6 @@
 """Request bodies of bounded size."""
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from penstock.core.errors import TooLargeError
 
@@ -12,11 +12,16 @@ async def read_body(request: Request, limit_bytes: int = LIMIT_BYTES) -> bytes:
 
     Raises:
         TooLargeError: it is longer than the limit; no more than the limit was read.
+        ClientDisconnect: the client went away in the middle.
     """
-    chunks, size = [], 0
-    async for chunk in request.stream():
+    chunks, size, is_whole = [], 0, False
+    while not is_whole:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, is_whole = message.get("body", b""), not message.get("more_body", False)
         size += len(chunk)
         if size > limit_bytes:
             raise TooLargeError(f"the body is larger than {limit_bytes} bytes", hint="send it in parts")
         chunks.append(chunk)
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

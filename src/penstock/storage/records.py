@@ -57,7 +57,7 @@ class Prepared:
         if self._places is not None:
             places = self._places
             rows = [tuple([row[place] for place in places]) for row in rows]
-        cursor = connection.connection.cursor()
+        cursor = _driver_cursor(connection)
         try:
             cursor.executemany(self.text, rows)
             changed: int = cursor.rowcount
@@ -71,7 +71,7 @@ class Prepared:
 def fetch(connection: Connection, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Every row of a query in the driver's own form; `?` stands for a value."""
     text = text if connection.dialect.name == "sqlite" else text.replace("?", "%s")
-    cursor: Any = connection.connection.cursor()
+    cursor = _driver_cursor(connection)
     try:
         cursor.execute(text, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
@@ -80,6 +80,10 @@ def fetch(connection: Connection, text: str, values: Sequence[Any]) -> list[tupl
     finally:
         cursor.close()
     return rows
+
+
+def _driver_cursor(connection: Connection) -> Any:
+    return connection.connection.dbapi_connection.cursor()  # type: ignore[union-attr]  # an open one has it
 
 
 def as_sqlalchemy(error: Exception, text: str, dialect: Dialect) -> DBAPIError:

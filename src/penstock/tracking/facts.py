@@ -107,8 +107,10 @@ class FactKind:
         facts = [each for _, each in group]
         found = _find_runs(connection, {each.run_id for each in facts})
         refusals: list[Exception | None] = [_refuse(each, found.get(each.run_id)) for each in facts]
-        self._refuse_unknown_models(connection, facts, refusals)
-        self._write_params(connection, facts, found, refusals)
+        if any(each.model_points for each in facts):
+            self._refuse_unknown_models(connection, facts, refusals)
+        if any(each.params for each in facts):
+            self._write_params(connection, facts, found, refusals)
         kept = [(each, found[each.run_id]) for each, refusal in zip(facts, refusals, strict=True) if refusal is None]
         self._write_points(connection, kept, numbers)
         self._model_points.add(connection, [point for each, _ in kept for point in each.model_points])

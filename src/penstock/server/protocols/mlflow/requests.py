@@ -56,10 +56,16 @@ async def _read_json(request: Request) -> dict[str, Any]:
 
 def check_json_type(headers: Headers) -> None:
     """Refuse a body that does not say it is JSON: a form of another page could send that without asking."""
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise InvalidInputError(f"Bad Request. Content-Type must be 'application/json', got {kind[:80]!r}")
-    if headers.get("content-encoding", "identity") != "identity":
+    kind, encoding = b"", b"identity"
+    for name, value in headers.raw:  # looking names up one by one takes three times as long
+        if name == b"content-type":
+            kind = value
+        elif name == b"content-encoding":
+            encoding = value
+    if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
+        told = kind.partition(b";")[0].strip().lower().decode("latin-1")
+        raise InvalidInputError(f"Bad Request. Content-Type must be 'application/json', got {told[:80]!r}")
+    if encoding != b"identity":
         raise InvalidInputError("a compressed body is not read here", hint="send it as it is")
 
 
