@@ -1,6 +1,6 @@
 """Facts that many callers add: all that wait are written together, past the cost of a statement for each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Dialect, Executable
@@ -70,16 +70,20 @@ class Prepared:
 
 def fetch(connection: Connection, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Every row of a query in the driver's own form; `?` stands for a value."""
+    return list(each(connection, text, values))
+
+
+def each(connection: Connection, text: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """As `fetch`, row by row: a million of them need not be there at once."""
     text = text if connection.dialect.name == "sqlite" else text.replace("?", "%s")
     cursor = _driver_cursor(connection)
     try:
         cursor.execute(text, values)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        yield from cursor
     except connection.dialect.loaded_dbapi.Error as error:
         raise as_sqlalchemy(error, text, connection.dialect) from error
     finally:
         cursor.close()
-    return rows
 
 
 def _driver_cursor(connection: Connection) -> Any:

@@ -1,13 +1,14 @@
 """Histories of metrics as arrays: a hundred thousand points read, turned and thinned without an object for each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from penstock.core.ids import RunId
-from penstock.storage.records import fetch
+from penstock.storage.records import each, fetch
 from penstock.storage.transaction import Transaction
 from penstock.tracking.tables import to_sortable
 
@@ -59,7 +60,7 @@ def read_history(
         return _to_history([])
     values = [found[0][0], *(after or ())]
     text = _READ + (_AFTER if after else "") + _ORDER + ("" if limit is None else f" LIMIT {limit:d}")
-    return _to_history(fetch(tx.connection, text, values))
+    return _to_history(each(tx.connection, text, values))
 
 
 def thin_out(history: History, most: int) -> History:
@@ -110,8 +111,7 @@ def _places_of_extremes(
     return places
 
 
-def _to_history(rows: Sequence[tuple[int, int, int]]) -> History:
-    table = np.array(rows, dtype=np.int64).reshape(len(rows), 3)
-    bits = table[:, 2]
-    bits = np.where(bits >= 0, bits, bits ^ _ALL_BUT_SIGN)
-    return History(table[:, 0], table[:, 1], np.ascontiguousarray(bits).view(np.float64))
+def _to_history(rows: Iterable[tuple[int, ...]]) -> History:
+    table = np.fromiter(chain.from_iterable(rows), dtype=np.int64).reshape(-1, 3)
+    at, steps, bits = (np.ascontiguousarray(table[:, column]) for column in range(3))
+    return History(at, steps, np.where(bits >= 0, bits, bits ^ _ALL_BUT_SIGN).view(np.float64))
