@@ -1,6 +1,8 @@
 """Write the next schema migration: what the nouns' tables have and the migrated schema lacks.
 
 python scripts/make_migration.py "what changes"
+
+When it is as it should be, `python scripts/write_new_schema.py` brings the schema of new files up to date.
 """
 
 import sys
@@ -17,11 +19,10 @@ from penstock.storage.database import Database
 
 def main(message: str) -> None:
     """Compare an empty, migrated database with the tables, and write the difference."""
-    number = f"{len(list((migrations.FOLDER / 'versions').glob('[0-9]*.py'))) + 1:04d}"
+    number = f"{int(migrations.head()) + 1:04d}"
     with tempfile.TemporaryDirectory() as folder:
         db = Database(f"sqlite:///{Path(folder) / 'empty.db'}")
-        if number != "0001":
-            db.migrate()
+        db.migrate()
         with db.engine.connect() as connection, connection.begin():
             config = Config()
             config.set_main_option("script_location", str(migrations.FOLDER))

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from penstock.registry.types import VersionStatus
 from penstock.storage import migrations
 from penstock.storage.columns import metadata
 from penstock.storage.database import Database
+from penstock.tracking.experiments import ExperimentService
 
 SOURCE = Path(penstock.__file__).parent
 
@@ -65,6 +67,27 @@ def test_the_migrated_schema_is_what_the_nouns_declare(db: Database) -> None:
     with db.engine.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), own_tables())
     assert differences == []
+
+
+def test_a_new_file_gets_what_the_migrations_make_step_by_step(path: Path, db: Database, tmp_path: Path) -> None:
+    """After a new migration: python scripts/write_new_schema.py."""
+    db.migrate()
+    _migrate_to(tmp_path / "by-step.db", "head")
+    assert _contents(path) == _contents(tmp_path / "by-step.db")
+
+
+def test_a_new_file_tells_when_it_was_made(path: Path, db: Database) -> None:
+    begun = datetime.now(UTC) - timedelta(milliseconds=2)  # SQLite's clock counts milliseconds
+    db.migrate()
+    default = ExperimentService(db).get_experiment("Default")
+    assert begun <= default.created_at == default.updated_at <= datetime.now(UTC)
+
+
+def test_a_file_with_tables_of_others_keeps_them(path: Path, db: Database) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    db.migrate()
+    assert {"theirs", "runs", "alembic_version"} <= set(inspect(db.engine).get_table_names())
 
 
 def test_migrating_twice_changes_nothing(db: Database) -> None:
@@ -114,7 +137,27 @@ def test_several_who_migrate_a_new_file_at_once_all_succeed(path: Path) -> None:
     assert not refusals
 
 
+def test_a_new_schema_whose_writing_is_killed_leaves_nothing_half_done(path: Path) -> None:
+    _die_at("INSERT INTO alembic_version", path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone() == (0,)
+    db = open_at(path)
+    db.migrate()
+    db.close()
+
+
 def test_a_migration_that_is_killed_leaves_nothing_half_done(path: Path) -> None:
+    _migrate_to(path, "0001")
+    before = _contents(path)
+    _die_at("UPDATE alembic_version SET version_num='0004'", path)
+    assert _contents(path) == before
+    db = open_at(path)
+    db.migrate()
+    db.close()
+
+
+def _die_at(statement: str, path: Path) -> None:
+    """Migrate a file in a process that is killed just before a statement."""
     program = (
         "import os, signal, sys\n"
         "from sqlalchemy import event\n"
@@ -122,17 +165,12 @@ def test_a_migration_that_is_killed_leaves_nothing_half_done(path: Path) -> None
         "db = Database(sys.argv[1])\n"
         "@event.listens_for(db.engine, 'before_cursor_execute')\n"
         "def die(conn, cursor, statement, parameters, context, executemany):\n"
-        "    if statement.startswith('INSERT INTO alembic_version'): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    if statement.startswith(sys.argv[2]): os.kill(os.getpid(), signal.SIGKILL)\n"
         "db.migrate()\n"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    ended = subprocess.run([sys.executable, "-c", program, f"sqlite:///{path}"], env=environment, check=False)
-    assert ended.returncode == -signal.SIGKILL
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone() == (0,)
-    db = open_at(path)
-    db.migrate()
-    db.close()
+    argv = [sys.executable, "-c", program, f"sqlite:///{path}", statement]
+    assert subprocess.run(argv, env=environment, check=False).returncode == -signal.SIGKILL
 
 
 def test_the_artifacts_of_runs_move_to_their_homes_with_what_they_keep(path: Path, db: Database) -> None:
@@ -193,6 +231,22 @@ def test_the_registry_of_the_first_schema_is_kept_with_its_history(path: Path) -
     ]
     assert [move.evidence for move in moves] == [("report:r2",), ("report:r2",), ()]
     db.close()
+
+
+def _contents(path: Path) -> dict[str, object]:
+    """The schema of a file and its rows, but for the time it was made and the layout of its lines."""
+    with closing(sqlite3.connect(path)) as connection:
+        schema = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+        tables = [name for kind, name, *_ in schema if kind == "table" and name != "sqlite_sequence"]
+        rows = {name: connection.execute(f'SELECT * FROM "{name}"').fetchall() for name in tables}
+    return {
+        "schema": sorted((*names, " ".join((sql or "").split())) for *names, sql in schema),
+        "rows": {name: [tuple(map(_timeless, row)) for row in held] for name, held in rows.items()},
+    }
+
+
+def _timeless(value: object) -> object:
+    return "a time" if isinstance(value, int) and value > 10**15 else value
 
 
 def _migrate_to(path: Path, revision: str) -> None:
