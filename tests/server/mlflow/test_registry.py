@@ -443,7 +443,9 @@ def test_a_logged_model_becomes_a_version(world: World, run: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\xff\xfe", b"[1, 2", b"flavors: 3", b"flavors: {}", b"a: &a [*a, *a]", b"x" * 300_000]
+    "content",
+    [b"", b"\xff\xfe", b"[1, 2", b"flavors: 3", b"flavors: {}", b"a: &a [*a, *a]", b"x" * 300_000, b"[" * 200_000],
+    ids=lambda content: repr(content[:20]),
 )
 def test_a_model_file_that_cannot_be_read_is_kept_and_says_nothing(world: World, run: Any, content: bytes) -> None:
     make_model(world)

@@ -11,12 +11,12 @@ from blake3 import blake3
 
 from penstock.core import codec
 from penstock.core.errors import CorruptDataError, InvalidInputError
+from penstock.core.plain_yaml import load_yaml
 from penstock.registry.format.signature_file import from_mlflow, to_mlflow
 from penstock.registry.format.types import FORMAT, Column, ModelFacts, ModelInfo, Signature
 
 FILE = "MLmodel"
 SECTION = "penstock"  # our own flavor beside MLflow's python_function
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where PyYAML was built with it
 _LOADER = "penstock.registry.format.pyfunc"
 
 
@@ -53,7 +53,7 @@ def read_mlmodel(folder: Path) -> ModelInfo:
         CorruptDataError: the file is missing or damaged.
     """
     try:
-        content = yaml.safe_load((folder / FILE).read_text())
+        content = load_yaml((folder / FILE).read_text())
         section = content["flavors"].get(SECTION)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, TypeError, KeyError, AttributeError) as error:
         raise CorruptDataError(f"{folder} holds no readable {FILE} file: {error}") from error
@@ -78,7 +78,7 @@ def read_mlmodel(folder: Path) -> ModelInfo:
 def read_facts(content: bytes) -> ModelFacts:
     """What an MLmodel file of any tool says about its model; what it does not say in a way known here stays out."""
     try:
-        found = yaml.load(content, Loader=_Loader)
+        found = load_yaml(content)
         flavors = dict(found["flavors"])
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError, TypeError, KeyError, ValueError):
         return ModelFacts()

@@ -9,6 +9,7 @@ import numpy as np
 import yaml
 
 from penstock.core.errors import InvalidInputError
+from penstock.core.plain_yaml import load_yaml
 from penstock.sdk.mlflow_import.files import LocalArtifacts, list_folder
 from penstock.sdk.mlflow_import.source import (
     DELETED_VERSION,
@@ -177,7 +178,7 @@ def _to_version(home: Path) -> SourceVersion:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        held = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        held = load_yaml(path.read_bytes())
     except yaml.YAMLError as error:
         raise InvalidInputError(f"{path} cannot be read: it is no YAML") from error
     if not isinstance(held, dict):
