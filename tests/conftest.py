@@ -19,6 +19,7 @@ os.environ.pop("COLUMNS", None)  # the terminal of whoever runs the tests is non
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=["sqlite", "postgres"], default="sqlite", help="what the tests run on")
+    parser.addoption("--thorough", action="store_true", help="tests marked `sampled` try everything, not every fifth")
 
 
 def pytest_configure(config: pytest.Config) -> None:

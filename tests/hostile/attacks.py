@@ -1,13 +1,13 @@
 """Sends one request after another, and holds each answer against what is promised of every answer."""
 
-import http.client
 import json
 import re
-import time
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
+import httptools
+
+from hostile.wire import Reply, Wire
 from hostile.world import Database, World
 
 MOST_S = 5.0
@@ -16,16 +16,6 @@ _LEAKS = re.compile(
     r"UPDATE .* SET|psycopg|starlette|uvicorn|msgspec|polars\.|numpy\.|sklearn\.|/venv/|/usr/lib",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What came back."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str]
-    took_s: float
 
 
 @dataclass
@@ -45,7 +35,7 @@ class Attacker:
     readers: tuple[str, ...] = ()
     sent: int = 0
     faults: list[str] = field(default_factory=list)
-    _connection: http.client.HTTPConnection | None = None
+    _wire: Wire | None = None
 
     @classmethod
     def of(cls, world: World, database: Database) -> "Attacker":
@@ -55,29 +45,13 @@ class Attacker:
     def send(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Reply:
         """One request as it stands, nothing in it made tidy."""
         headers = {"content-type": "application/json"} | (headers or {})
-        for attempt in (1, 2):
-            connection = self._connect()
-            started = time.perf_counter()
-            try:
-                connection.putrequest(method, path, skip_host="host" in headers, skip_accept_encoding=True)
-                for name, value in headers.items():
-                    connection.putheader(name, value)
-                if body or method in ("POST", "PUT", "PATCH"):
-                    connection.putheader("content-length", str(len(body)))
-                connection.endheaders(body)
-                answer = connection.getresponse()
-                content = answer.read()
-            except (http.client.HTTPException, OSError):
-                self.close()
-                if attempt == 2:
-                    raise
-                continue
-            self.sent += 1
-            held = {name.lower(): value for name, value in answer.getheaders()}
-            if answer.will_close:
-                self.close()
-            return Reply(answer.status, content, held, time.perf_counter() - started)
-        raise AssertionError("unreachable")
+        try:
+            reply = self._connect().exchange(method, path, body, headers)
+        except (httptools.HttpParserError, OSError):  # a kept connection may have ended since its last answer
+            self.close()
+            reply = self._connect().exchange(method, path, body, headers)
+        self.sent += 1
+        return reply
 
     def attack(
         self,
@@ -104,7 +78,8 @@ class Attacker:
         told = f"{method} {path[:160]} {case} {content[:160]!r}"
         try:
             reply = self.send(method, path, content, headers)
-        except (http.client.HTTPException, OSError) as error:
+        except (httptools.HttpParserError, OSError) as error:
+            self.close()
             self.faults.append(f"{told}: no answer ({type(error).__name__})")
             return None
         self.faults += [f"{told}: {fault}" for fault in self._judge(reply, method, refused)]
@@ -132,25 +107,27 @@ class Attacker:
 
     def close(self) -> None:
         """Let go of the connection."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+        if self._wire is not None:
+            self._wire.close()
+        self._wire = None
 
-    def _connect(self) -> http.client.HTTPConnection:
-        if self._connection is None:
-            self._connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
-        return self._connection
+    def _connect(self) -> Wire:
+        if self._wire is not None and not self._wire.is_open:
+            self.close()
+        if self._wire is None:
+            self._wire = Wire(self.url)
+        return self._wire
 
     def _judge(self, reply: Reply, method: str, refused: bool) -> list[str]:
-        text = reply.body.decode("utf-8", "replace")
         faults = []
-        if reply.status >= 500:
-            faults.append(f"{reply.status} {text[:200]}")
         if refused and reply.status < 400:
             faults.append(f"{reply.status}, and should be refused")
         if reply.took_s > MOST_S:
             faults.append(f"took {reply.took_s:.1f} s")
         if reply.status >= 300:
+            text = reply.body.decode("utf-8", "replace")
+            if reply.status >= 500:
+                faults.append(f"{reply.status} {text[:200]}")
             faults += _judge_refusal(text, reply, method)
             leak = _LEAKS.search(text)
             if leak:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from hostile.attacks import Attacker
+from hostile.sampling import Sample
 from hostile.world import Database, World, open_world
 
 
@@ -34,3 +35,9 @@ def attacker(world: World, database: Database) -> Iterator[Attacker]:
         assert database.count_rows() == before
     finally:
         held.close()
+
+
+@pytest.fixture
+def sample(request: pytest.FixtureRequest) -> Sample:
+    """Which values a place gets: some, or all of them with --thorough."""
+    return Sample(request.node.name, 1 if request.config.getoption("--thorough") else 5)

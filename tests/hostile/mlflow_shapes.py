@@ -7,8 +7,9 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct, inspect, structs
 
-from hostile.attacks import Attacker, Reply
+from hostile.attacks import Attacker
 from hostile.shapes import example
+from hostile.wire import Reply
 from hostile.world import World
 from penstock.server.protocols.mlflow import logging
 from penstock.server.protocols.mlflow.app import full_paths

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from hostile.attacks import Attacker
+from hostile.sampling import Sample
 from hostile.shapes import ALL, body_fields, body_of, name_of, path_of, path_values, places, put, readers_beside
 from hostile.values import LITERALS, QUERY, values_for
 from hostile.world import World
@@ -31,21 +32,25 @@ def test_a_well_formed_request_is_answered(route: Route, world: World, attacker:
         attacker.attack(route.method, path, body_of(route, world))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("route", WRITES, ids=name_of)
-def test_no_value_in_any_field_breaks_the_server(route: Route, world: World, attacker: Attacker) -> None:
+def test_no_value_in_any_field_breaks_the_server(
+    route: Route, world: World, attacker: Attacker, sample: Sample
+) -> None:
     path, body = path_of(route, path_values(route, world)), body_of(route, world)
     attacker.readers = readers_beside(route, world)
     for at, held in list(places(body))[:MOST_PLACES]:
-        for value in values_for(held):
+        for value in sample.of(values_for(held)):
             attacker.attack(route.method, path, put(body, at, value), case=f"at {at}")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("route", WRITES, ids=name_of)
-def test_no_literal_that_json_lacks_is_taken(route: Route, world: World, attacker: Attacker) -> None:
+def test_no_literal_that_json_lacks_is_taken(route: Route, world: World, attacker: Attacker, sample: Sample) -> None:
     path, body = path_of(route, path_values(route, world)), body_of(route, world)
     for at, _ in list(places(body))[:4]:
         marked = json.dumps(put(body, at, _MARK))
-        for literal in LITERALS:
+        for literal in sample.of(LITERALS):
             attacker.attack(route.method, path, marked.replace(json.dumps(_MARK), literal).encode(), refused=True)
 
 
@@ -61,12 +66,13 @@ def test_a_missing_or_unknown_field_is_named(route: Route, world: World, attacke
             assert reply is not None and field.name in json.loads(reply.body)["message"]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("route", READS, ids=name_of)
-def test_no_query_breaks_the_server(route: Route, world: World, attacker: Attacker) -> None:
+def test_no_query_breaks_the_server(route: Route, world: World, attacker: Attacker, sample: Sample) -> None:
     path = path_of(route, path_values(route, world))
     attacker.attack("GET", f"{path}?surprise=1", refused=True)
     for field in body_fields(route):
-        for value in QUERY:
+        for value in sample.of(QUERY):
             attacker.attack("GET", f"{path}?{field.name}={value}")
         attacker.attack("GET", f"{path}?{field.name}=1&{field.name}=x")
         attacker.attack("GET", f"{path}?{field.name}")
@@ -92,16 +98,17 @@ def test_no_forged_page_token_breaks_the_server(place: Any, world: World, attack
 SEALED = [(Report, "report", "/api/v1/reports"), (Verdict, "verdict", "/api/v1/verdicts")]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("kind", "name", "path"), SEALED, ids=["report", "verdict"])
 def test_a_digest_of_its_own_lets_no_record_in(
-    kind: Any, name: str, path: str, world: World, attacker: Attacker
+    kind: Any, name: str, path: str, world: World, attacker: Attacker, sample: Sample
 ) -> None:
     """A caller who can compute the digest of a report gets past that check, and meets the others."""
     route = next(route for route in WRITES if path.endswith(route.path))
     attacker.readers = readers_beside(route, world)
     body = body_of(route, world)
     for at, held in list(places(body))[:60]:
-        for value in values_for(held):
+        for value in sample.of(values_for(held)):
             with contextlib.suppress(PenstockError):
                 record = seal(codec.convert(put(body, at, value)[name], kind))
                 attacker.attack("POST", path, codec.encode({name: record}), case=f"at {at}")

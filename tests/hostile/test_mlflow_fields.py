@@ -19,6 +19,7 @@ from hostile.mlflow_shapes import (
     record_of,
     send,
 )
+from hostile.sampling import Sample
 from hostile.shapes import places, put
 from hostile.values import LITERALS, QUERY, values_for
 from hostile.world import World
@@ -33,20 +34,26 @@ def test_a_well_formed_request_is_answered(endpoint: Endpoint, world: World, att
     send(attacker, endpoint, world, body_of(endpoint, world))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("endpoint", POSTED, ids=name_of)
-def test_no_value_in_any_field_breaks_the_server(endpoint: Endpoint, world: World, attacker: Attacker) -> None:
+def test_no_value_in_any_field_breaks_the_server(
+    endpoint: Endpoint, world: World, attacker: Attacker, sample: Sample
+) -> None:
     body = body_of(endpoint, world)
     for at, held in list(places(body))[:MOST_PLACES]:
-        for value in values_for(held):
+        for value in sample.of(values_for(held)):
             send(attacker, endpoint, world, put(body, at, value), case=f"at {at}")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("endpoint", POSTED, ids=name_of)
-def test_no_literal_that_json_lacks_is_taken(endpoint: Endpoint, world: World, attacker: Attacker) -> None:
+def test_no_literal_that_json_lacks_is_taken(
+    endpoint: Endpoint, world: World, attacker: Attacker, sample: Sample
+) -> None:
     body = body_of(endpoint, world)
     for at, _ in list(places(body))[:6]:
         marked = json.dumps(put(body, at, _MARK))
-        for literal in LITERALS:
+        for literal in sample.of(LITERALS):
             bad = marked.replace(json.dumps(_MARK), literal).encode()
             send(attacker, endpoint, world, bad, refused=True, case=f"{literal} at {at}")
 
@@ -67,18 +74,20 @@ def test_each_field_may_be_missing_or_null_or_unknown(endpoint: Endpoint, world:
         assert endpoint.method == "HEAD" or "Missing value for required parameter" in json.loads(reply.body)["message"]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("endpoint", POSTED, ids=name_of)
-def test_no_size_breaks_the_server(endpoint: Endpoint, world: World, attacker: Attacker) -> None:
+def test_no_size_breaks_the_server(endpoint: Endpoint, world: World, attacker: Attacker, sample: Sample) -> None:
     body = body_of(endpoint, world)
-    for at, held in list(places(body))[:MOST_PLACES]:
+    for at, held in sample.of(list(places(body))[:MOST_PLACES]):
         if isinstance(held, list):
             send(attacker, endpoint, world, put(body, at, held * 3_000), case=f"3000 at {at}")
         elif isinstance(held, str):
             send(attacker, endpoint, world, put(body, at, "n" * 1_000_000), case=f"a megabyte at {at}")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("endpoint", ASKED, ids=name_of)
-def test_no_query_breaks_the_server(endpoint: Endpoint, world: World, attacker: Attacker) -> None:
+def test_no_query_breaks_the_server(endpoint: Endpoint, world: World, attacker: Attacker, sample: Sample) -> None:
     path, body = path_of(endpoint, world), body_of(endpoint, world)
     kind = record_of(endpoint)
     assert kind is not None
@@ -86,7 +95,7 @@ def test_no_query_breaks_the_server(endpoint: Endpoint, world: World, attacker: 
         others = "&".join(
             f"{key}={value}" for key, value in body.items() if key != name and not isinstance(value, list)
         )
-        for value in QUERY:
+        for value in sample.of(QUERY):
             attacker.attack("GET", f"{path}?{others}&{name}={value}", case=name)
         for odd in (f"{name}=1&{name}=x", name, f"{name}[]=1", f"{name}%00=1", f"&&=&{name}=;"):
             attacker.attack("GET", f"{path}?{others}&{odd}", case=name)
@@ -152,28 +161,33 @@ ORDERED = [endpoint for endpoint in READING if fields_named(endpoint, ("order_by
 PAGED = [endpoint for endpoint in READING if fields_named(endpoint, ("page_token", "max_results"))]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("endpoint", SEARCHES, ids=name_of)
-def test_no_filter_breaks_the_server(endpoint: Endpoint, world: World, attacker: Attacker) -> None:
+def test_no_filter_breaks_the_server(endpoint: Endpoint, world: World, attacker: Attacker, sample: Sample) -> None:
     body = body_of(endpoint, world)
     for name in fields_named(endpoint, ("filter", "filter_string")):
-        for text in FILTERS:
+        for text in sample.of(FILTERS):
             _send_text(attacker, endpoint, world, body | {name: text}, text)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("endpoint", ORDERED, ids=name_of)
-def test_no_order_breaks_the_server(endpoint: Endpoint, world: World, attacker: Attacker) -> None:
+def test_no_order_breaks_the_server(endpoint: Endpoint, world: World, attacker: Attacker, sample: Sample) -> None:
     body = body_of(endpoint, world)
-    for text in ORDERS:
+    for text in sample.of(ORDERS):
         _send_text(attacker, endpoint, world, body | {"order_by": [text]}, text)
     _send_text(attacker, endpoint, world, body | {"order_by": ["metrics.a"] * 2_000}, "many")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("endpoint", PAGED, ids=name_of)
-def test_no_made_up_page_breaks_the_server(endpoint: Endpoint, world: World, attacker: Attacker) -> None:
+def test_no_made_up_page_breaks_the_server(
+    endpoint: Endpoint, world: World, attacker: Attacker, sample: Sample
+) -> None:
     body = body_of(endpoint, world)
-    for token in TOKENS if fields_named(endpoint, ("page_token",)) else []:
+    for token in sample.of(TOKENS) if fields_named(endpoint, ("page_token",)) else []:
         _send_text(attacker, endpoint, world, body | {"page_token": token}, token)
-    for count in COUNTS if fields_named(endpoint, ("max_results",)) else []:
+    for count in sample.of(COUNTS) if fields_named(endpoint, ("max_results",)) else []:
         send(attacker, endpoint, world, body | {"max_results": count}, case=repr(count))
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -35,18 +36,25 @@ class Bomb:
         return os.mkdir, (str(self.folder / MARK),)
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the models that are prepared; each test prepares copies."""
+    folder = tmp_path_factory.mktemp("saved")
+    save_model(make_logistic(), folder / "logistic", task="binary", sample=LOGISTIC_SAMPLE)
+    save_model(make_ranking(), folder / "ranking", task="ranking", sample=RANKING_SAMPLE)
+    return folder
+
+
 @pytest.fixture
-def forest(tmp_path: Path) -> Path:
+def forest(saved: Path, tmp_path: Path) -> Path:
     """A scikit-learn model."""
-    save_model(make_logistic(), tmp_path / "logistic", task="binary", sample=LOGISTIC_SAMPLE)
-    return tmp_path / "logistic"
+    return Path(shutil.copytree(saved / "logistic", tmp_path / "logistic"))
 
 
 @pytest.fixture
-def ranking(tmp_path: Path) -> Path:
+def ranking(saved: Path, tmp_path: Path) -> Path:
     """A ranking model."""
-    save_model(make_ranking(), tmp_path / "ranking", task="ranking", sample=RANKING_SAMPLE)
-    return tmp_path / "ranking"
+    return Path(shutil.copytree(saved / "ranking", tmp_path / "ranking"))
 
 
 def _open(folder: Path) -> LoadedModel:
