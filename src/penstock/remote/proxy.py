@@ -43,7 +43,13 @@ class Connection:
         if actor:
             headers["x-penstock-actor"] = actor
         self.url = url.rstrip("/")
-        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s, trust_env=False)
+        self.http = httpx.Client(
+            base_url=self.url,
+            headers=headers,
+            timeout=timeout_s,
+            trust_env=False,
+            verify=not self.url.startswith("http:"),  # without certificates to look at there are none to read
+        )
         self._patience_s = patience_s
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
