@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,9 @@ settings.register_profile("untimed", deadline=None)  # a busy machine is no fail
 settings.load_profile("untimed")
 collect_ignore = ["mlflow_clients"]  # they run where MLflow's clients are installed: `make test-mlflow`
 os.environ.pop("COLUMNS", None)  # the terminal of whoever runs the tests is none of theirs
+# No certificate is ever looked at, as everything is on this machine; reading all of them takes longer than most tests.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
