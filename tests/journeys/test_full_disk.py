@@ -50,6 +50,7 @@ def fill(project: OwnProject) -> Path:
     return ballast
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_reads_go_on_and_writes_resume(small_disk: OwnProject) -> None:
     small_disk.start()
     wait_until(lambda: small_disk.predict(questions(1)).is_success)

@@ -113,6 +113,7 @@ def check_final_state(project: OwnProject, services: Services) -> None:
     assert project.run("verify").returncode == 0
 
 
+@pytest.mark.slow
 def test_each_process_that_is_killed_comes_back_and_nothing_is_lost(trained: OwnProject) -> None:
     trained.start()
     storm(trained, list(NAMES), random.Random(1))

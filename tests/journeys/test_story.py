@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import pytest
 
 import penstock as ps
 from journeys.own_project import OwnProject, make_customers, questions, wait_until
@@ -12,6 +13,7 @@ from penstock.core.ids import RunId
 from penstock.predictions.types import Outcome
 
 
+@pytest.mark.slow
 def test_a_model_lives_through_everything(project: OwnProject) -> None:
     project.start()
     assert set(project.processes()) == {"server", "gateway", "worker"}

@@ -29,6 +29,7 @@ from penstock.storage.columns import metadata
 from penstock.storage.database import Database
 from penstock.tracking.experiments import ExperimentService
 
+pytestmark = pytest.mark.sqlite
 SOURCE = Path(penstock.__file__).parent
 
 
