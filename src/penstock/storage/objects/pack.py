@@ -6,6 +6,7 @@ and the index for every byte of the pack. The pack is written first: without its
 """
 
 import itertools
+import mmap
 import threading
 from collections.abc import Callable, Sequence
 
@@ -120,7 +121,7 @@ class PackWriter:
         self._pack_size = pack_size
         self._parts: list[tuple[bytes, int]] = []
         self._new: set[bytes] = set()
-        self._buffer = memoryview(bytearray(pack_size))
+        self._buffer = _reserve(pack_size)
         self._start()
 
     def room(self, length: int) -> memoryview:
@@ -128,7 +129,7 @@ class PackWriter:
         if self._end + length > len(self._buffer):
             self.flush()
         if self._end + length > len(self._buffer):
-            self._buffer = memoryview(bytearray(self._end + length))
+            self._buffer = _reserve(self._end + length)
             self._start()
         return self._buffer[self._end : self._end + length]
 
@@ -164,6 +165,11 @@ class PackWriter:
     def _start(self) -> None:
         self._end = len(PACK_MAGIC)
         self._buffer[: self._end] = PACK_MAGIC
+
+
+def _reserve(size: int) -> memoryview:
+    """Writable bytes that take no memory, and no time, until they are written: most packs are small."""
+    return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
 
 class PackReader:
