@@ -1,8 +1,6 @@
 """A whole gateway over real HTTP on a free port, with its loop driven by hand."""
 
-import asyncio
-import socket
-import threading
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,41 +8,29 @@ from typing import Any
 
 import httpx
 import polars as pl
-import uvicorn
 
 from penstock.core.clock import Clock
 from penstock.core.ids import Digest
 from penstock.predictions.frames import read_predictions
 from penstock.predictions.segment_log import SegmentLog
-from penstock.processes.wire import BoundedHttpProtocol
 from penstock.registry.loading import open_tree
 from penstock.serving.gateway import Gateway, GatewayLimits
 from penstock.serving.gateway_loop import GatewayLoop
 from penstock.serving.port import GatewayPort
 from serving.models import Backend
+from serving_http import serve
 
 
 class HttpServer:
     """An ASGI application behind uvicorn on a thread."""
 
     def __init__(self, app: Any) -> None:
-        config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False, http=BoundedHttpProtocol)
-        self._server = uvicorn.Server(config)
-        self._socket = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio leaves Nagle on
-        self._socket.bind(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        wait_until(lambda: self._server.started)
-
-    def _run(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._socket]))
+        self._serving = contextlib.ExitStack()
+        self.url = self._serving.enter_context(serve(app))
 
     def stop(self) -> None:
         """Answer what is under way, then end."""
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
+        self._serving.close()
 
 
 class GatewayUnderTest:

@@ -1,5 +1,7 @@
 """Real, small models for the serving tests, and a database with everything they need."""
 
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from penstock.core.project.types import Task
 from penstock.predictions.service import PredictionService
 from penstock.registry.format.ranking import RankingModel
 from penstock.registry.format.saving import save_model
+from penstock.registry.format.types import ModelInfo
 from penstock.registry.service import RegistryService
 from penstock.registry.types import ModelVersion
 from penstock.serving.port import ServicesPort
@@ -24,12 +27,14 @@ from penstock.storage.objects.open import open_object_store
 ITEMS = [f"item{number}" for number in range(40)]
 
 
+@cache
 def make_ranking(reverse: bool = False) -> RankingModel:
     """Suggests by popularity, and items seen before first; the other way round when reversed."""
     prior = np.linspace(0.5, 0.1, len(ITEMS))
     return RankingModel(ITEMS, prior=prior[::-1] if reverse else prior, repeat=1.0)
 
 
+@cache
 def make_logistic(seed: int = 0) -> object:
     """Says yes to whoever is older than about forty."""
     rng = np.random.default_rng(seed)
@@ -57,8 +62,7 @@ class Backend:
     def register(self, model: object, name: str, task: Task) -> ModelVersion:
         """Save and register a model."""
         target = self.folder / "made" / new_id()
-        sample = RANKING_SAMPLE if task == "ranking" else LOGISTIC_SAMPLE
-        info = save_model(model, target, task=task, sample=sample)
+        info = write_model(model, target, task)
         return self.registry.register(name, None, self.objects.put_tree(target), info)
 
     def register_broken(self, name: str = "shop") -> ModelVersion:
@@ -69,12 +73,30 @@ class Backend:
         for path in target.glob("*.npz"):
             path.write_bytes(b"no arrays")
         (target / "made").write_text(new_id())
-        info = save_model(make_ranking(), self.folder / "made" / new_id(), task="ranking", sample=RANKING_SAMPLE)
+        info = write_model(make_ranking(), self.folder / "made" / new_id(), "ranking")
         return self.registry.register(name, None, self.objects.put_tree(target), info)
 
     def close(self) -> None:
         """Close the database."""
         self.db.close()
+
+
+def write_model(model: object, folder: Path, task: Task) -> ModelInfo:
+    """The directory of a model; one that was saved before is copied."""
+    files, info = _save(model, task)
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return info
+
+
+@cache
+def _save(model: object, task: Task) -> tuple[dict[Path, bytes], ModelInfo]:
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "model"
+        info = save_model(model, target, task=task, sample=RANKING_SAMPLE if task == "ranking" else LOGISTIC_SAMPLE)
+        files = [path for path in target.rglob("*") if path.is_file()]
+        return {path.relative_to(target): path.read_bytes() for path in files}, info
 
 
 def tree_of(text: str) -> Digest:

@@ -14,12 +14,11 @@ from penstock.core.clock import ManualClock
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import RolloutId
 from penstock.core.project.types import GuardSection
-from penstock.registry.format.saving import save_model
 from penstock.registry.format.types import ModelFacts
 from penstock.serving.types import Fence, GatewayReport, Rollout
 from penstock.storage.leases import acquire_lease
 from penstock.storage.references import list_kept
-from serving.models import RANKING_SAMPLE, Backend, make_ranking
+from serving.models import Backend, make_ranking, write_model
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def backend(tmp_path: Path, clock: ManualClock) -> Iterator[Backend]:
     held = Backend(tmp_path, clock)
-    info = save_model(make_ranking(), tmp_path / "model", task="ranking", sample=RANKING_SAMPLE)
+    info = write_model(make_ranking(), tmp_path / "model", "ranking")
     for number in range(1, 6):
         (tmp_path / "model" / "note").write_text(str(number))
         held.registry.register("shop", None, held.objects.put_tree(tmp_path / "model"), info)
