@@ -12,10 +12,16 @@ import httpx
 
 
 class Server:
-    """A server of a home folder that keeps its port over restarts."""
+    """A server of a home folder that keeps its port over restarts.
 
-    def __init__(self, home: Path) -> None:
+    Args:
+        home: its folder.
+        options: of its command line, beside those.
+    """
+
+    def __init__(self, home: Path, *options: str) -> None:
         self.home = home
+        self._options = options
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -24,18 +30,28 @@ class Server:
 
     def start(self, **environment: str) -> None:
         """Start it, and wait for its first answer."""
+        self.launch(**environment)
+        assert self.wait(), "it ended before it answered"
+
+    def launch(self, **environment: str) -> None:
+        """Start it."""
         command = ["-m", "penstock", "server", "--home", str(self.home), "--port", str(self.port), "--json"]
         self.process = subprocess.Popen(
-            [sys.executable, *command], env=os.environ | environment, stdout=subprocess.DEVNULL
+            [sys.executable, *command, *self._options], env=os.environ | environment, stdout=subprocess.DEVNULL
         )
+
+    def wait(self) -> bool:
+        """Wait for its first answer; False when it has ended before that."""
+        assert self.process is not None
         deadline = time.monotonic() + 60
-        while True:
+        while self.process.poll() is None:
             try:
                 assert httpx.get(f"{self.url}/health", trust_env=False, timeout=60).status_code == 200
-                return
+                return True
             except httpx.TransportError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
+        return False
 
     def kill(self) -> None:
         """kill -9."""
