@@ -1,5 +1,7 @@
 """The audit chain and the lineage graph: whatever is changed behind the ledger's back is found."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +138,19 @@ def test_a_line_that_a_crash_tore_is_replaced_by_the_next_checkpoint(
     report = service.verify_audit()
     assert report.is_whole
     assert report.checkpoints == 7
+
+
+def test_a_process_that_was_killed_while_it_made_the_key_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+from penstock.governance.checkpoints import CheckpointLog
+os.link = lambda *_: os._exit(9)  # where the power goes
+os.getpid = lambda: 1  # as in a container
+CheckpointLog(Path(sys.argv[1]))
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "audit")]
+    assert [subprocess.run(command, check=False).returncode for _ in range(2)] == [9, 9]
+    log = CheckpointLog(tmp_path / "audit")
+    log.append(1, "0" * 64)
+    assert [log.is_signed(checkpoint) for checkpoint in log.read()] == [True]

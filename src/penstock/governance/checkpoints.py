@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError
+from penstock.core.ids import new_id
 from penstock.governance.types import AuditCheckpoint
 
 LONGEST_LINE_BYTES = 1024
@@ -94,7 +95,7 @@ def _load_or_make_key(path: Path) -> Ed25519PrivateKey:
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary = path.with_suffix(f".{new_id()}")  # a process killed here may have had the same number as this one
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(pem)
