@@ -16,6 +16,7 @@ from penstock.core.config import Config
 from penstock.core.errors import ConflictError
 from penstock.core.ids import RunId
 from penstock.remote.remote import open_remote
+from penstock.sdk.spool import sending
 from penstock.sdk.spool.folder import adopt_spool, list_spools
 from penstock.sdk.spool.orphans import deliver_orphan
 from penstock.tracking.types import RunStatus
@@ -127,6 +128,42 @@ def test_an_outage_under_load_loses_and_doubles_nothing(root: Path, server: Serv
     services.close()
     assert list(list_spools(root)) == []
     print(f"the longest call took {longest * 1000:.1f} ms")
+
+
+def test_what_was_left_of_a_run_comes_before_what_goes_on_with_it(root: Path, server: Server) -> None:
+    code = """
+run = ps.start_run("left")
+for step in range(10):
+    run.log(loss=step, step=step)
+print(run.id, flush=True)
+os.kill(os.getpid(), 9)
+"""
+    run_id = start_client(code).communicate()[0].strip()
+    with ps.start_run(run_id=run_id) as run:
+        run.log(loss=10, step=10)
+        assert not run.flush(1.0)  # nobody answers yet
+        server.start()
+        assert run.flush(60)
+    services = open_remote(server.url)
+    assert steps_of(services, run_id) == list(range(11))
+    assert services.tracking.get_run(RunId(run_id)).status is RunStatus.FINISHED
+    actions = [event.action for event in services.governance.list_events(subject=f"run:{run_id}")]
+    expected = ["create_run", "end_run", "resume_run", "end_run"]
+    assert [f"tracking.{action}" for action in expected] == [action for action in actions if "seal" not in action]
+    services.close()
+
+
+def test_a_run_waits_at_its_end_for_as_long_as_something_is_on_its_way(
+    root: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "AWAY_WAIT_S", 1.0)
+    run = ps.start_run("backlog")
+    for step in range(50_000):
+        run.log(loss=step, step=step)
+    assert not run.flush(0.5)
+    server.start(PENSTOCK_FAILPOINTS="storage.writer.before_commit=sleep:0.4")
+    run.end()
+    assert list(list_spools(root)) == []
 
 
 @pytest.mark.parametrize("place", ["storage.writer.after_commit", "storage.writer.before_commit"])

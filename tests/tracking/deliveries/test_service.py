@@ -132,6 +132,19 @@ def test_a_lost_process_ends_its_run_only_where_nobody_did(
     assert tracking.get_run(RUN).status is RunStatus.FINISHED
 
 
+def test_a_process_that_was_given_up_for_lost_still_says_how_its_run_ended(
+    deliveries: DeliveryService, tracking: TrackingService
+) -> None:
+    deliveries.deliver("first", 1, frames(BEGIN))
+    deliveries.deliver("second", 1, frames(Join(RUN, 2_000_000, reopen=True), point(1)))
+    deliveries.deliver("first", 2, frames(End(RUN, 1_500_000, RunStatus.KILLED, lost=True)))
+    assert tracking.get_run(RUN).status is RunStatus.KILLED
+    assert deliveries.deliver("second", 3, frames(End(RUN, 3_000_000, RunStatus.FINISHED))).refused == ()
+    run = tracking.get_run(RUN)
+    assert run.ended_at is not None
+    assert (run.status, run.ended_at.timestamp()) == (RunStatus.FINISHED, 3.0)
+
+
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=20))
 def test_many_floats_are_turned_as_one_is(values: list[float]) -> None:
     assert to_sortables(values) == [to_sortable(value) for value in values]

@@ -1,6 +1,5 @@
 """The spool of a run that goes on: calls append to it, and a thread delivers what they appended."""
 
-import contextlib
 import os
 import threading
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from penstock.catalogue.services import Services
-from penstock.core.errors import NotFoundError, PenstockError
+from penstock.core.errors import NotFoundError, PenstockError, UnavailableError
 from penstock.core.ids import RunId
 from penstock.sdk.connect import connect_place
 from penstock.sdk.spool.courier import EVERYTHING, Courier, explain
@@ -153,12 +152,10 @@ class RunSpool:
     def _wait(self, wait_s: float) -> bool:
         began = time.monotonic()
         while not self._done.wait(0.02):
-            now = time.monotonic()
             if self._courier.uploads:
                 continue
-            if now - max(began, self._courier.moved_at) > wait_s:
-                return False
-            if self._failure is not None and now - began > min(wait_s, AWAY_WAIT_S):
+            patience_s = wait_s if self._failure is None else min(wait_s, AWAY_WAIT_S)
+            if time.monotonic() - max(began, self._courier.moved_at) > patience_s:
                 return False
         return True
 
@@ -208,8 +205,13 @@ class RunSpool:
             if self._is_closing and run_id is None:  # others may take their time, the end of this run not
                 orphan.release()
                 return
-            with contextlib.suppress(PenstockError, OSError):  # it stays, and `penstock sync` tells why
+            try:
                 deliver_orphan(orphan, services)
+            except UnavailableError:
+                if run_id is not None:  # what is left of this run comes before what goes on with it
+                    raise
+            except (PenstockError, OSError):
+                pass  # it stays, and `penstock sync` tells why
 
     def _sync(self) -> None:
         if time.monotonic() - self._synced_at >= SYNC_EVERY_S:

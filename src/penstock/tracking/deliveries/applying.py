@@ -27,6 +27,7 @@ from penstock.tracking.facts import Facts, Point
 from penstock.tracking.names import check_key, check_texts
 from penstock.tracking.service import TrackingService
 from penstock.tracking.tables import NAN
+from penstock.tracking.types import RunStatus
 
 _NOT_ITS_FAULT = (UnavailableError, CorruptDataError)  # the record may be taken at another time
 _STEPS = range(-(2**63), 2**63)
@@ -182,8 +183,11 @@ class Applier:
             self._tracking.resume_run.join(self._tx, record.run_id)
 
     def _end(self, record: End) -> None:
-        if record.lost and self._tracking.get_run.join(self._tx, record.run_id).status.is_terminal:
+        held = self._tracking.get_run.join(self._tx, record.run_id).status
+        if record.lost and held.is_terminal:
             return
+        if held is RunStatus.KILLED and record.status is not held:  # given up for lost, and it has ended by itself
+            self._tracking.resume_run.join(self._tx, record.run_id)
         self._tracking.end_run.join(self._tx, record.run_id, record.status, from_microseconds(record.at))
 
 
