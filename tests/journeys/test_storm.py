@@ -1,5 +1,6 @@
 """kill -9 of a server under eight writers: nothing acknowledged is lost or doubled, nothing is there by halves."""
 
+import contextlib
 import os
 import random
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, NullPool, create_engine
 
 import postgres_cluster
 from journeys.storm.checking import check_journals
@@ -141,6 +143,58 @@ def test_a_server_that_is_killed_again_and_again_keeps_what_it_acknowledged(data
     finally:
         server.kill()
     check_store(database, server.home)
+
+
+@pytest.fixture
+def cluster() -> Iterator[postgres_cluster.Cluster]:
+    """A PostgreSQL server that may be killed."""
+    made = postgres_cluster.Cluster()
+    yield made
+    made.remove()
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.timeout(1_800)
+def test_a_database_that_dies_under_a_server_keeps_what_was_acknowledged(
+    cluster: postgres_cluster.Cluster, tmp_path: Path
+) -> None:
+    chance = seeded()
+    admin = create_engine(cluster.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with admin.connect() as connection:
+        connection.exec_driver_sql("CREATE DATABASE storm TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
+    database = cluster.url.set(database="storm").render_as_string(hide_password=False)
+    server = Server(tmp_path / "home", "--database", database)
+    server.start()
+    try:
+        with Storm(server, chance) as storm:
+            storm.wait_for_more(200)
+            for _ in range(KILLS):
+                time.sleep(chance.uniform(0.0, 1.0))
+                if chance.random() < 0.3:
+                    cluster.stop(signal.SIGQUIT)
+                    time.sleep(chance.uniform(0.0, 1.0))
+                    cluster.start()
+                else:
+                    kill_backend(admin, chance)
+                storm.wait_for_more(20)
+        storm.check(server)
+        assert server.process is not None
+        assert server.process.poll() is None
+    finally:
+        server.kill()
+        admin.dispose()
+    check_store(database, server.home)
+
+
+def kill_backend(admin: Engine, chance: random.Random) -> None:
+    """End a process of the database that serves ours: told to, or with all others when it dies like that."""
+    with admin.connect() as connection:
+        query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'penstock'"
+        served = connection.exec_driver_sql(query).scalars().all()
+    if served:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(chance.choice(list(served)), chance.choice((signal.SIGTERM, signal.SIGKILL)))
 
 
 def wait_for_end(server: Server, timeout_s: float) -> None:

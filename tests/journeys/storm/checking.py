@@ -13,7 +13,7 @@ _Point = tuple[int, int, float]  # step, time, value
 
 def check_journals(wire: Wire, journals: Sequence[Journal]) -> None:
     """Everything acknowledged is there once; what was refused is not; what nobody answered is there whole or not."""
-    known = {run["info"]["run_id"]: _texts(run["data"], "tags") for run in _all_runs(wire)}
+    known = {run["info"]["run_id"]: texts_of(run["data"], "tags") for run in _all_runs(wire)}
     check_tokens(Counter(tags["token"] for tags in known.values()), journals)
     for journal in journals:
         for run in journal.runs:
@@ -35,11 +35,11 @@ def check_tokens(found: Counter[str], journals: Sequence[Journal]) -> None:
 def check_run(wire: Wire, run: RunJournal) -> None:
     """One run, with all that was logged to it."""
     held = wire.get("runs/get", run_id=run.run_id).json()["run"]
-    series = {key: _history(wire, run.run_id, key) for key in ("loss", *(f"m{n}" for n in range(SERIES)))}
+    series = {key: history(wire, run.run_id, key) for key in ("loss", *(f"m{n}" for n in range(SERIES)))}
     check_points(run, series["loss"])
     check_batches(run, [point for key, points in series.items() if key != "loss" for point in points], held["data"])
     check_latest(series, held["data"].get("metrics", []))
-    params, tags = _texts(held["data"], "params"), _texts(held["data"], "tags")
+    params, tags = texts_of(held["data"], "params"), texts_of(held["data"], "tags")
     alone = {key: value for key, value in params.items() if key.startswith("p")}
     assert set(alone) <= {key for key, fate in run.params.items() if fate is not Fate.REFUSED}
     assert {key for key, fate in run.params.items() if fate is Fate.DONE} <= set(alone)
@@ -65,7 +65,7 @@ def check_batches(run: RunJournal, found: list[_Point], data: dict[str, Any]) ->
     points: dict[int, list[_Point]] = defaultdict(list)
     for point in found:
         points[point[0]].append(point)
-    params, tags = _texts(data, "params"), _texts(data, "tags")
+    params, tags = texts_of(data, "params"), texts_of(data, "tags")
     assert set(points) <= {batch.number for batch in run.batches}
     for batch in run.batches:
         is_there = _is_there(batch, points[batch.number], params, tags)
@@ -145,7 +145,7 @@ def check_moves(wire: Wire, journal: Journal) -> None:
     assert len(history) in places, (journal.name, journal.moves, history)
 
 
-def _history(wire: Wire, run_id: str, key: str) -> list[_Point]:
+def history(wire: Wire, run_id: str, key: str) -> list[_Point]:
     points: list[_Point] = []
     for point in _pages(wire, "metrics/get-history", "metrics", run_id=run_id, metric_key=key, max_results=20_000):
         points.append((point["step"], point["timestamp"], point["value"]))
@@ -173,5 +173,5 @@ def _all_runs(wire: Wire) -> Iterator[dict[str, Any]]:
             return
 
 
-def _texts(data: dict[str, Any], what: str) -> dict[str, str]:
+def texts_of(data: dict[str, Any], what: str) -> dict[str, str]:
     return {each["key"]: each["value"] for each in data.get(what, [])}
