@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock.core.errors import StorageFullError
 from penstock.processes.child import Ticker
 
 FOLLOWS = "from penstock.processes.child import run_process\nimport time\nrun_process(lambda: time.sleep(600))\n"
@@ -111,3 +112,19 @@ def test_a_ticker_goes_on_after_a_tick_that_failed(caplog: pytest.LogCaptureFixt
     assert enough.wait(30)
     again.stop()
     assert calls == [0, 1, 2, 3]
+
+
+def test_a_tick_that_has_to_wait_for_something_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    failed = threading.Event()
+
+    def tick() -> bool:
+        failed.set()
+        raise StorageFullError("there is no room left")
+
+    ticker = Ticker("test", tick, pause_s=600)
+    ticker.start()
+    assert failed.wait(30)
+    ticker.stop()
+    (told,) = caplog.records
+    assert told.getMessage() == "a tick of test is repeated: there is no room left"
+    assert told.exc_info is None

@@ -452,3 +452,31 @@ def test_a_failing_disk_is_an_error_of_our_own(db: Database) -> None:
         db.write(add, "a")
     assert isinstance(refusal.value, PenstockError)
     assert isinstance(refusal.value.__cause__, OSError)
+
+
+def test_a_full_disk_is_logged_once_until_there_is_room_again(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+    for outage in range(2):
+        db.write(add, f"before {outage}")
+        failpoints.arm("storage.writer.before_commit=enospc")
+        for _ in range(3):
+            with pytest.raises(StorageFullError):
+                db.write(add, "no room")
+        failpoints.arm("")
+    told = [record for record in caplog.records if record.message == "writes failed"]
+    assert [record.exc_info for record in told] == [None, None]
+    assert all("no room left" in record.reason for record in told)  # type: ignore[attr-defined]
+
+
+def test_an_error_that_nobody_knows_is_logged_with_where_it_came_from(
+    db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    def finish(*_: Any) -> None:
+        raise RuntimeError("a mistake")
+
+    db.on_group(finish)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            db.write(lambda tx: None)
+    told = [record for record in caplog.records if record.message == "writes failed"]
+    assert len(told) == 2
+    assert all(record.exc_info for record in told)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from penstock.core.errors import PenstockError
+from penstock.core.errors import PenstockError, UnavailableError
 
 PR_SET_PDEATHSIG = 1
 _FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -104,6 +104,10 @@ class Ticker:
         while not self._stop.is_set():
             try:
                 busy = self._tick()
+            except UnavailableError as error:
+                log.warning("a tick of %s is repeated: %s", self._thread.name, error)
+                busy = False
+                self._stop.wait(1.0)
             except Exception:  # the outermost loop: the next tick starts from what is stored
                 log.exception("a tick of %s failed and is repeated", self._thread.name)
                 busy = False

@@ -98,6 +98,7 @@ class GroupWriter:
         self._finish = finish
         self.writing: threading.Thread | None = None  # who writes just now
         self.pace_s = 0.0  # how long a transaction takes, as a moving average
+        self._told = ""  # why the last group failed, when it did
 
     def try_here(self, group: list[Job], line: Line) -> bool:
         """Write a group of the running event loop and answer it.
@@ -129,7 +130,7 @@ class GroupWriter:
                 self.write(group, line, may_repeat=False)
                 return
             if len(group) == 1 or is_unreachable or isinstance(error, OutcomeUnknownError):
-                log.warning("writes failed", extra={"jobs": len(group)}, exc_info=error)
+                self._log_failure(group, error)
                 self._answer([(job, None, error) for job in group])
                 return
             # One poisoned job must not fail its neighbours: nothing was committed, so each may run again alone.
@@ -137,6 +138,7 @@ class GroupWriter:
             for job in group:
                 self.write([job], line)
             return
+        self._told = ""
         _run_after_commit(after_commit)
         self._answer(done)
 
@@ -201,6 +203,14 @@ class GroupWriter:
         for loop, answers in by_loop.items():
             with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits there any more
                 loop.call_soon_threadsafe(_settle, answers)
+
+    def _log_failure(self, group: list[Job], error: Exception) -> None:
+        """A full disk, or a database that is away, is told once until a write succeeds again; it is hit by each."""
+        known = self._dialect.explain(error)
+        fields = {"jobs": len(group), "reason": str(known or error)}
+        if known is None or fields["reason"] != self._told:
+            log.warning("writes failed", extra=fields, exc_info=None if known else error)
+        self._told = str(fields["reason"])
 
     def _explain(self, error: Exception) -> Exception:
         """A database's own failure in the words of this project; anything else as it is."""
