@@ -7,7 +7,6 @@ import signal
 import statistics
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,14 +14,9 @@ import pytest
 from sqlalchemy import Engine, NullPool, create_engine
 
 import postgres_cluster
-from journeys.storm.checking import check_journals
-from journeys.storm.wire import Stop, Wire
-from journeys.storm.writer import StormWriter
-from penstock.app.app import open_app
-from penstock.core.config import Config
+from journeys.storm.storm import Storm, check_store, seeded
 from sdk.spool.servers import Server
 
-WRITERS = 8
 KILLS = int(os.environ.get("PENSTOCK_TEST_KILLS", "24"))
 POINTS = {  # where the server kills itself, and up to which pass
     "storage.writer.before_commit": 60,
@@ -46,70 +40,6 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     made = databases.create(template="template0")
     yield made
     databases.drop(made)
-
-
-class Storm:
-    """Eight writers on one server."""
-
-    def __init__(self, server: Server, chance: random.Random) -> None:
-        self._stop = Stop()
-        self.writers = [
-            StormWriter(f"writer{number}", server.port, chance.randrange(10**9), self._stop)
-            for number in range(WRITERS)
-        ]
-
-    def __enter__(self) -> "Storm":
-        for writer in self.writers:
-            writer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for writer in self.writers:
-            writer.join()
-
-    @property
-    def acknowledged(self) -> int:
-        return sum(writer.journal.acknowledged for writer in self.writers)
-
-    def wait_for_more(self, count: int, timeout_s: float = 60.0) -> None:
-        """Wait until so many more writes were acknowledged."""
-        enough, deadline = self.acknowledged + count, time.monotonic() + timeout_s
-        while self.acknowledged < enough and not self._stop.failures:
-            assert time.monotonic() < deadline, "nothing is acknowledged any more"
-            time.sleep(0.005)
-
-    def check(self, server: Server) -> None:
-        """What was answered was right, and is there."""
-        if self._stop.failures:
-            raise self._stop.failures[0]
-        wrong = [each for writer in self.writers for each in writer.wire.wrong]
-        assert not wrong, f"{len(wrong)} wrong answers: {wrong[:5]}"
-        statuses = sum((writer.wire.statuses for writer in self.writers), Counter())
-        print(f"{self.acknowledged} acknowledged; answers by status, 0 for none: {dict(statuses)}")
-        wire = Wire(server.port)
-        check_journals(wire, [writer.journal for writer in self.writers])
-        wire.close()
-
-
-def check_store(database: str, home: Path) -> None:
-    """The audit chain and the objects are whole, and nothing that is needed is missing."""
-    services = open_app(Config(home=home, database=database))
-    try:
-        audit = services.governance.verify_audit()
-        assert audit.is_whole, audit.problems
-        report = services.objects.verify(services.governance.list_kept_objects())
-        assert report.passed, (report.damaged, report.missing)
-        print(f"{audit.events} audit events, {audit.checkpoints} checkpoints, {report.objects} objects")
-    finally:
-        services.close()
-
-
-def seeded() -> random.Random:
-    """Chance of a new seed, which is printed."""
-    seed = random.randrange(10**6)
-    print(f"seed {seed}")
-    return random.Random(seed)
 
 
 @pytest.mark.slow

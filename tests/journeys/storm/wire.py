@@ -89,7 +89,7 @@ class Wire:
         self.statuses[answer.status] += 1
         if answer.status >= 400:
             answer.fate = Fate.UNKNOWN if UNKNOWN in answer.body else Fate.REFUSED
-            if answer.status >= 500 and answer.status not in (503, 507):
+            if answer.status in (500, 502, 504) or not _is_structured(answer):
                 self.wrong.append(f"{method} {path}: {answer.status} {answer.body[:300]!r}")
         return answer
 
@@ -120,6 +120,15 @@ class Wire:
                 connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._connection = connection
         return self._connection
+
+
+def _is_structured(answer: Answer) -> bool:
+    """Whether a refusal says what it is in the form of the protocol."""
+    try:
+        told = answer.json()
+    except ValueError:
+        return False
+    return bool(told.get("error_code") and told.get("message"))
 
 
 class Stop(threading.Event):
