@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from journeys.storm.checking import check_journals
-from journeys.storm.wire import Stop, Wire
+from journeys.storm.wire import Fate, Stop, Wire
 from journeys.storm.writer import StormWriter
 from penstock.app.app import open_app
 from penstock.core.config import Config
@@ -53,7 +53,10 @@ class Storm:
         wrong = [each for writer in self.writers for each in writer.wire.wrong]
         assert not wrong, f"{len(wrong)} wrong answers: {wrong[:5]}"
         statuses = sum((writer.wire.statuses for writer in self.writers), Counter())
-        print(f"{self.acknowledged} acknowledged; answers by status, 0 for none: {dict(statuses)}")
+        batches = [batch for writer in self.writers for run in writer.journal.runs for batch in run.batches]
+        points = sum(batch.size for batch in batches if batch.fate is Fate.DONE)
+        print(f"{self.acknowledged} calls acknowledged, with {points} points in batches; answers by status, 0 for none:")
+        print(dict(sorted(statuses.items())))
         wire = Wire(server.port)
         check_journals(wire, [writer.journal for writer in self.writers])
         wire.close()
