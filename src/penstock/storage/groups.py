@@ -113,6 +113,7 @@ class GroupWriter:
             line.drop()
             self.pace_s += PAUSE_S  # so that this is not tried again at once
             return False
+        self._told = ""
         _run_after_commit(after_commit)
         _settle([(job.future, result, error and self._explain(error)) for job, result, error in done])
         return True
