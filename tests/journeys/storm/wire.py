@@ -60,10 +60,11 @@ class Wire:
         self.statuses: Counter[int] = Counter()
         self.wrong: list[str] = []
 
-    def post(self, path: str, body: Any, *, method: str = "POST") -> Answer:
+    def post(self, path: str, body: Any, **headers: str) -> Answer:
         """A call of MLflow's protocol; a path that begins with a slash stands as it is."""
         path = path if path.startswith("/") else MLFLOW + path
-        return self.send(method, path, json.dumps(body).encode(), {"content-type": "application/json"})
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.send("POST", path, json.dumps(body).encode(), {"content-type": "application/json"} | named)
 
     def get(self, path: str, /, **query: Any) -> Answer:
         """Read something: asked again until there is an answer."""

@@ -55,6 +55,7 @@ class StormWriter(threading.Thread):
                 self._create_experiment: 1,
                 self._change_status: 2,
                 self._create_run: 2,
+                self._create_once: 2,
             }
             while not self._stop_it.is_set():
                 (work,) = self._chance.choices(list(kinds), weights=list(kinds.values()))
@@ -113,6 +114,18 @@ class StormWriter(threading.Thread):
             self.journal.runs.append(
                 RunJournal(info["run_id"], info["artifact_uri"].removeprefix("mlflow-artifacts:/"))
             )
+
+    def _create_once(self) -> None:
+        """A run of our own protocol, whose call may be repeated because it has a key."""
+        token = uuid.uuid4().hex
+        body = {"experiment": "Default", "tags": {"token": token}}
+        while self.journal.tokens.get(token) is not Fate.DONE:
+            answer = self._note(self.wire.post("/api/v1/runs", body, idempotency_key=token))
+            if answer.fate is not Fate.REFUSED:
+                self.journal.tokens[token] = answer.fate
+            if self._stop_it.is_set():
+                self.journal.tokens.setdefault(token, Fate.REFUSED)
+                return
 
     def _log_metric(self) -> None:
         step = self._next()
