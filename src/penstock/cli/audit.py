@@ -1,11 +1,13 @@
 """`penstock audit`: the audit log, and whether it is whole."""
 
+from pathlib import Path
+
 import typer
 from rich.markup import escape
 
 from penstock.cli.apps import group_app
 from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import UrlOption, open_services
+from penstock.cli.session import HomeOption, UrlOption, open_home
 from penstock.core.codec import encode_text
 
 app = group_app("List audit events, or verify their chain.")
@@ -16,11 +18,12 @@ def list_events(
     limit: int = typer.Option(30, help="How many events, the newest ones."),
     action: str = typer.Option("", help="Only this action, such as registry.move_alias."),
     subject: str = typer.Option("", help="Only events about this kind:id."),
+    home: Path = HomeOption,
     json: bool = JsonOption,
     url: str = UrlOption,
 ) -> None:
     """Who did what, when (UTC), to what; the newest last."""
-    with open_services(url) as services:
+    with open_home(home, url) as services:
         events = services.governance.list_events(limit=limit, action=action, subject=subject, newest_first=True)
     events.reverse()
     if json:
@@ -35,9 +38,9 @@ def list_events(
 
 
 @app.command()
-def verify(json: bool = JsonOption, url: str = UrlOption) -> None:
+def verify(home: Path = HomeOption, json: bool = JsonOption, url: str = UrlOption) -> None:
     """Recompute the whole chain and hold it against the signed checkpoints; exit code 1 when it is not whole."""
-    with open_services(url) as services:
+    with open_home(home, url) as services:
         report = services.governance.verify_audit()
     if json:
         print_json(report)

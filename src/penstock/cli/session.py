@@ -1,6 +1,7 @@
 """Opens what a command talks to, and closes it when the command ends."""
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,13 +10,17 @@ from pathlib import Path
 import typer
 
 from penstock.catalogue.services import Services
+from penstock.core.config import DATABASE_NAME, load_config
 from penstock.core.errors import InvalidInputError
 from penstock.core.project.parse import load_project
 from penstock.core.project.types import Project
-from penstock.sdk.connect import PROJECT_FILE, connect, find_project_folder
+from penstock.remote.discovery import find_server
+from penstock.sdk.connect import PROJECT_FILE, connect, connect_home, find_project_folder
 
 GATEWAY_WAIT_S = 10.0  # they report every five seconds, and at once when they follow
 UrlOption = typer.Option("", "--url", help="A server to ask; the project around the working directory if not given.")
+
+HomeOption = typer.Option(None, "--home", help="The home folder of a server on this machine, whether it runs or not.")
 
 
 @contextlib.contextmanager
@@ -27,6 +32,36 @@ def open_services(url: str = "") -> Iterator[Services]:
     """
     check_url(url)
     services = connect(url or None)
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+@contextlib.contextmanager
+def open_home(home: Path | None, url: str, *, may_be_new: bool = False) -> Iterator[Services]:
+    """The services of a server's home folder, which `PENSTOCK_HOME` may name; else as `open_services`.
+
+    Args:
+        home: the folder.
+        url: a server.
+        may_be_new: whether a database is made where there is none.
+
+    Raises:
+        InvalidInputError: there is no such folder, or no database in it.
+    """
+    if home is None and not url and os.environ.get("PENSTOCK_HOME"):
+        home = Path(os.environ["PENSTOCK_HOME"])
+    if home is None:
+        with open_services(url) as services:
+            yield services
+        return
+    if not home.is_dir():
+        raise InvalidInputError(f"there is no folder {home}", hint="a server makes its home when it starts first")
+    config = load_config(home=home)
+    if not (may_be_new or config.database or (home / DATABASE_NAME).is_file() or find_server(home)):
+        raise InvalidInputError(f"there is no database in {home}", hint="PENSTOCK_DATABASE names one that is elsewhere")
+    services = connect_home(config)
     try:
         yield services
     finally:

@@ -1,25 +1,18 @@
 """`penstock tokens`: who may come in."""
 
-import contextlib
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import typer
 
-from penstock.catalogue.services import Services
 from penstock.cli.apps import group_app
 from penstock.cli.output import JsonOption, ago, console, print_json, print_table
-from penstock.cli.session import UrlOption, open_services
+from penstock.cli.session import HomeOption, UrlOption, open_home
 from penstock.core.clock import parse_duration
-from penstock.core.config import load_config
 from penstock.core.errors import InvalidInputError
 from penstock.core.identity import Role
 from penstock.governance.tokens.types import Token
-from penstock.sdk.connect import connect_home
 
 app = group_app("Make, list and revoke the tokens of a server.")
-HomeOption = typer.Option(None, "--home", help="The home folder of a server on this machine, whether it runs or not.")
 _ROLES = [role.name.lower() for role in Role if role is not Role.NOBODY]
 
 
@@ -39,7 +32,7 @@ def create(
         lifetime_s = parse_duration(expires).total_seconds() if expires else None
     except ValueError as error:
         raise InvalidInputError(f"--expires: {error}") from error
-    with _open(home, url) as services:
+    with open_home(home, url, may_be_new=True) as services:
         made = services.tokens.create_token(name, role, lifetime_s)  # type: ignore[arg-type]  # one of the roles
     if json:
         print_json(made)
@@ -52,7 +45,7 @@ def create(
 @app.command("list")
 def list_tokens(home: Path = HomeOption, json: bool = JsonOption, url: str = UrlOption) -> None:
     """Every token there ever was, without its secret."""
-    with _open(home, url) as services:
+    with open_home(home, url, may_be_new=True) as services:
         tokens = services.tokens.list_tokens()
     if json:
         print_json(tokens)
@@ -73,29 +66,12 @@ def revoke(
     url: str = UrlOption,
 ) -> None:
     """End a token: within a second it opens nothing, nor do the browsers that signed in with it."""
-    with _open(home, url) as services:
+    with open_home(home, url, may_be_new=True) as services:
         token = services.tokens.revoke_token(name)
     if json:
         print_json(token)
     else:
         console.print(f"revoked {token.name} ({token.id})")
-
-
-@contextlib.contextmanager
-def _open(home: Path | None, url: str) -> Iterator[Services]:
-    if home is None and not url and os.environ.get("PENSTOCK_HOME"):
-        home = Path(os.environ["PENSTOCK_HOME"])
-    if home is None:
-        with open_services(url) as services:
-            yield services
-        return
-    if not home.is_dir():
-        raise InvalidInputError(f"there is no folder {home}", hint="a server makes its home when it starts first")
-    services = connect_home(load_config(home=home))
-    try:
-        yield services
-    finally:
-        services.close()
 
 
 def _state(token: Token) -> str:

@@ -1,19 +1,21 @@
 """`penstock verify`: read every stored object again."""
 
+from pathlib import Path
+
 import typer
 from rich.markup import escape
 
 from penstock.cli.apps import command_app
 from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import open_services
+from penstock.cli.session import HomeOption, UrlOption, open_home
 
 app = command_app()
 
 
 @app.command()
-def verify(json: bool = JsonOption) -> None:
+def verify(home: Path = HomeOption, json: bool = JsonOption, url: str = UrlOption) -> None:
     """Read every stored object again and check it against its digest; exit code 1 when one is damaged or missing."""
-    with open_services() as services:
+    with open_home(home, url) as services:
         report = services.objects.verify(services.governance.list_kept_objects())
         audit = services.governance.verify_audit()
     if json:

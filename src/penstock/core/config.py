@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from penstock.core import codec
 
+DATABASE_NAME = "penstock.db"
 DEFAULT_PORT = 5151
 DEFAULT_GATEWAY_PORT = 5152
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
@@ -38,7 +39,7 @@ class Config(Struct, frozen=True, kw_only=True):
     @property
     def database_url(self) -> str:
         """The database, with the default filled in."""
-        return self.database or f"sqlite:///{self.home / 'penstock.db'}"
+        return self.database or f"sqlite:///{self.home / DATABASE_NAME}"
 
     @property
     def objects_url(self) -> str:

@@ -55,7 +55,9 @@ class Storm:
         statuses = sum((writer.wire.statuses for writer in self.writers), Counter())
         batches = [batch for writer in self.writers for run in writer.journal.runs for batch in run.batches]
         points = sum(batch.size for batch in batches if batch.fate is Fate.DONE)
-        print(f"{self.acknowledged} calls acknowledged, with {points} points in batches; answers by status, 0 for none:")
+        print(
+            f"{self.acknowledged} calls acknowledged, with {points} points in batches; answers by status, 0 for none:"
+        )
         print(dict(sorted(statuses.items())))
         wire = Wire(server.port)
         check_journals(wire, [writer.journal for writer in self.writers])
