@@ -154,6 +154,8 @@ def measure(home: Path, rounds: int, wal_size: int) -> dict[str, list[float]]:
 
 def leave_behind(home: Path, wal_size: int) -> None:
     """A server that was killed while it wrote, and a log that nobody has written back."""
+    with contextlib.closing(sqlite3.connect(home / "penstock.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     stop = threading.Event()
     with python(READER, home), start_ours(home) as url:
         writers = [threading.Thread(target=write, args=(url, stop)) for _ in range(WRITERS)]

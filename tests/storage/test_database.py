@@ -20,6 +20,7 @@ from factories import TESTER, open_database
 from penstock.core import failpoints
 from penstock.core.errors import InvalidInputError, PenstockError, StorageFullError
 from penstock.storage.database import Database
+from penstock.storage.sqlite import LOG_LIMIT_BYTES
 from penstock.storage.transaction import Transaction
 from storage import crash_writer
 
@@ -254,3 +255,19 @@ def test_only_a_newer_row_replaces_an_older_one_whatever_the_order_of_arrival(db
 
 def all_standings(db: Database) -> list[tuple[str, int, int]]:
     return [tuple(row) for row in db.read(lambda tx: tx.execute(select(standings)).all())]
+
+
+@pytest.mark.sqlite
+def test_the_log_is_cut_when_the_reader_who_made_it_grow_has_ended(tmp_path: Path) -> None:
+    def write_mb(tx: Transaction) -> None:
+        tx.execute(insert(pages).values(text="x" * (1 << 20)))
+
+    db = open_with_tables(tmp_path)
+    log = tmp_path / "penstock.db-wal"
+    with db.snapshot() as reading:
+        reading.execute(select(pages)).all()
+        while log.stat().st_size <= LOG_LIMIT_BYTES:
+            db.write(write_mb)
+    db.write(write_mb)  # all of the log goes into the database
+    db.write(write_mb)  # and is begun anew
+    assert log.stat().st_size <= LOG_LIMIT_BYTES

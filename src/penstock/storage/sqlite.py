@@ -14,12 +14,14 @@ from penstock.core.errors import PenstockError, StorageFullError, UnavailableErr
 from penstock.storage.dialect import PATIENCE_S
 from penstock.storage.records import as_sqlalchemy
 
+LOG_LIMIT_BYTES = 64 << 20  # what is left of the log's file once a long reader, who made it grow, has ended
 _PRAGMAS = (
     f"PRAGMA busy_timeout = {PATIENCE_S * 1000}",
     "PRAGMA synchronous = FULL",  # a commit that was answered survives a power cut
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
+    f"PRAGMA journal_size_limit = {LOG_LIMIT_BYTES}",
 )
 
 
