@@ -19,7 +19,7 @@ from serving_http import serve
 
 TOKEN = "secret-token"
 MPU = "/api/2.0/mlflow-artifacts/mpu"
-MODEL = "m-" + "5" * 32
+NO_MODEL = "m-" + "5" * 32
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_missing_file_is_said_by_the_name_that_clients_know(http: httpx.Client
         ("/get-artifact", {"run_id": run_id, "path": "none"}),
         ("/get-artifact", {"run_id": "nobody", "path": "a"}),
         ("/model-versions/get-artifact", {"name": "none", "version": "1", "path": "a"}),
-        (f"/ajax-api/2.0/mlflow/logged-models/{MODEL}/artifacts/files", {"artifact_file_path": "none"}),
+        (f"/ajax-api/2.0/mlflow/logged-models/{NO_MODEL}/artifacts/files", {"artifact_file_path": "none"}),
     ]
     for path, query in asked:
         answer = http.get(path, params=query)
@@ -204,11 +204,12 @@ def test_old_clients_list_a_run_by_its_id(http: httpx.Client, root: str, run_id:
     assert http.get("/api/2.0/mlflow/artifacts/list", params={"run_id": run_id, "path": ".."}).status_code == 400
 
 
-def test_a_logged_model_has_its_files_below_its_own_root(http: httpx.Client) -> None:
-    root = f"0/models/{MODEL}/artifacts"
+def test_a_logged_model_has_its_files_below_its_own_root(http: httpx.Client, services: Services) -> None:
+    model = services.logged_models.create_logged_model(services.experiments.get_experiment("Default").id, "tree")
+    root = model.artifact_uri.removeprefix("mlflow-artifacts:/")
     http.put(f"{ROOT}/{root}/MLmodel", content=b"flavors: {}")
     assert files(http, root) == {"files": [{"path": "MLmodel", "is_dir": False, "file_size": 11}]}
-    asked = f"/ajax-api/2.0/mlflow/logged-models/{MODEL}/artifacts/files"
+    asked = f"/ajax-api/2.0/mlflow/logged-models/{model.id}/artifacts/files"
     assert http.get(asked, params={"artifact_file_path": "MLmodel"}).content == b"flavors: {}"
     assert http.get(asked).json()["error_code"] == "INVALID_PARAMETER_VALUE"
     http.delete(f"{ROOT}/{root}")

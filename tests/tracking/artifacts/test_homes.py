@@ -9,9 +9,10 @@ from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.storage.database import Database
 from penstock.tracking.artifacts.homes import FREE_SPACE, Place, find_place, find_root
 from penstock.tracking.experiments import ExperimentService
+from penstock.tracking.logged_models.service import LoggedModelService
 from penstock.tracking.service import TrackingService
 
-MODEL = "m-" + "0a" * 16
+NO_MODEL = "m-" + "0a" * 16
 
 
 @pytest.fixture
@@ -52,11 +53,18 @@ def test_an_experiment_may_have_a_location_of_its_own(db: Database) -> None:
 
 
 def test_logged_models_have_their_own_place(db: Database) -> None:
-    assert db.read(find_place, f"3/models/{MODEL}/artifacts/MLmodel") == Place(f"logged-model:{MODEL}", "MLmodel")
-    assert db.read(find_place, f"3/models/{MODEL}/artifacts") == Place(f"logged-model:{MODEL}", "")
-    again = f"models/{MODEL}/artifacts/x"
-    assert db.read(find_place, f"3/models/{MODEL}/artifacts/{again}") == Place(f"logged-model:{MODEL}", again)
-    for path in (f"3/{MODEL}/artifacts/x", "3/models/m-1/artifacts/x", f"3/models/{MODEL}/x"):
+    home = ExperimentService(db).create_experiment("churn")
+    model = LoggedModelService(db).create_logged_model(home.id, "tree")
+    root = model.artifact_uri.removeprefix("mlflow-artifacts:/")
+    for path in ("", "MLmodel", f"models/{model.id}/artifacts/x"):
+        place = Place(f"logged-model:{model.id}", path)
+        assert db.read(find_place, f"{root}/{path}".removesuffix("/")) == place
+    for path in (
+        f"{home.id}/{model.id}/artifacts/x",
+        f"{home.id}/models/{model.id}/x",
+        f"7/models/{model.id}/artifacts/x",
+        f"{home.id}/models/{NO_MODEL}/artifacts/x",
+    ):
         assert db.read(find_place, path) == Place(FREE_SPACE, path)
 
 

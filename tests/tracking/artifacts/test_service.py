@@ -19,10 +19,13 @@ from penstock.storage.references import keep_objects, list_kept
 from penstock.tracking.artifacts.homes import FREE_SPACE
 from penstock.tracking.artifacts.service import ArtifactService
 from penstock.tracking.artifacts.types import FolderEntry
+from penstock.tracking.experiments import ExperimentService
+from penstock.tracking.logged_models.service import LoggedModelService
+from penstock.tracking.logged_models.types import LoggedModel
 from penstock.tracking.service import TrackingService
 
 ONE, TWO, THREE = (Digest(char * 64) for char in "123")
-MODEL = "logged-model:m-" + "0" * 32
+NO_MODEL = "logged-model:m-" + "0" * 32
 
 
 @pytest.fixture
@@ -39,6 +42,11 @@ def artifacts(db: Database) -> ArtifactService:
 def home(db: Database) -> str:
     """The home of a fresh run."""
     return str(TrackingService(db).create_run("churn").ref)
+
+
+@pytest.fixture
+def model(db: Database) -> LoggedModel:
+    return LoggedModelService(db).create_logged_model(ExperimentService(db).create_experiment("models").id, "tree")
 
 
 def kept(db: Database, home: str) -> list[str]:
@@ -82,17 +90,29 @@ def test_only_homes_that_are_there_have_files(artifacts: ArtifactService, bad: s
             refused()
     with pytest.raises(NotFoundError, match="no run 'nobody'"):
         artifacts.log_file("run:nobody", "a", ONE, 1)
-    with pytest.raises(NotFoundError, match="logged model"):
-        artifacts.log_file("logged-model:x", "a", ONE, 1)
+    for nobody in ("logged-model:x", NO_MODEL):
+        with pytest.raises(NotFoundError, match="no logged model"):
+            artifacts.log_file(nobody, "a", ONE, 1)
 
 
-def test_homes_do_not_see_each_other(artifacts: ArtifactService, home: str, db: Database) -> None:
-    for number, each in enumerate((home, MODEL, FREE_SPACE)):
+def test_homes_do_not_see_each_other(artifacts: ArtifactService, home: str, model: LoggedModel, db: Database) -> None:
+    for number, each in enumerate((home, str(model.ref), FREE_SPACE)):
         artifacts.log_file(each, "same", Digest(f"{number}" * 64), number)
-    assert artifacts.delete_artifacts(MODEL, everything=True) == 1
+    assert artifacts.delete_artifacts(str(model.ref), everything=True) == 1
     assert artifacts.get_file(home, "same").size_bytes == 0
     assert artifacts.get_file(FREE_SPACE, "same").size_bytes == 2
-    assert (kept(db, home), kept(db, MODEL), kept(db, FREE_SPACE)) == (["0" * 64], [], ["2" * 64])
+    assert (kept(db, home), kept(db, str(model.ref)), kept(db, FREE_SPACE)) == (["0" * 64], [], ["2" * 64])
+
+
+def test_a_deleted_logged_model_takes_no_more_files(
+    artifacts: ArtifactService, model: LoggedModel, db: Database
+) -> None:
+    home = str(model.ref)
+    artifacts.log_file(home, "MLmodel", ONE, 1)
+    LoggedModelService(db).delete_logged_model(model.id)
+    with pytest.raises(ConflictError, match="is deleted"):
+        artifacts.log_file(home, "more", ONE, 1)
+    assert artifacts.get_file(home, "MLmodel").digest == ONE
 
 
 def test_files_may_come_after_the_end_of_a_run_but_not_after_it_was_deleted(

@@ -8,18 +8,20 @@ import re
 from itertools import pairwise
 
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import Table, select
 
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import Ref
 from penstock.storage.transaction import Transaction
 from penstock.tracking.artifacts.paths import check_folder
 from penstock.tracking.locations import SCHEME
+from penstock.tracking.logged_models.tables import logged_models
 from penstock.tracking.tables import runs
 
 FREE_SPACE = "server:artifacts"
 _ROOT = "artifacts"  # the last part of a root that belongs to a run or a logged model
 _MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
+_KINDS = {"run": runs, "logged-model": logged_models}
 
 
 class Place(Struct, frozen=True):
@@ -45,21 +47,24 @@ def check_home(tx: Transaction, home: str, *, for_writing: bool) -> Ref:
     Raises:
         InvalidInputError: this is no home.
         NotFoundError: there is no such run or logged model.
-        ConflictError: something is added to a run that is deleted.
+        ConflictError: something is added to a run or logged model that is deleted.
     """
     if home == FREE_SPACE:
         return Ref.parse(home)
     kind, _, name = home.partition(":")
-    if kind == "run":
-        _check_run(tx, name, for_writing=for_writing)
-    elif kind != "logged-model":
+    if kind not in _KINDS:
         raise InvalidInputError(
             f"artifacts have no home {home[:100]!r}",
             hint=f"a home is run:ID, logged-model:ID or {FREE_SPACE}",
             field="home",
         )
-    elif not _MODEL_ID.fullmatch(name):
-        raise NotFoundError(f"there is no logged model {name[:100]!r}")
+    owner = _KINDS[kind]
+    row = tx.execute(select(owner.c.deleted_at).where(owner.c.id == name)).one_or_none()
+    if row is None:
+        raise _no_run(name) if kind == "run" else NotFoundError(f"there is no logged model {name[:100]!r}")
+    if for_writing and row.deleted_at is not None:
+        told = "restore it first" if kind == "run" else "log it again"
+        raise ConflictError(f"{kind.replace('-', ' ')} {name} is deleted", hint=told)
     return Ref(kind, name)
 
 
@@ -73,36 +78,28 @@ def find_place(tx: Transaction, path: str) -> Place:
     parts = path.split("/")
     named = [number for number, (_, one_behind) in enumerate(pairwise(parts)) if one_behind == _ROOT]
     places = []
-    for run_id, uri in _list_roots(tx, [parts[number] for number in named]):
+    names = [parts[number] for number in named]
+    owners = [(run_home(name), uri) for name, uri in _list_roots(tx, runs, names)]
+    names = [name for name in names if _MODEL_ID.fullmatch(name)]
+    owners += [(logged_model_home(name), uri) for name, uri in _list_roots(tx, logged_models, names)]
+    for home, uri in owners:
         root = uri.removeprefix(SCHEME)
         if root != uri and f"{path}/".startswith(f"{root}/"):
-            places.append(Place(run_home(run_id), path[len(root) + 1 :]))
-    for number in named:
-        if _MODEL_ID.fullmatch(parts[number]) and parts[number - 1 : number] == ["models"]:
-            places.append(Place(logged_model_home(parts[number]), "/".join(parts[number + 2 :])))
-            break
+            places.append(Place(home, path[len(root) + 1 :]))
     return min(places, key=lambda place: len(place.path), default=Place(FREE_SPACE, path))
 
 
 def find_root(tx: Transaction, run_id: str) -> str:
     """The URI of a run's artifacts, as clients know it; NotFoundError where there is no such run."""
-    for _, uri in _list_roots(tx, [run_id]):
+    for _, uri in _list_roots(tx, runs, [run_id]):
         return uri
     raise _no_run(run_id)
 
 
-def _check_run(tx: Transaction, run_id: str, *, for_writing: bool) -> None:
-    row = tx.execute(select(runs.c.deleted_at).where(runs.c.id == run_id)).one_or_none()
-    if row is None:
-        raise _no_run(run_id)
-    if for_writing and row.deleted_at is not None:
-        raise ConflictError(f"run {run_id} is deleted", hint="restore it first")
-
-
-def _list_roots(tx: Transaction, run_ids: list[str]) -> list[tuple[str, str]]:
-    """Those of the runs that are there, with the URIs of their artifacts."""
-    query = select(runs.c.id, runs.c.artifact_uri).where(runs.c.id.in_(run_ids))
-    return [(row.id, row.artifact_uri) for row in tx.execute(query)] if run_ids else []
+def _list_roots(tx: Transaction, owners: Table, ids: list[str]) -> list[tuple[str, str]]:
+    """Those of the runs or logged models that are there, with the URIs of their artifacts."""
+    query = select(owners.c.id, owners.c.artifact_uri).where(owners.c.id.in_(ids))
+    return [(row.id, row.artifact_uri) for row in tx.execute(query)] if ids else []
 
 
 def _no_run(run_id: str) -> NotFoundError:
