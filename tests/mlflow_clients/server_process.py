@@ -1,8 +1,10 @@
-"""Starts penstock as its users do, in a process of its own and in a folder of its own."""
+"""Starts penstock as its users do, in a process of its own and in a folder of its own; and a server to move from."""
 
 import os
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,15 +26,33 @@ def start_server(python: str, folder: Path, *options: str) -> Iterator[str]:
     """
     port = _find_port()
     command = [python, "-m", "penstock", "server", "--home", str(folder / "home"), "--port", str(port), *options]
+    with _run(command, folder, port) as url:
+        yield url
+
+
+@contextmanager
+def start_source(folder: Path) -> Iterator[str]:
+    """MLflow's own server, of the environment that the tests run in; gives its address."""
+    port = _find_port()
+    store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "files")]
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *store]
+    with _run(command, folder, port) as url:
+        yield url
+
+
+@contextmanager
+def _run(command: list[str], folder: Path, port: int) -> Iterator[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PENSTOCK_"))}
     with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_for(url, process, folder / "server.log")
             yield url
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # MLflow's server is several processes
             process.wait(timeout=60)
 
 

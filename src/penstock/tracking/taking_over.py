@@ -21,6 +21,8 @@ from penstock.tracking.batch import BATCH_LIMIT
 from penstock.tracking.experiment_store import ExperimentStore
 from penstock.tracking.facts import FactKind, Facts, Point
 from penstock.tracking.histories import read_history
+from penstock.tracking.inputs.service import InputService
+from penstock.tracking.inputs.types import ModelOutput, RunInputs
 from penstock.tracking.locations import artifact_uri
 from penstock.tracking.names import check_experiment_name, check_key, check_run_id, check_texts
 from penstock.tracking.store import TrackingStore
@@ -57,6 +59,8 @@ class TakenRun(Struct, frozen=True, kw_only=True):
     parent: RunId | None = None
     params: dict[str, str] = {}
     tags: dict[str, str] = {}
+    inputs: RunInputs = RunInputs()
+    outputs: tuple[ModelOutput, ...] = ()
 
 
 class MetricSummary(Struct, frozen=True):
@@ -70,6 +74,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     """What there is of a run, in few words: two trackers that hold the same run give the same."""
 
     head: Digest  # of name, status, times, user, params and tags
+    links: Digest  # of inputs and outputs
     params: int
     tags: int
     metrics: dict[str, MetricSummary] = {}
@@ -86,6 +91,7 @@ class TakingOverService:
         self._facts = FactKind(db)
         self._runs = TrackingStore(db)
         self._experiments = ExperimentStore(db)
+        self._inputs = InputService(db)
 
     @logs
     def take_over_experiment(self, tx: Transaction, experiment: TakenExperiment) -> Experiment:
@@ -141,6 +147,8 @@ class TakingOverService:
         self._facts.join(tx, Facts(run.id, params=params, tags=tags, may_be_late=True))
         for key in {key for _, key, _ in self._runs.tags_of(tx, [run.id])} - set(tags):
             self._runs.remove_tag(tx, run.id, key)
+        self._inputs.log_inputs.join(tx, run.id, run.inputs.datasets, run.inputs.models)
+        self._inputs.log_outputs.join(tx, run.id, run.outputs)
 
     @logs
     def take_over_points(self, tx: Transaction, run_id: RunId, points: list[Point]) -> None:
@@ -188,6 +196,8 @@ class TakingOverService:
             created_by=run.created_by,
             params=params,
             tags=tags,
+            inputs=self._inputs.inputs_of(tx, [run_id])[run_id],
+            outputs=tuple(self._inputs.outputs_of(tx, [run_id])[run_id]),
         )
         metrics = {}
         for _, metric in self._runs.metrics_of(tx, [run_id]):
@@ -233,8 +243,16 @@ class TakingOverService:
 def summarize(run: TakenRun, metrics: dict[str, MetricSummary], deleted_at: datetime | None = None) -> RunSummary:
     """A run with its metrics in few words."""
     names = (run.id, run.name, run.status, run.started_at, run.ended_at, run.created_by, run.params, run.tags)
-    head = Digest(blake3(codec.encode(names)).hexdigest())
-    return RunSummary(head=head, params=len(run.params), tags=len(run.tags), metrics=metrics, deleted_at=deleted_at)
+    datasets = sorted(run.inputs.datasets, key=lambda each: (each.dataset.name, each.dataset.digest))
+    outputs = sorted(run.outputs, key=lambda output: (output.step, output.model_id))
+    return RunSummary(
+        head=_digest(names),
+        links=_digest((datasets, sorted(run.inputs.models), outputs)),
+        params=len(run.params),
+        tags=len(run.tags),
+        metrics=metrics,
+        deleted_at=deleted_at,
+    )
 
 
 def summarize_points(at: NDArray[np.int64], steps: NDArray[np.int64], values: NDArray[np.float64]) -> MetricSummary:
@@ -259,3 +277,7 @@ def to_batch(key: str, at: Sequence[int], steps: Sequence[int], values: Sequence
 def to_moment(milliseconds: int) -> datetime:
     """A time as MLflow writes it."""
     return from_microseconds(milliseconds * 1_000)
+
+
+def _digest(held: object) -> Digest:
+    return Digest(blake3(codec.encode(held)).hexdigest())

@@ -1,46 +1,50 @@
-"""Reads MLflow's database, SQLite or PostgreSQL, with the columns that it happens to have; nothing is written."""
+"""Reads MLflow's database: experiments, runs, points and logged models."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, MetaData, Select, Table, create_engine, func, inspect, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from msgspec import structs
+from sqlalchemy import func, select
 
-from penstock.core.errors import InvalidInputError, UnavailableError
-from penstock.sdk.mlflow_import.files import LocalArtifacts, list_folder
+from penstock.sdk.mlflow_import.database_registry import list_models
+from penstock.sdk.mlflow_import.files import LocalArtifacts, list_folder, open_local
 from penstock.sdk.mlflow_import.source import (
-    DELETED_VERSION,
     RUN_NAME,
     SourceExperiment,
     SourceFile,
+    SourceLoggedModel,
     SourceModel,
+    SourceOwner,
     SourceRun,
-    SourceVersion,
+    to_model_status,
     to_status,
 )
+from penstock.sdk.mlflow_import.tables import Tables, to_infinity
 from penstock.tracking.histories import History
+from penstock.tracking.inputs.types import DatasetInput, LoggedDataset, ModelOutput, RunInputs
+from penstock.tracking.logged_models.points import ModelPoint
+from penstock.tracking.tables import to_sortable
 
-_NEEDED = {"experiments", "runs", "metrics", "params", "tags"}
-_KNOWN = [
-    *_NEEDED,
-    "experiment_tags",
-    "registered_models",
-    "registered_model_tags",
-    "registered_model_aliases",
-    "model_versions",
-    "model_version_tags",
-]
-_PAGE = 500  # runs
-_FETCH = 50_000  # points
-LARGEST = np.finfo(np.float64).max  # what MLflow keeps in a database for infinity
+_PAGE = 500  # runs, or logged models
+_OTHERS = {  # what nobody takes over, by its table
+    "trace_info": "traces",
+    "assessments": "assessments of traces",
+    "evaluation_datasets": "evaluation datasets",
+    "scorers": "scorers",
+    "webhooks": "webhooks",
+    "endpoints": "gateway endpoints",
+    "secrets": "gateway secrets",
+    "mcp_servers": "MCP servers",
+    "issues": "issues",
+    "review_queues": "review queues",
+}
 
 
 class DatabaseSource:
-    """MLflow's database in one snapshot, so that an import sees one moment of it.
+    """MLflow's database.
 
     Args:
         url: as SQLAlchemy writes it.
@@ -48,18 +52,15 @@ class DatabaseSource:
     """
 
     def __init__(self, url: str, destination: Path | None = None) -> None:
-        self.label = _hide_password(url)
-        self._artifacts = LocalArtifacts(destination)
-        self._connection = _connect(url)
-        try:
-            self._tables = _reflect(self._connection, self.label)
-        except BaseException:
-            self.close()
-            raise
+        self.problems: list[str] = []
+        self._tables = Tables(url)
+        self.label = self._tables.label
+        self._artifacts = LocalArtifacts(destination, self._tables.folder or Path.cwd())
 
     def list_experiments(self) -> list[SourceExperiment]:
         """See `Source`."""
-        tags = self._texts("experiment_tags", "experiment_id")
+        rows = [row for row in self._tables.rows(self._tables.select("experiments")) if self._tables.is_ours(row)]
+        tags = self._tables.texts_of("experiment_tags", "experiment_id", [row["experiment_id"] for row in rows])
         return [
             SourceExperiment(
                 id=str(row["experiment_id"]),
@@ -69,121 +70,118 @@ class DatabaseSource:
                 is_deleted=row.get("lifecycle_stage") == "deleted",
                 tags=tags.get(row["experiment_id"], {}),
             )
-            for row in self._rows(select(self._tables["experiments"]).order_by("experiment_id"))
+            for row in sorted(rows, key=lambda row: row["experiment_id"])
         ]
 
     def count_runs(self, experiment_id: str) -> int | None:
         """See `Source`."""
-        held = self._tables["runs"]
-        query = select(func.count()).where(held.c.experiment_id == int(experiment_id))
-        count: int = self._connection.execute(query.select_from(held)).scalar_one()
-        return count
+        held = self._tables.columns("runs")["experiment_id"]
+        query = select(func.count(held)).where(held == int(experiment_id))
+        return int(self._tables.arrays(query)[0][0])
 
     def each_run(self, experiment_id: str) -> Iterator[SourceRun]:
         """See `Source`."""
-        held = self._tables["runs"]
-        query = select(held).where(held.c.experiment_id == int(experiment_id)).order_by(held.c.run_uuid).limit(_PAGE)
-        last = ""
-        while rows := self._rows(query.where(held.c.run_uuid > last)):
+        for rows in self._pages("runs", "run_uuid", experiment_id):
             ids = [row["run_uuid"] for row in rows]
-            params, tags = self._texts("params", "run_uuid", ids), self._texts("tags", "run_uuid", ids)
-            keys = self._metric_keys(ids)
+            params = self._tables.texts_of("params", "run_uuid", ids)
+            tags = self._tables.texts_of("tags", "run_uuid", ids)
+            inputs, outputs = self._read_links(ids)
             for row in rows:
                 run_id = row["run_uuid"]
-                yield _to_run(row, params.get(run_id, {}), tags.get(run_id, {}), keys.get(run_id, ()))
-            last = ids[-1]
+                run = _to_run(row, params.get(run_id, {}), tags.get(run_id, {}))
+                made = tuple(outputs.get(run_id, ()))
+                yield structs.replace(run, inputs=inputs.get(run_id, RunInputs()), outputs=made)
 
-    def read_points(self, run: SourceRun, key: str) -> History:
+    def read_points(self, run: SourceRun) -> Iterator[tuple[str, History]]:
         """See `Source`."""
-        held = self._tables["metrics"].c
-        columns = [held.timestamp, held.value, *(held[name] for name in ("step", "is_nan") if name in held)]
-        found = self._connection.execute(select(*columns).where(held.run_uuid == run.id, held.key == key))
-        at, steps, values = [], [], []
-        for rows in found.partitions(_FETCH):
+        query = self._tables.select("metrics", "key", "timestamp", "value", "step", "is_nan")
+        held: dict[str, list[tuple[int, int, float]]] = {}
+        for key, at, value, step, is_nan in self._tables.arrays(
+            query.where(self._tables.columns("metrics")["run_uuid"] == run.id)
+        ):
+            number = float("nan") if value is None or is_nan else float(value)
+            held.setdefault(key, []).append((int(at or 0) * 1_000, int(step or 0), number))
+        for key, points in sorted(held.items()):
+            at_, steps, values = zip(*points, strict=True)
+            exact = to_infinity(np.array(values, np.float64))
+            yield key, History(np.array(at_, np.int64), np.array(steps, np.int64), exact)
+
+    def each_logged_model(self, experiment_id: str) -> Iterator[SourceLoggedModel]:
+        """See `Source`."""
+        if "logged_models" not in self._tables:
+            return
+        for rows in self._pages("logged_models", "model_id", experiment_id):
+            ids = [row["model_id"] for row in rows]
+            params = self._tables.texts_of("logged_model_params", "model_id", ids, ("param_key", "param_value"))
+            tags = self._tables.texts_of("logged_model_tags", "model_id", ids, ("tag_key", "tag_value"))
+            points: dict[str, list[ModelPoint]] = {}
+            for row in self._tables.rows_of("logged_model_metrics", "model_id", ids):
+                points.setdefault(row["model_id"], []).append(_to_point(row))
             for row in rows:
-                at.append(int(row.timestamp or 0) * 1_000)
-                steps.append(int(row.step) if "step" in held else 0)
-                is_nan = row.value is None or ("is_nan" in held and row.is_nan)
-                values.append(float("nan") if is_nan else float(row.value))
-        return History(np.array(at, np.int64), np.array(steps, np.int64), to_infinity(np.array(values, np.float64)))
+                one = row["model_id"]
+                yield _to_logged_model(row, params.get(one, {}), tags.get(one, {}), tuple(points.get(one, ())))
 
-    def list_files(self, run: SourceRun) -> list[SourceFile]:
+    def list_files(self, owner: SourceOwner) -> list[SourceFile]:
         """See `Source`."""
-        return list_folder(self._artifacts.find_folder(run.artifact_uri))
+        return list_folder(self._artifacts.find_folder(owner.artifact_uri))
 
     @contextlib.contextmanager
-    def open_file(self, run: SourceRun, file: SourceFile) -> Iterator[Path]:
+    def open_file(self, owner: SourceOwner, file: SourceFile) -> Iterator[Path]:
         """See `Source`."""
-        yield self._artifacts.find_folder(run.artifact_uri) / file.path
+        with open_local(self._artifacts.find_folder(owner.artifact_uri) / file.path) as path:
+            yield path
 
     def list_models(self) -> list[SourceModel]:
         """See `Source`."""
-        if not {"registered_models", "model_versions"} <= self._tables.keys():
-            return []
-        versions: dict[str, list[SourceVersion]] = {}
-        tags = self._version_tags()
-        for row in self._rows(select(self._tables["model_versions"]).order_by("name", "version")):
-            versions.setdefault(row["name"], []).append(_to_version(row, tags.get((row["name"], row["version"]), {})))
-        aliases: dict[str, dict[str, int]] = {}
-        if "registered_model_aliases" in self._tables:
-            for row in self._rows(select(self._tables["registered_model_aliases"])):
-                aliases.setdefault(row["name"], {})[row["alias"]] = int(row["version"])
-        model_tags = self._texts("registered_model_tags", "name")
-        return [
-            SourceModel(
-                name=row["name"],
-                created_ms=row.get("creation_time") or 0,
-                updated_ms=row.get("last_updated_time") or 0,
-                description=row.get("description") or "",
-                tags=model_tags.get(row["name"], {}),
-                aliases=aliases.get(row["name"], {}),
-                versions=tuple(versions.get(row["name"], ())),
-            )
-            for row in self._rows(select(self._tables["registered_models"]).order_by("name"))
-        ]
+        return list_models(self._tables)
+
+    def count_others(self) -> dict[str, int]:
+        """See `Source`."""
+        counts = {name: self._tables.count(table) for table, name in _OTHERS.items()}
+        counts["experiments of other workspaces"] = self._tables.count_elsewhere("experiments")
+        counts["models of other workspaces"] = self._tables.count_elsewhere("registered_models")
+        return {name: count for name, count in counts.items() if count}
 
     def close(self) -> None:
         """End the connection."""
-        self._connection.close()
-        self._connection.engine.dispose()
+        self._tables.close()
 
-    def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
-        return [dict(row) for row in self._connection.execute(query).mappings()]
+    def _pages(self, table: str, key: str, experiment_id: str) -> Iterator[list[dict[str, Any]]]:
+        """The rows of an experiment, some at a time, by their key."""
+        held = self._tables.columns(table)
+        query = self._tables.select(table).where(held["experiment_id"] == int(experiment_id))
+        last = ""
+        while rows := list(self._tables.rows(query.where(held[key] > last).order_by(held[key]).limit(_PAGE))):
+            yield rows
+            last = rows[-1][key]
 
-    def _texts(self, table: str, owner: str, ids: Sequence[str] | None = None) -> dict[Any, dict[str, str]]:
-        """Keys and values by whom they belong to."""
-        texts: dict[Any, dict[str, str]] = {}
-        if table in self._tables:
-            held = self._tables[table].c
-            query = select(held[owner].label("owner"), held.key, held.value).order_by(held.key)
-            if ids is not None:
-                query = query.where(held[owner].in_(ids))
-            for row in self._connection.execute(query):
-                texts.setdefault(row.owner, {})[row.key] = row.value or ""
-        return texts
-
-    def _version_tags(self) -> dict[tuple[str, int], dict[str, str]]:
-        tags: dict[tuple[str, int], dict[str, str]] = {}
-        if "model_version_tags" in self._tables:
-            for row in self._rows(select(self._tables["model_version_tags"])):
-                tags.setdefault((row["name"], row["version"]), {})[row["key"]] = row["value"] or ""
-        return tags
-
-    def _metric_keys(self, ids: list[str]) -> dict[str, tuple[str, ...]]:
-        held = self._tables["metrics"].c
-        keys: dict[str, tuple[str, ...]] = {}
-        for row in self._connection.execute(select(held.run_uuid, held.key).where(held.run_uuid.in_(ids)).distinct()):
-            keys[row.run_uuid] = (*keys.get(row.run_uuid, ()), row.key)
-        return keys
-
-
-def to_infinity(values: "np.typing.NDArray[np.float64]") -> "np.typing.NDArray[np.float64]":
-    """The same values, infinite where MLflow's database holds the largest number in its place."""
-    values[np.abs(values) == LARGEST] *= np.inf
-    return values
+    def _read_links(self, run_ids: list[str]) -> tuple[dict[str, RunInputs], dict[str, list[ModelOutput]]]:
+        """What runs read and made: edges of a graph, which lead from a source to a destination."""
+        rows = list(self._tables.rows_of("inputs", "destination_id", run_ids))
+        read = [row for row in rows if row["destination_type"] == "RUN"]
+        read += self._tables.rows_of("inputs", "source_id", run_ids)
+        tags = self._tables.texts_of("input_tags", "input_uuid", [row["input_uuid"] for row in read], ("name", "value"))
+        named = [row["source_id"] for row in read if row["source_type"] == "DATASET"]
+        rows = list(self._tables.rows_of("datasets", "dataset_uuid", named))
+        datasets = {row["dataset_uuid"]: _to_dataset(row) for row in rows}
+        inputs: dict[str, tuple[list[DatasetInput], list[str]]] = {}
+        outputs: dict[str, list[ModelOutput]] = {}
+        for row in read:
+            if row["source_type"] == "DATASET" and row["source_id"] in datasets:
+                dataset = DatasetInput(dataset=datasets[row["source_id"]], tags=tags.get(row["input_uuid"], {}))
+                inputs.setdefault(row["destination_id"], ([], []))[0].append(dataset)
+            elif row["destination_type"] == "MODEL_INPUT":
+                inputs.setdefault(row["source_id"], ([], []))[1].append(row["destination_id"])
+            elif row["destination_type"] == "MODEL_OUTPUT":
+                made = ModelOutput(model_id=row["destination_id"], step=row.get("step") or 0)
+                outputs.setdefault(row["source_id"], []).append(made)
+        found = {
+            run_id: RunInputs(datasets=tuple(given), models=tuple(models)) for run_id, (given, models) in inputs.items()
+        }
+        return found, outputs
 
 
-def _to_run(row: dict[str, Any], params: dict[str, str], tags: dict[str, str], keys: tuple[str, ...]) -> SourceRun:
+def _to_run(row: dict[str, Any], params: dict[str, str], tags: dict[str, str]) -> SourceRun:
     return SourceRun(
         id=row["run_uuid"],
         name=row.get("name") or tags.get(RUN_NAME) or "",
@@ -196,77 +194,50 @@ def _to_run(row: dict[str, Any], params: dict[str, str], tags: dict[str, str], k
         artifact_uri=row.get("artifact_uri") or "",
         params=params,
         tags=tags,
-        metrics=tuple(sorted(keys)),
     )
 
 
-def _to_version(row: dict[str, Any], tags: dict[str, str]) -> SourceVersion:
-    return SourceVersion(
-        number=row["version"],
-        is_deleted=row.get("current_stage") == DELETED_VERSION,
-        created_ms=row.get("creation_time") or 0,
-        updated_ms=row.get("last_updated_time") or 0,
-        stage=row.get("current_stage") or "None",
-        description=row.get("description") or "",
-        user=row.get("user_id") or "",
-        source=row.get("source") or "",
-        run_id=row.get("run_id") or "",
-        run_link=row.get("run_link") or "",
+def _to_dataset(row: dict[str, Any]) -> LoggedDataset:
+    return LoggedDataset(
+        name=row["name"],
+        digest=row["digest"],
+        source_type=row.get("dataset_source_type") or "",
+        source=row.get("dataset_source") or "",
+        schema=row.get("dataset_schema") or "",
+        profile=row.get("dataset_profile") or "",
+    )
+
+
+def _to_logged_model(
+    row: dict[str, Any], params: dict[str, str], tags: dict[str, str], points: tuple[ModelPoint, ...]
+) -> SourceLoggedModel:
+    return SourceLoggedModel(
+        id=row["model_id"],
+        name=row["name"],
+        model_type=row.get("model_type") or "",
+        source_run_id=row.get("source_run_id") or "",
+        status=to_model_status(row.get("status")),
+        status_message=row.get("status_message") or "",
+        created_ms=row.get("creation_timestamp_ms") or 0,
+        updated_ms=row.get("last_updated_timestamp_ms") or 0,
+        is_deleted=row.get("lifecycle_stage") == "deleted",
+        artifact_uri=row.get("artifact_location") or "",
+        params=params,
         tags=tags,
+        points=points,
     )
 
 
-def _connect(url: str) -> Connection:
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise InvalidInputError(
-            "this is no database URL", hint="write sqlite:///mlflow.db or postgresql://user:password@host/name"
-        ) from error
-    name = parsed.get_backend_name()
-    if name == "sqlite":
-        path = Path(parsed.database or "").absolute()
-        if not path.is_file():
-            raise InvalidInputError(f"there is no database {path}")
-        parsed = parsed.set(database=f"file:{path}", query={"mode": "ro", "uri": "true"})
-    elif name == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    else:
-        raise InvalidInputError(
-            f"databases of the kind {name!r} cannot be read directly", hint="import from the URL of the MLflow server"
-        )
-    try:
-        engine = create_engine(parsed)
-        if name == "postgresql":
-            engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        return engine.connect()
-    except (ImportError, NoSuchModuleError) as error:
-        raise InvalidInputError(
-            "PostgreSQL cannot be read without its driver", hint="pip install 'penstock[postgres]'"
-        ) from error
-    except DatabaseError as error:
-        raise UnavailableError(f"the database {_hide_password(url)} cannot be opened: {error.orig}") from error
-
-
-def _reflect(connection: Connection, label: str) -> dict[str, Table]:
-    """The tables that are there, with whatever columns they have."""
-    try:
-        present = set(inspect(connection).get_table_names())
-        missing = sorted(_NEEDED - present)
-        if missing:
-            raise InvalidInputError(
-                f"{label} is not a database of MLflow: it has no table {missing[0]!r}",
-                hint="name the database that --backend-store-uri of the MLflow server names",
-            )
-        tables = MetaData()
-        tables.reflect(connection, only=[name for name in _KNOWN if name in present], resolve_fks=False)
-    except DatabaseError as error:
-        raise InvalidInputError(f"{label} is not a database of MLflow: {error.orig}") from error
-    return dict(tables.tables)
-
-
-def _hide_password(url: str) -> str:
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return "the database"
+def _to_point(row: dict[str, Any]) -> ModelPoint:
+    value = row.get("metric_value")
+    number = to_infinity(np.array([float("nan") if value is None else value], np.float64))[0]
+    return ModelPoint(
+        model_id=row["model_id"],
+        run_id=row.get("run_id") or "",
+        key=row["metric_name"],
+        step=row.get("metric_step") or 0,
+        at=(row.get("metric_timestamp_ms") or 0) * 1_000,
+        value=to_sortable(float(number)),
+        dataset_name=row.get("dataset_name") or "",
+        dataset_digest=row.get("dataset_digest") or "",
+    )

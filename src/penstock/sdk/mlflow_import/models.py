@@ -1,7 +1,7 @@
 """The registry on its way: models with versions of the same numbers, stages, aliases, tags and descriptions."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from penstock.catalogue.services import Services
 from penstock.core.ids import Digest, RunId
@@ -9,8 +9,10 @@ from penstock.registry.format.mlmodel import read_facts
 from penstock.registry.format.types import ModelFacts
 from penstock.registry.take_over_verbs import TakenModel, TakenVersion
 from penstock.registry.types import ModelVersion, Stage
+from penstock.sdk.mlflow_import.artifacts import list_kept
 from penstock.sdk.mlflow_import.source import SourceModel, SourceVersion
 from penstock.storage.objects.format import EntryKind, TreeEntry
+from penstock.tracking.artifacts.homes import Place, logged_model_home, run_home
 from penstock.tracking.artifacts.types import Artifact
 from penstock.tracking.taking_over import to_moment
 
@@ -18,7 +20,15 @@ _PAGE = 1_000
 _USER_LIMIT = 200  # characters
 _DESCRIPTION = "MLmodel"
 _RUNS = re.compile(r"runs:/([^/]+)/?(.*)")
-_LOGGED_MODEL = re.compile(r"models:/(m-[0-9a-f]{32})")
+_LOGGED_MODEL = re.compile(r"models:/(m-[0-9a-f]{32})/?(.*)")
+_LOGGED_MODEL_FOLDER = re.compile(r"/models/(m-[0-9a-f]{32})/artifacts(?:/(.*))?$")
+_VERSION = re.compile(r"models:/([^/@]+)/(\d+)")
+_COPIES = 20  # versions that are copies of copies
+PLACEHOLDERS = (
+    "",
+    "prompt-template",
+    "dummy-source",
+)  # what clients give as the source of a prompt, which has no files
 
 
 class ModelTaker:
@@ -27,16 +37,20 @@ class ModelTaker:
     Args:
         services: where they go.
         roots: the artifact URIs that the runs of versions had in the source.
+        models: all there are, as versions may be copies of others.
         with_artifacts: whether the artifacts of runs are here.
 
     Attributes:
         skipped: the versions whose files are not here, and why.
     """
 
-    def __init__(self, services: Services, roots: Mapping[str, str], *, with_artifacts: bool) -> None:
+    def __init__(
+        self, services: Services, roots: Mapping[str, str], models: Sequence[SourceModel], *, with_artifacts: bool
+    ) -> None:
         self.skipped: list[str] = []
         self._services = services
         self._roots = roots
+        self._versions = {(model.name, version.number): version for model in models for version in model.versions}
         self._with_artifacts = with_artifacts
 
     def take(self, model: SourceModel) -> None:
@@ -59,8 +73,9 @@ class ModelTaker:
         registry.take_over_model(taken)
 
     def _to_taken(self, model: SourceModel, version: SourceVersion) -> TakenVersion:
-        location, tree, facts = self._find_files(model, version)
-        logged = _LOGGED_MODEL.fullmatch(version.source)
+        place = self._find_place(version)
+        location, tree, facts = self._find_files(model, version, place)
+        is_logged = place is not None and place.home.startswith("logged-model:")
         return TakenVersion(
             model=model.name,
             version=version.number,
@@ -70,7 +85,7 @@ class ModelTaker:
             source=version.source,
             location=location or version.source,
             run_link=version.run_link,
-            logged_model_id=logged[1] if logged else "",
+            logged_model_id=place.home.partition(":")[2] if place is not None and is_logged else "",
             created_at=to_moment(version.created_ms),
             created_by=version.user[:_USER_LIMIT],
             updated_at=to_moment(version.updated_ms),
@@ -79,47 +94,53 @@ class ModelTaker:
             tags=version.tags,
         )
 
-    def _find_files(self, model: SourceModel, version: SourceVersion) -> tuple[str, Digest | None, ModelFacts]:
-        """Where a version's files are here: a folder of its run, as a URI for clients and as a tree."""
-        place = self._find_place(version)
-        files = self._list_below(*place) if place is not None else {}
+    def _find_files(
+        self, model: SourceModel, version: SourceVersion, place: Place | None
+    ) -> tuple[str, Digest | None, ModelFacts]:
+        """Where a version's files are here: a folder of its run or logged model, as a URI for clients and as a tree."""
+        files = self._list_below(place) if place is not None and self._with_artifacts else {}
         if place is None or not files:
-            if self._with_artifacts:
-                told = (
-                    f"version {version.number} of model {model.name!r}: its files, {version.source}, are not of a run"
+            if self._with_artifacts and version.source not in PLACEHOLDERS:
+                self.skipped.append(
+                    f"version {version.number} of model {model.name!r}: its files, {version.source}, are not of a run "
+                    "or logged model that was imported; clients go on reading them there"
                 )
-                self.skipped.append(f"{told} that was imported; clients go on reading them there")
             return "", None, ModelFacts()
         entries = {path: TreeEntry("", EntryKind.FILE, each.size_bytes, each.digest) for path, each in files.items()}
-        root = self._services.tracking.get_run(place[0]).artifact_uri
         described = files.get(_DESCRIPTION)
         facts = read_facts(self._services.objects.get_bytes(described.digest)) if described else ModelFacts()
-        return f"{root}/{place[1]}".rstrip("/"), self._services.objects.put_files(entries), facts
+        return f"{self._find_root(place)}/{place.path}".rstrip("/"), self._services.objects.put_files(entries), facts
 
-    def _find_place(self, version: SourceVersion) -> tuple[RunId, str] | None:
-        """The run and the folder below its artifacts that a version was registered from."""
+    def _find_place(self, version: SourceVersion) -> Place | None:
+        """The folder of a run or logged model that a version was registered from."""
+        for _ in range(_COPIES):
+            copied = _VERSION.fullmatch(version.source)
+            if copied is None or (copied[1], int(copied[2])) not in self._versions:
+                break
+            version = self._versions[copied[1], int(copied[2])]
+        logged = _LOGGED_MODEL.fullmatch(version.source) or _LOGGED_MODEL_FOLDER.search(version.source)
+        if logged:
+            return Place(logged_model_home(logged[1]), logged[2] or "")
         named = _RUNS.fullmatch(version.source)
         if named:
-            return RunId(named[1]), named[2]
+            return Place(run_home(named[1]), named[2])
         root = self._roots.get(version.run_id, "").rstrip("/")
         if root and f"{version.source}/".startswith(f"{root}/"):
-            return RunId(version.run_id), version.source[len(root) + 1 :]
+            return Place(run_home(version.run_id), version.source[len(root) + 1 :])
         return None
 
-    def _list_below(self, run_id: RunId, folder: str) -> dict[str, Artifact]:
-        """The files of a run below a folder, by their paths in it."""
-        if not self._with_artifacts or self._services.taking_over.summarize_run(run_id) is None:
-            return {}
-        prefix = f"{folder}/" if folder else ""
-        found: dict[str, Artifact] = {}
-        after = prefix
-        while True:
-            page = self._services.artifacts.list_artifacts(run_id, _PAGE, after)
-            inside = [each for each in page if each.path.startswith(prefix)]
-            found.update((each.path.removeprefix(prefix), each) for each in inside)
-            if len(inside) < _PAGE:
-                return found
-            after = page[-1].path
+    def _find_root(self, place: Place) -> str:
+        """The URI of all artifacts of a home."""
+        kind, _, name = place.home.partition(":")
+        if kind == "run":
+            return self._services.tracking.get_run(RunId(name)).artifact_uri
+        return self._services.logged_models.get_logged_model(name, with_deleted=True).artifact_uri
+
+    def _list_below(self, place: Place) -> dict[str, Artifact]:
+        """The files below a folder, by their paths in it."""
+        prefix = f"{place.path}/" if place.path else ""
+        kept = list_kept(self._services, place.home)
+        return {path.removeprefix(prefix): each for path, each in kept.items() if path.startswith(prefix)}
 
 
 def compare_model(services: Services, model: SourceModel) -> Iterator[str]:

@@ -1,57 +1,61 @@
 """Reads a running MLflow server over its REST API."""
 
 import contextlib
-import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 
-from penstock.core.errors import InvalidInputError, PermissionDeniedError, UnavailableError
-from penstock.sdk.mlflow_import.database import to_infinity
+from penstock.core.errors import InvalidInputError, NotFoundError, UnavailableError
+from penstock.sdk.mlflow_import.rest_client import RestClient
+from penstock.sdk.mlflow_import.rest_records import (
+    PROMPT,
+    read_experiment,
+    read_logged_model,
+    read_model,
+    read_run,
+    read_version,
+)
 from penstock.sdk.mlflow_import.source import (
-    RUN_NAME,
     SourceExperiment,
     SourceFile,
+    SourceLoggedModel,
     SourceModel,
+    SourceOwner,
     SourceRun,
-    SourceVersion,
     UnreadableArtifactsError,
-    to_status,
 )
+from penstock.sdk.mlflow_import.tables import to_infinity
 from penstock.tracking.histories import History
 
-_API = "/api/2.0/mlflow/"
-_TIMEOUT_S = 120.0
-_TRIES = 4
 _PAGE = 1_000
 _POINTS = 25_000
 _MODELS = 100
+_TRACES = 500
+_LOGGED_MODELS = 50
+_SEARCH_TRACES = "/api/3.0/mlflow/traces/search"
 
 
 class RestSource:
-    """A server; it is asked with the credentials that MLflow's own clients take from the environment."""
+    """A server. What it deleted for good, and logged models that were deleted, it does not tell of."""
 
     def __init__(self, url: str) -> None:
-        parsed = httpx.URL(url.rstrip("/"))
-        self.label = str(parsed.copy_with(username=None, password=None)) if parsed.userinfo else str(parsed)
-        headers, auth = {}, None
-        if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
-            headers["authorization"] = f"Bearer {token}"
-        elif user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
-            auth = httpx.BasicAuth(user, os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
-        transport = httpx.HTTPTransport(retries=_TRIES)
-        self._http = httpx.Client(
-            base_url=parsed, headers=headers, auth=auth, timeout=_TIMEOUT_S, transport=transport, follow_redirects=True
-        )
+        self.problems: list[str] = []
+        self._client = RestClient(url)
+        self.label = self._client.label
+        self._experiments: list[str] = []  # ids
+        self._metrics: dict[str, list[str]] = {}  # keys, by the run that was read last
 
     def list_experiments(self) -> list[SourceExperiment]:
         """See `Source`."""
         body = {"max_results": _PAGE, "view_type": "ALL"}
-        return [_to_experiment(each) for each in self._pages("POST", "experiments/search", "experiments", body)]
+        found = self._client.pages("POST", "experiments/search", "experiments", body)
+        experiments = [read_experiment(each) for each in found]
+        self._experiments = [experiment.id for experiment in experiments]
+        return experiments
 
     def count_runs(self, experiment_id: str) -> int | None:
         """See `Source`."""
@@ -65,26 +69,39 @@ class RestSource:
             "max_results": _PAGE,
             "order_by": ["attributes.start_time ASC"],
         }
-        return (_to_run(each) for each in self._pages("POST", "runs/search", "runs", body))
+        for held in self._client.pages("POST", "runs/search", "runs", body):
+            run = read_run(held)
+            metrics = (held.get("data") or {}).get("metrics") or ()
+            self._metrics = {run.id: sorted({each["key"] for each in metrics})}
+            yield run
 
-    def read_points(self, run: SourceRun, key: str) -> History:
+    def read_points(self, run: SourceRun) -> Iterator[tuple[str, History]]:
         """See `Source`."""
-        asked = {"run_id": run.id, "metric_key": key, "max_results": _POINTS}
-        found = list(self._pages("GET", "metrics/get-history", "metrics", asked))
-        at = np.array([int(each.get("timestamp", 0)) * 1_000 for each in found], np.int64)
-        steps = np.array([int(each.get("step", 0)) for each in found], np.int64)
-        return History(at, steps, to_infinity(np.array([float(each["value"]) for each in found], np.float64)))
+        for key in self._metrics[run.id]:
+            asked = {"run_id": run.id, "metric_key": key, "max_results": _POINTS}
+            found = list(self._client.pages("GET", "metrics/get-history", "metrics", asked))
+            at = np.array([int(each.get("timestamp", 0)) * 1_000 for each in found], np.int64)
+            steps = np.array([int(each.get("step", 0)) for each in found], np.int64)
+            values = np.array([float(each["value"]) for each in found], np.float64)
+            yield key, History(at, steps, to_infinity(values))
 
-    def list_files(self, run: SourceRun) -> list[SourceFile]:
+    def each_logged_model(self, experiment_id: str) -> Iterator[SourceLoggedModel]:
+        """See `Source`."""
+        body = {"experiment_ids": [experiment_id], "max_results": _LOGGED_MODELS}
+        try:
+            for held in self._client.pages("POST", "logged-models/search", "models", body):
+                yield read_logged_model(held)
+        except NotFoundError:
+            return  # servers before 3.0 have none
+
+    def list_files(self, owner: SourceOwner) -> list[SourceFile]:
         """See `Source`."""
         found: list[SourceFile] = []
         folders = [""]
         while folders:
-            folder = folders.pop()
-            asked = {"run_id": run.id} | ({"path": folder} if folder else {})
             try:
-                entries = list(self._pages("GET", "artifacts/list", "files", asked))
-            except (InvalidInputError, UnavailableError) as error:
+                entries = self._list_folder(owner, folders.pop())
+            except (InvalidInputError, NotFoundError, UnavailableError) as error:
                 raise UnreadableArtifactsError(f"the server cannot list them: {error.message}") from error
             for entry in entries:
                 if entry.get("is_dir"):
@@ -94,140 +111,56 @@ class RestSource:
         return sorted(found, key=lambda file: file.path)
 
     @contextlib.contextmanager
-    def open_file(self, run: SourceRun, file: SourceFile) -> Iterator[Path]:
+    def open_file(self, owner: SourceOwner, file: SourceFile) -> Iterator[Path]:
         """See `Source`."""
+        if isinstance(owner, SourceRun):
+            path, asked = "/get-artifact", {"run_uuid": owner.id, "path": file.path}
+        else:
+            path = f"/ajax-api/2.0/mlflow/logged-models/{owner.id}/artifacts/files"
+            asked = {"artifact_file_path": file.path}
         with tempfile.TemporaryDirectory(prefix="penstock-import-") as folder:
-            path = Path(folder) / "file"
-            asked = {"run_uuid": run.id, "path": file.path}
-            try:
-                with self._http.stream("GET", "/get-artifact", params=asked) as response, path.open("wb") as target:
-                    if response.is_error:
-                        response.read()
-                        raise self._refused(response)
-                    for part in response.iter_bytes(1 << 20):
-                        target.write(part)
-            except httpx.TransportError as error:
-                raise self._unreachable(error) from error
-            yield path
+            target = Path(folder) / "file"
+            self._client.download(path, asked, target)
+            yield target
 
     def list_models(self) -> list[SourceModel]:
+        """See `Source`. Searches leave prompts out unless they are asked for."""
+        found: dict[str, SourceModel] = {}
+        for filter in ("", f"tags.`{PROMPT}` = 'true'"):
+            asked = {"max_results": _MODELS} | ({"filter": filter} if filter else {})
+            for held in self._client.pages("GET", "registered-models/search", "registered_models", asked):
+                found.setdefault(held["name"], self._read_model(held))
+        return [found[name] for name in sorted(found)]
+
+    def count_others(self) -> dict[str, int]:
         """See `Source`."""
-        found = self._pages("GET", "registered-models/search", "registered_models", {"max_results": _MODELS})
-        return [self._to_model(each) for each in found]
+        counts: Counter[str] = Counter()
+        for experiment_id in self._experiments:
+            place = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment_id}}
+            body = {"locations": [place], "max_results": _TRACES}
+            with contextlib.suppress(NotFoundError, InvalidInputError):  # servers before 3.0 cannot be asked
+                counts["traces"] += sum(1 for _ in self._client.pages("POST", _SEARCH_TRACES, "traces", body))
+        return {name: count for name, count in counts.items() if count}
 
     def close(self) -> None:
         """End the connection."""
-        self._http.close()
+        self._client.close()
 
-    def _to_model(self, held: dict[str, Any]) -> SourceModel:
-        quoted = held["name"].replace("'", "\\'")
-        asked = {"filter": f"name='{quoted}'", "max_results": _PAGE}
-        versions = [_to_version(each) for each in self._pages("GET", "model-versions/search", "model_versions", asked)]
-        return SourceModel(
-            name=held["name"],
-            created_ms=int(held.get("creation_timestamp") or 0),
-            updated_ms=int(held.get("last_updated_timestamp") or 0),
-            description=held.get("description") or "",
-            tags=_texts(held.get("tags")),
-            aliases={each["alias"]: int(each["version"]) for each in held.get("aliases", ())},
-            versions=tuple(sorted(versions, key=lambda version: version.number)),
+    def _list_folder(self, owner: SourceOwner, folder: str) -> list[dict[str, Any]]:
+        if isinstance(owner, SourceRun):
+            path, asked = "artifacts/list", {"run_id": owner.id} | ({"path": folder} if folder else {})
+        else:
+            path = f"logged-models/{owner.id}/artifacts/directories"
+            asked = {"artifact_directory_path": folder} if folder else {}
+        return list(self._client.pages("GET", path, "files", asked))
+
+    def _read_model(self, held: dict[str, Any]) -> SourceModel:
+        name = held["name"]
+        quote = '"' if "'" in name else "'"
+        asked = f"name={quote}{name}{quote}"
+        if any(tag["key"] == PROMPT for tag in held.get("tags") or ()):
+            asked += f" AND tags.`{PROMPT}` = 'true'"
+        versions = self._client.pages(
+            "GET", "model-versions/search", "model_versions", {"filter": asked, "max_results": _PAGE}
         )
-
-    def _pages(self, method: str, path: str, field: str, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        token = ""
-        while True:
-            answer = self._ask(method, path, asked | ({"page_token": token} if token else {}))
-            yield from answer.get(field) or ()
-            token = answer.get("next_page_token") or ""
-            if not token:
-                return
-
-    def _ask(self, method: str, path: str, asked: dict[str, Any]) -> dict[str, Any]:
-        options: dict[str, Any] = {"params": asked} if method == "GET" else {"json": asked}
-        try:
-            response = self._http.request(method, _API + path, **options)
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
-        if response.is_error:
-            raise self._refused(response)
-        try:
-            answer = response.json()  # Python's own reader: MLflow writes NaN where JSON has none
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise InvalidInputError(
-                f"{self.label} is not an MLflow server: its answer to {path} is no JSON",
-                hint="name the address that MLFLOW_TRACKING_URI has",
-            )
-        return answer
-
-    def _unreachable(self, error: Exception) -> UnavailableError:
-        return UnavailableError(
-            f"no MLflow server answers at {self.label}: {str(error) or type(error).__name__}",
-            hint="see that it runs; then import again, which goes on where it stopped",
-        )
-
-    def _refused(self, response: httpx.Response) -> InvalidInputError | UnavailableError | PermissionDeniedError:
-        told = f"{response.status_code} {response.reason_phrase}"
-        with contextlib.suppress(ValueError, AttributeError):
-            told = response.json().get("message") or told
-        where = f"{self.label}{response.request.url.path}"
-        if response.status_code in (401, 403):
-            return PermissionDeniedError(
-                f"{where} refuses us: {told[:500]}", hint="set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME"
-            )
-        if response.status_code >= 500 or response.status_code == 429:
-            return UnavailableError(f"{where} failed: {told[:500]}", hint="import again, which goes on from here")
-        return InvalidInputError(f"{where} answered: {told[:500]}", hint="is this an MLflow server?")
-
-
-def _to_experiment(held: dict[str, Any]) -> SourceExperiment:
-    created = int(held.get("creation_time") or 0)
-    return SourceExperiment(
-        id=str(held["experiment_id"]),
-        name=held["name"],
-        created_ms=created,
-        updated_ms=int(held.get("last_update_time") or created),
-        is_deleted=held.get("lifecycle_stage") == "deleted",
-        tags=_texts(held.get("tags")),
-    )
-
-
-def _to_run(held: dict[str, Any]) -> SourceRun:
-    info, data = held["info"], held.get("data") or {}
-    tags = _texts(data.get("tags"))
-    ended = info.get("end_time")
-    return SourceRun(
-        id=info.get("run_id") or info["run_uuid"],
-        name=info.get("run_name") or tags.get(RUN_NAME) or "",
-        status=to_status(info.get("status")),
-        started_ms=int(info.get("start_time") or 0),
-        ended_ms=None if ended is None else int(ended),
-        user=info.get("user_id") or "",
-        is_deleted=info.get("lifecycle_stage") == "deleted",
-        deleted_ms=None,
-        artifact_uri=info.get("artifact_uri") or "",
-        params=_texts(data.get("params")),
-        tags=tags,
-        metrics=tuple(sorted({each["key"] for each in data.get("metrics") or ()})),
-    )
-
-
-def _to_version(held: dict[str, Any]) -> SourceVersion:
-    return SourceVersion(
-        number=int(held["version"]),
-        is_deleted=False,
-        created_ms=int(held.get("creation_timestamp") or 0),
-        updated_ms=int(held.get("last_updated_timestamp") or 0),
-        stage=held.get("current_stage") or "None",
-        description=held.get("description") or "",
-        user=held.get("user_id") or "",
-        source=held.get("source") or "",
-        run_id=held.get("run_id") or "",
-        run_link=held.get("run_link") or "",
-        tags=_texts(held.get("tags")),
-    )
-
-
-def _texts(pairs: list[dict[str, str]] | None) -> dict[str, str]:
-    return {each["key"]: each.get("value") or "" for each in pairs or ()}
+        return read_model(held, [read_version(each) for each in versions])

@@ -1,17 +1,14 @@
-"""One run on its way: as the source has it, as penstock keeps it, and what is still missing."""
+"""One run on its way: as the source has it, as penstock keeps it, and how the two differ."""
 
 from collections.abc import Iterator, Mapping
 
-from msgspec import Struct
-
 from penstock.catalogue.services import Services
 from penstock.core.ids import ExperimentId, RunId
-from penstock.sdk.mlflow_import.source import PARENT, Source, SourceExperiment, SourceFile, SourceRun
-from penstock.tracking.artifacts.homes import run_home
+from penstock.sdk.mlflow_import.source import PARENT, SourceExperiment, SourceRun
 from penstock.tracking.batch import BATCH_LIMIT
+from penstock.tracking.facts import Point
 from penstock.tracking.histories import History
 from penstock.tracking.taking_over import (
-    MetricSummary,
     RunSummary,
     TakenRun,
     summarize,
@@ -20,21 +17,12 @@ from penstock.tracking.taking_over import (
     to_moment,
 )
 
-_PAGE = 1_000  # artifacts
-_USER_LIMIT = 250  # characters
+USER_LIMIT = 200  # characters
 _PROXIED = "mlflow-artifacts:"
-
-
-class RunFiles(Struct, frozen=True):
-    """The artifacts of a run in the source; where they cannot be read, why."""
-
-    files: tuple[SourceFile, ...] = ()
-    problem: str = ""
 
 
 def to_taken(run: SourceRun, experiment_id: ExperimentId, *, keeps_uri: bool) -> TakenRun:
     """A run as penstock keeps it; with `keeps_uri` its artifacts stay where they are, if clients can go there."""
-    stays = keeps_uri and run.artifact_uri and not run.artifact_uri.startswith(_PROXIED)
     parent = run.tags.get(PARENT)
     return TakenRun(
         id=RunId(run.id),
@@ -43,21 +31,26 @@ def to_taken(run: SourceRun, experiment_id: ExperimentId, *, keeps_uri: bool) ->
         status=run.status,
         started_at=to_moment(run.started_ms),
         ended_at=None if run.ended_ms is None else to_moment(run.ended_ms),
-        created_by=run.user[:_USER_LIMIT],
-        artifact_uri=run.artifact_uri if stays else "",
+        created_by=run.user[:USER_LIMIT],
+        artifact_uri=stays_at(run.artifact_uri) if keeps_uri else "",
         parent=RunId(parent) if parent else None,
         params=run.params,
         tags=run.tags,
+        inputs=run.inputs,
+        outputs=run.outputs,
     )
 
 
-def summarize_source(source: Source, home: SourceExperiment, run: SourceRun, taken: TakenRun) -> RunSummary:
-    """The run in the words of `TakingOverService.summarize_run`."""
-    metrics: dict[str, MetricSummary] = {}
-    for key in run.metrics:
-        held = source.read_points(run, key)
-        if len(held):
-            metrics[key] = summarize_points(held.at, held.steps, held.values)
+def stays_at(uri: str) -> str:
+    """Where artifacts are that are not copied, if clients can go there; else empty."""
+    return "" if uri.startswith(_PROXIED) else uri
+
+
+def summarize_source(
+    home: SourceExperiment, run: SourceRun, taken: TakenRun, held: Mapping[str, History]
+) -> RunSummary:
+    """The run with its points in the words of `TakingOverService.summarize_run`."""
+    metrics = {key: summarize_points(each.at, each.steps, each.values) for key, each in held.items() if len(each)}
     deleted_ms = find_deletion(home, run)
     return summarize(taken, metrics, None if deleted_ms is None else to_moment(deleted_ms))
 
@@ -74,34 +67,39 @@ def find_deletion(home: SourceExperiment, run: SourceRun) -> int | None:
     return next((each for each in (run.deleted_ms, run.ended_ms) if each is not None), run.started_ms)
 
 
-def list_kept(services: Services, run_id: RunId) -> dict[str, int]:
-    """The sizes of the artifacts of a run that are here, by their paths."""
-    kept: dict[str, int] = {}
-    after = ""
-    while True:
-        page = services.artifacts.list_artifacts(run_id, _PAGE, after)
-        kept.update((each.path, each.size_bytes) for each in page)
-        if len(page) < _PAGE:
-            return kept
-        after = page[-1].path
-
-
-def send_points(services: Services, run_id: RunId, key: str, held: History) -> None:
-    """Write the points of a metric, in batches."""
-    for start in range(0, len(held), BATCH_LIMIT):
-        part = slice(start, start + BATCH_LIMIT)
-        batch = to_batch(key, held.at[part].tolist(), held.steps[part].tolist(), held.values[part].tolist())
+def send_points(services: Services, run_id: RunId, histories: Mapping[str, History]) -> None:
+    """Write the points of metrics, in batches as large as may be."""
+    batch: list[Point] = []
+    for key, held in histories.items():
+        start = 0
+        while start < len(held):
+            part = slice(start, start + BATCH_LIMIT - len(batch))
+            batch += to_batch(key, held.at[part].tolist(), held.steps[part].tolist(), held.values[part].tolist())
+            start = part.stop
+            if len(batch) == BATCH_LIMIT:
+                services.taking_over.take_over_points(run_id, batch)
+                batch = []
+    if batch:
         services.taking_over.take_over_points(run_id, batch)
 
 
-def send_file(services: Services, source: Source, run: SourceRun, file: SourceFile) -> None:
-    """Copy an artifact."""
-    with source.open_file(run, file) as path:
-        digest = services.objects.put_file(path)
-        size = path.stat().st_size
-    services.artifacts.log_file(run_home(run.id), file.path, digest, size)
-
-
-def find_missing(files: tuple[SourceFile, ...], kept: Mapping[str, int]) -> Iterator[SourceFile]:
-    """The artifacts that are not here, or are here with another size."""
-    return (file for file in files if kept.get(file.path) != file.size_bytes)
+def compare_run(wanted: RunSummary, here: RunSummary) -> Iterator[str]:
+    """What differs between a run in the source and here."""
+    if wanted.params != here.params:
+        yield f"{here.params} parameters here and {wanted.params} in the source"
+    if wanted.tags != here.tags:
+        yield f"{here.tags} tags here and {wanted.tags} in the source"
+    if wanted.head != here.head:
+        yield "name, status, times, user, parameters or tags differ"
+    if wanted.links != here.links:
+        yield "datasets and models that it read or made differ"
+    if wanted.deleted_at != here.deleted_at:
+        yield "it was deleted at another time, or on one side only"
+    for key in sorted(wanted.metrics.keys() | here.metrics.keys()):
+        there, held = wanted.metrics.get(key), here.metrics.get(key)
+        if there is None or held is None:
+            yield f"metric {key!r} is {'missing' if held is None else 'here only'}"
+        elif there.points != held.points:
+            yield f"metric {key!r} has {held.points} points here and {there.points} in the source"
+        elif there != held:
+            yield f"metric {key!r} has other points"

@@ -7,8 +7,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from penstock.core.errors import PenstockError
+from penstock.core.errors import InvalidInputError, PenstockError
 from penstock.tracking.histories import History
+from penstock.tracking.inputs.types import ModelOutput, RunInputs
+from penstock.tracking.logged_models.points import ModelPoint
+from penstock.tracking.logged_models.types import LoggedModelStatus
 from penstock.tracking.types import RunStatus
 
 RUN_NAME, PARENT = "mlflow.runName", "mlflow.parentRunId"
@@ -16,7 +19,7 @@ DELETED_VERSION = "Deleted_Internal"  # the stage under which MLflow keeps versi
 
 
 class UnreadableArtifactsError(PenstockError):
-    """The artifacts of a run lie where this process cannot read them."""
+    """Artifacts lie where this process cannot read them."""
 
 
 class SourceExperiment(Struct, frozen=True, kw_only=True):
@@ -44,14 +47,37 @@ class SourceRun(Struct, frozen=True, kw_only=True):
     artifact_uri: str
     params: dict[str, str]
     tags: dict[str, str]
-    metrics: tuple[str, ...] = ()  # their keys
+    inputs: RunInputs = RunInputs()
+    outputs: tuple[ModelOutput, ...] = ()
+
+
+class SourceLoggedModel(Struct, frozen=True, kw_only=True):
+    """A logged model of an MLflow store, without its artifacts; times are in milliseconds."""
+
+    id: str
+    name: str
+    model_type: str
+    source_run_id: str
+    status: LoggedModelStatus
+    status_message: str
+    created_ms: int
+    updated_ms: int
+    is_deleted: bool
+    artifact_uri: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    points: tuple[ModelPoint, ...] = ()
+
+
+SourceOwner = SourceRun | SourceLoggedModel  # whom artifacts belong to
 
 
 class SourceFile(Struct, frozen=True):
-    """An artifact by its path below the root of its run."""
+    """An artifact by its path below the root of its owner."""
 
     path: str
     size_bytes: int
+    problem: str = ""  # why it cannot be copied, and the way out; empty where it can
 
 
 class SourceVersion(Struct, frozen=True, kw_only=True):
@@ -93,6 +119,10 @@ class Progress(Protocol):
         """One run is done."""
         ...
 
+    def tell(self, text: str) -> None:
+        """What takes its time just now; empty when it is over."""
+        ...
+
 
 class Source(Protocol):
     """One MLflow store, read only. Used by one thread.
@@ -103,6 +133,7 @@ class Source(Protocol):
     """
 
     label: str  # how reports name it
+    problems: list[str]  # what of it could not be read so far, each in words; the rest is given all the same
 
     def list_experiments(self) -> list[SourceExperiment]:
         """Every experiment, deleted ones too."""
@@ -116,20 +147,28 @@ class Source(Protocol):
         """Every run of an experiment, deleted ones too."""
         ...
 
-    def read_points(self, run: SourceRun, key: str) -> History:
-        """Every point of a metric, in any order."""
+    def read_points(self, run: SourceRun) -> Iterator[tuple[str, History]]:
+        """Every metric of a run with all its points, in any order."""
         ...
 
-    def list_files(self, run: SourceRun) -> list[SourceFile]:
-        """The artifacts of a run; UnreadableArtifactsError where they cannot be read from here."""
+    def each_logged_model(self, experiment_id: str) -> Iterator[SourceLoggedModel]:
+        """Every logged model of an experiment, deleted ones too where the store tells of them."""
         ...
 
-    def open_file(self, run: SourceRun, file: SourceFile) -> contextlib.AbstractContextManager[Path]:
-        """An artifact as a file of this machine, for the time of the `with`."""
+    def list_files(self, owner: SourceOwner) -> list[SourceFile]:
+        """The artifacts of a run or logged model; UnreadableArtifactsError where none can be read from here."""
+        ...
+
+    def open_file(self, owner: SourceOwner, file: SourceFile) -> contextlib.AbstractContextManager[Path]:
+        """An artifact as a file of this machine, for the time of the `with`; UnreadableArtifactsError where not."""
         ...
 
     def list_models(self) -> list[SourceModel]:
         """Every registered model; none where the store has no registry."""
+        ...
+
+    def count_others(self) -> dict[str, int]:
+        """What else is there that nobody takes over, such as traces: how many of each kind, by its name."""
         ...
 
     def close(self) -> None:
@@ -137,8 +176,20 @@ class Source(Protocol):
         ...
 
 
-def to_status(text: str | int | None) -> RunStatus:
+def to_status(told: str | int | None) -> RunStatus:
     """The status of a run as MLflow writes it: a word, or in folders a number."""
     numbers = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
-    word = numbers.get(text, "RUNNING") if isinstance(text, int) else text or "RUNNING"
-    return RunStatus(word.lower())
+    word = numbers.get(told, str(told)) if isinstance(told, int) else told or "RUNNING"
+    try:
+        return RunStatus(word.lower())
+    except ValueError:
+        raise InvalidInputError(f"{word[:100]!r} is no status of a run") from None
+
+
+def to_model_status(told: str | int | None) -> LoggedModelStatus:
+    """The status of a logged model as MLflow writes it: a word, with or without a prefix, or a number."""
+    numbers = {0: "UNSPECIFIED", 1: "PENDING", 2: "READY", 3: "FAILED"}
+    word = numbers.get(told, str(told)) if isinstance(told, int) else told or "UNSPECIFIED"
+    word = word.removeprefix("LOGGED_MODEL_").removeprefix("UPLOAD_")
+    named = {"READY": LoggedModelStatus.READY, "FAILED": LoggedModelStatus.UPLOAD_FAILED}
+    return named.get(word, LoggedModelStatus.PENDING)

@@ -4,7 +4,6 @@ A home is written `run:ID` or `logged-model:ID`. What belongs to neither lies in
 experiments with an artifact location of their own may keep things.
 """
 
-import re
 from itertools import pairwise
 
 from msgspec import Struct
@@ -15,12 +14,12 @@ from penstock.core.ids import Ref
 from penstock.storage.transaction import Transaction
 from penstock.tracking.artifacts.paths import check_folder
 from penstock.tracking.locations import SCHEME
+from penstock.tracking.logged_models.names import MODEL_ID
 from penstock.tracking.logged_models.tables import logged_models
 from penstock.tracking.tables import runs
 
 FREE_SPACE = "server:artifacts"
 _ROOT = "artifacts"  # the last part of a root that belongs to a run or a logged model
-_MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 _KINDS = {"run": runs, "logged-model": logged_models}
 
 
@@ -80,7 +79,7 @@ def find_place(tx: Transaction, path: str) -> Place:
     places = []
     names = [parts[number] for number in named]
     owners = [(run_home(name), uri) for name, uri in _list_roots(tx, runs, names)]
-    names = [name for name in names if _MODEL_ID.fullmatch(name)]
+    names = [name for name in names if MODEL_ID.fullmatch(name)]
     owners += [(logged_model_home(name), uri) for name, uri in _list_roots(tx, logged_models, names)]
     for home, uri in owners:
         root = uri.removeprefix(SCHEME)

@@ -47,8 +47,13 @@ class ArtifactService:
     @reads
     def list_artifacts(self, tx: Transaction, run_id: RunId, limit: int = 1000, after: str = "") -> list[Artifact]:
         """A run's files by path; to go on, give the last path as `after`."""
-        check_home(tx, run_home(run_id), for_writing=False)
-        return self._store.list_files(tx, run_home(run_id), _check_limit(limit, PAGE_LIMIT), after)
+        return self.list_files.join(tx, run_home(run_id), limit, after)
+
+    @reads
+    def list_files(self, tx: Transaction, home: str, limit: int = 1000, after: str = "") -> list[Artifact]:
+        """A home's files by path, in whatever folder; to go on, give the last path as `after`."""
+        check_home(tx, home, for_writing=False)
+        return self._store.list_files(tx, home, _check_limit(limit, PAGE_LIMIT), after)
 
     @logs
     def log_file(self, tx: Transaction, home: str, path: str, digest: Digest, size_bytes: int) -> Artifact:

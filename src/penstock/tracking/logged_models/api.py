@@ -16,4 +16,7 @@ ROUTES = [
         "DELETE", "/logged-models/{model_id}/tags/{key:path}", Service.remove_logged_model_tag, needs=Role.CONTRIBUTOR
     ),
     Route("POST", f"{_ONE}/params", Service.log_logged_model_params, needs=Role.CONTRIBUTOR),
+    Route("POST", "/taken-logged-models", Service.take_over_logged_model, needs=Role.ADMIN),
+    Route("POST", "/taken-logged-models/{model_id}/points", Service.take_over_logged_model_points, needs=Role.ADMIN),
+    Route("POST", "/taken-logged-models/{model_id}/settle", Service.settle_logged_model, needs=Role.ADMIN),
 ]

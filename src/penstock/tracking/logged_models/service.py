@@ -1,7 +1,5 @@
 """The verbs of logged models."""
 
-import re
-
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import ExperimentId, Ref, RunId, new_hex_id
 from penstock.storage.database import Database
@@ -9,9 +7,10 @@ from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import adds, logs, reads
 from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.locations import experiment_location
+from penstock.tracking.logged_models.names import check_model_name, check_text
 from penstock.tracking.logged_models.points import no_model
 from penstock.tracking.logged_models.search import build_search
-from penstock.tracking.logged_models.store import LoggedModelStore
+from penstock.tracking.logged_models.take_over_verbs import TakeOverVerbs
 from penstock.tracking.logged_models.types import (
     DatasetFilter,
     LoggedModel,
@@ -21,24 +20,19 @@ from penstock.tracking.logged_models.types import (
 )
 from penstock.tracking.names import check_key, check_texts
 from penstock.tracking.pages import read_offset
-from penstock.tracking.store import TrackingStore
 
-NAME_LIMIT = 500  # characters
 MESSAGE_LIMIT = 1_000  # characters
 PAGE_LIMIT = 1_000
-_UNUSABLE = re.compile(r"[/:.%\"'\x00-\x1f\x7f\ud800-\udfff]")
 
 
-class LoggedModelService:
+class LoggedModelService(TakeOverVerbs):
     """Models as runs log them, with what was measured of them; versions of registered models point at them."""
 
     noun = "logged_models"
 
     def __init__(self, db: Database) -> None:
-        self.db = db
-        self._store = LoggedModelStore(db)
+        super().__init__(db)
         self._experiments = ExperimentService(db)
-        self._runs = TrackingStore(db)
 
     @adds
     def create_logged_model(
@@ -69,8 +63,8 @@ class LoggedModelService:
         model = LoggedModel(
             id=identity,
             experiment_id=home.id,
-            name=_check_name(name) if name else f"model-{identity[-6:]}",
-            model_type=_check_text(model_type, "model_type", NAME_LIMIT),
+            name=check_model_name(name) if name else f"model-{identity[-6:]}",
+            model_type=check_text(model_type, "model_type"),
             source_run_id=check_key(source_run_id, "source_run_id") if source_run_id else "",
             artifact_uri=f"{experiment_location(home.id, home.artifact_location)}/models/{identity}/artifacts",
             created_at=tx.now,
@@ -91,7 +85,7 @@ class LoggedModelService:
     ) -> LoggedModel:
         """Say how the upload of a model went."""
         model = self._get(tx, model_id)
-        self._store.change(tx, model_id, status=status, status_message=_check_text(message, "message", MESSAGE_LIMIT))
+        self._store.change(tx, model_id, status=status, status_message=check_text(message, "message", MESSAGE_LIMIT))
         if status is not model.status:
             tx.record("logged_models.finish_logged_model", model.ref, before=model.status, after=status)
         return self.get_logged_model.join(tx, model_id, with_deleted=True)
@@ -190,20 +184,3 @@ class LoggedModelService:
         if model is None:
             raise no_model(model_id)
         return model
-
-
-def _check_name(name: str) -> str:
-    if len(name) > NAME_LIMIT or _UNUSABLE.search(name):
-        shown = name if len(name) <= 80 else name[:77] + "..."
-        raise InvalidInputError(
-            f"Invalid model name ({shown!r}) provided",
-            hint=f"use up to {NAME_LIMIT} characters, without / : . % \" ' and control characters",
-            field="name",
-        )
-    return name
-
-
-def _check_text(text: str, field: str, limit: int) -> str:
-    if len(text) > limit:
-        raise InvalidInputError(f"{field} has {len(text)} characters and {limit} are allowed", field=field)
-    return text

@@ -44,6 +44,12 @@ class LoggedModelStore:
         held = logged_models.c.id == model_id
         tx.execute(update(logged_models).where(held).values(updated_at=tx.now, **values))
 
+    def replace(self, tx: Transaction, model: LoggedModel) -> None:
+        """Set all columns of a model, and add its parameters and tags."""
+        tx.execute(update(logged_models).where(logged_models.c.id == model.id).values(_columns_of(model)))
+        self.add_params(tx, model.id, model.params)
+        self.set_tags(tx, model.id, model.tags)
+
     def add_params(self, tx: Transaction, model_id: str, params: dict[str, str]) -> None:
         """Add the parameters that are new; those there are stay as they are."""
         rows = [{"model_id": model_id, "key": key, "value": value} for key, value in params.items()]

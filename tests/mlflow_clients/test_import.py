@@ -1,0 +1,72 @@
+"""`penstock import mlflow` of real stores: afterwards a client sees on penstock what it saw on MLflow."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from import_world import IS_CLIENT_3, MODEL, fill, look
+from mlflow import MlflowClient
+from server_process import start_server, start_source
+
+pytestmark = [pytest.mark.better_than_mlflow, pytest.mark.timeout(400)]
+
+
+@pytest.fixture
+def python(request: pytest.FixtureRequest) -> str:
+    """Of the environment that penstock is installed in."""
+    return str(Path(request.config.getoption("--server-python")).absolute())
+
+
+@contextmanager
+def open_store(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[MlflowClient, str]]:
+    """An empty store of MLflow, with a client of it, and what an import calls it."""
+    monkeypatch.chdir(folder)  # where clients put artifacts when they are not told
+    if kind == "server":
+        with start_source(folder) as url:
+            yield MlflowClient(url, url), url
+        return
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    place = f"sqlite:///{folder}/mlflow.db" if kind == "database" else f"file:{folder}/mlruns"
+    yield MlflowClient(place, place), place.removeprefix("sqlite:///").removeprefix("file:")
+
+
+def import_mlflow(python: str, source: str, into: str, *more: str) -> dict[str, Any]:
+    command = [python, "-m", "penstock", "import", "mlflow", source, "--into", into, "--json", *more]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.stdout, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)["report"]
+    return report
+
+
+@pytest.mark.parametrize("kind", ["database", "folder", "server"])
+def test_a_client_sees_what_it_saw(kind: str, python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    with open_store(kind, store, monkeypatch) as (client, place):
+        mlflow.set_tracking_uri(client.tracking_uri)
+        fill(client, tmp_path)
+        before = look(client, tmp_path / "before")
+        report = import_mlflow(python, place, str(tmp_path / "home"))
+        again = import_mlflow(python, place, str(tmp_path / "home"))
+    assert report["differences"] == [] and again["differences"] == []
+    assert report["skipped"] == []
+    assert sum(each["taken"] for each in report["experiments"]) == 13
+    assert sum(each["taken"] for each in again["experiments"]) == 0
+    assert len(report["running"]) == 2
+    with start_server(python, tmp_path) as url:
+        client = MlflowClient(url, url)
+        mlflow.set_tracking_uri(url)
+        after = look(client, tmp_path / "after")
+        assert after.keys() == before.keys()
+        for name, told in before.items():
+            assert after[name] == told, name
+        model = Path(
+            mlflow.artifacts.download_artifacts(f"models:/{MODEL}@champion", dst_path=str(tmp_path / "model2"))
+        )
+        assert (model / "weights.bin").read_bytes() == bytes(range(256)) * 5_000
+        assert client.create_model_version(MODEL, f"models:/{MODEL}/2").version == ("6" if IS_CLIENT_3 else "5")
