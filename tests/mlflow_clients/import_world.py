@@ -20,7 +20,7 @@ _PAGE = 1_000
 
 def fill(client: MlflowClient, folder: Path, *, runs: int = 12, points: int = 30) -> str:
     """Everything that an import takes over, once at least; gives the id of the experiment that has most of it."""
-    home = client.create_experiment("churn / ünïcode 🚀 'quoted'", tags={"team": "risk", "ü/key": "multi\nline 🚀"})
+    home = client.create_experiment("churn / ünïcode 🚀", tags={"team": "risk", "ü/key": "multi\nline 🚀"})
     files = _write_files(folder)
     parent = None
     ids = []
@@ -70,7 +70,7 @@ def look(client: MlflowClient, folder: Path) -> dict[str, Any]:
         while True:
             page = client.search_runs([held.experiment_id], "", ViewType.ALL, _PAGE, page_token=token)
             for run in page:
-                seen[f"run {run.info.run_id}"] = (held.name, *_look_at_run(client, run, folder / run.info.run_id))
+                seen[f"run {run.info.run_id}"] = (held.name, *_look_at_run(client, run.info.run_id, folder))
             token = page.token
             if not token:
                 break
@@ -79,7 +79,7 @@ def look(client: MlflowClient, folder: Path) -> dict[str, Any]:
                 seen[f"logged model {model.model_id}"] = _look_at_logged_model(model, folder)
     for filter in ("", f"tags.`{PROMPT}` = 'true'"):
         for model in client.search_registered_models(filter):
-            seen[f"model {model.name}"] = (model.description, model.tags, model.aliases, model.creation_timestamp)
+            seen[f"model {model.name}"] = _look_at_model(model)
             also = f" AND {filter}" if filter else ""
             for version in client.search_model_versions(f"name = '{model.name}'{also}"):
                 seen[f"version {version.name}/{version.version}"] = _look_at_version(version)
@@ -121,7 +121,7 @@ def _fill_logged_models(client: MlflowClient, home: str, ids: list[str], folder:
     model = client.create_logged_model(home, "tree 🚀", ids[0], {"t": "1"}, params, "classifier")
     client.log_model_artifacts(model.model_id, str(folder / "model"))
     client.finalize_logged_model(model.model_id, "READY")
-    client.log_metric(ids[0], "acc", 0.5, _T, 3, model_id=model.model_id, dataset_name="d0", dataset_digest="0abc")
+    client.log_metric(ids[0], "acc", 0.5, _T, 0, model_id=model.model_id, dataset_name="d0", dataset_digest="0abc")
     client.log_metric(ids[0], "acc", 0.75, _T + 1, 4, model_id=model.model_id)
     client.log_outputs(ids[0], [mlflow.entities.LoggedModelOutput(model.model_id, 7)])
     client.log_inputs(ids[2], models=[mlflow.entities.LoggedModelInput(model.model_id)])
@@ -133,7 +133,8 @@ def _fill_logged_models(client: MlflowClient, home: str, ids: list[str], folder:
     client.set_prompt_alias("greeting", "live", 1)
 
 
-def _look_at_run(client: MlflowClient, run: Any, folder: Path) -> tuple[Any, ...]:
+def _look_at_run(client: MlflowClient, run_id: str, folder: Path) -> tuple[Any, ...]:
+    run = client.get_run(run_id)  # MLflow's searches leave out which models a run read
     info, data = run.info, run.data
     histories = {
         key: sorted(
@@ -151,7 +152,7 @@ def _look_at_run(client: MlflowClient, run: Any, folder: Path) -> tuple[Any, ...
         models += sorted((held.model_id, held.step) for held in run.outputs.model_outputs)
     latest = {key: _exact(value) for key, value in data.metrics.items()}
     told = (info.run_name, info.status, info.user_id, info.start_time, info.end_time, info.lifecycle_stage)
-    files = _read_files(client, info, folder)
+    files = _read_files(client, info, folder / run_id)
     return (*told, data.params, data.tags, latest, histories, datasets, models, files)
 
 
@@ -182,12 +183,17 @@ def _look_at_logged_model(model: Any, folder: Path) -> tuple[Any, ...]:
         target.mkdir(parents=True)
         found = Path(mlflow.artifacts.download_artifacts(artifact_uri=model.artifact_location, dst_path=str(target)))
         files = {str(path.relative_to(found)): path.read_bytes() for path in sorted(found.rglob("*")) if path.is_file()}
-    told = (model.name, model.model_type, model.source_run_id, model.status, model.params, model.tags)
+    told = (model.name, model.model_type or "", model.source_run_id, model.status, model.params, model.tags)
     return (*told, model.creation_timestamp, points, files)
 
 
+def _look_at_model(model: Any) -> tuple[Any, ...]:
+    aliases = {alias: int(version) for alias, version in model.aliases.items()}
+    return (model.description or "", model.tags, aliases, model.creation_timestamp)
+
+
 def _look_at_version(version: Any) -> tuple[Any, ...]:
-    told = (version.current_stage, version.description, version.run_id, version.tags, sorted(version.aliases))
+    told = (version.current_stage, version.description or "", version.run_id or "", version.tags)
     return (*told, version.creation_timestamp, version.status)
 
 

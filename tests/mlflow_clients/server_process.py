@@ -52,7 +52,8 @@ def _run(command: list[str], folder: Path, port: int) -> Iterator[str]:
             _wait_for(url, process, folder / "server.log")
             yield url
         finally:
-            os.killpg(process.pid, signal.SIGTERM)  # MLflow's server is several processes
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)  # MLflow's server is several processes
             process.wait(timeout=60)
 
 

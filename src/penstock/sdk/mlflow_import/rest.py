@@ -69,7 +69,9 @@ class RestSource:
             "max_results": _PAGE,
             "order_by": ["attributes.start_time ASC"],
         }
-        for held in self._client.pages("POST", "runs/search", "runs", body):
+        for found in self._client.pages("POST", "runs/search", "runs", body):
+            info = found["info"]  # what is found leaves out which models a run read
+            held = self._client.ask("GET", "runs/get", {"run_id": info.get("run_id") or info["run_uuid"]})["run"]
             run = read_run(held)
             metrics = (held.get("data") or {}).get("metrics") or ()
             self._metrics = {run.id: sorted({each["key"] for each in metrics})}
