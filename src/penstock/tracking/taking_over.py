@@ -275,8 +275,12 @@ def to_batch(key: str, at: Sequence[int], steps: Sequence[int], values: Sequence
 
 
 def to_moment(milliseconds: int) -> datetime:
-    """A time as MLflow writes it."""
-    return from_microseconds(milliseconds * 1_000)
+    """A time as MLflow writes it; InvalidInputError outside the years 1 to 9999."""
+    try:
+        return from_microseconds(milliseconds * 1_000)
+    except OverflowError:
+        told = f"the time {milliseconds} is outside the years 1 to 9999"
+        raise InvalidInputError(told, hint="it counts milliseconds since 1970") from None
 
 
 def _digest(held: object) -> Digest:

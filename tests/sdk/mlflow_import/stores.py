@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 RUN, GONE = "a" * 32, "b" * 32
+MODEL, LOST_MODEL = "m-" + "c" * 32, "m-" + "d" * 32
 T = 1_700_000_000_000
 LARGEST = 1.7976931348623157e308
 _SCHEMA = """
@@ -21,6 +22,19 @@ CREATE TABLE registered_model_aliases (alias TEXT, version INTEGER, name TEXT);
 CREATE TABLE model_versions (name TEXT, version INTEGER, creation_time BIGINT, last_updated_time BIGINT,
   description TEXT, user_id TEXT, current_stage TEXT, source TEXT, run_id TEXT, run_link TEXT);
 CREATE TABLE model_version_tags (key TEXT, value TEXT, name TEXT, version INTEGER);
+CREATE TABLE datasets (dataset_uuid TEXT, experiment_id INTEGER, name TEXT, digest TEXT, dataset_source_type TEXT,
+  dataset_source TEXT, dataset_schema TEXT, dataset_profile TEXT);
+CREATE TABLE inputs (input_uuid TEXT, source_type TEXT, source_id TEXT, destination_type TEXT, destination_id TEXT,
+  step BIGINT);
+CREATE TABLE input_tags (input_uuid TEXT, name TEXT, value TEXT);
+CREATE TABLE logged_models (model_id TEXT, experiment_id INTEGER, name TEXT, artifact_location TEXT,
+  creation_timestamp_ms BIGINT, last_updated_timestamp_ms BIGINT, status INTEGER, lifecycle_stage TEXT, model_type TEXT,
+  source_run_id TEXT, status_message TEXT);
+CREATE TABLE logged_model_params (model_id TEXT, experiment_id INTEGER, param_key TEXT, param_value TEXT);
+CREATE TABLE logged_model_tags (model_id TEXT, experiment_id INTEGER, tag_key TEXT, tag_value TEXT);
+CREATE TABLE logged_model_metrics (model_id TEXT, metric_name TEXT, metric_timestamp_ms BIGINT, metric_step BIGINT,
+  metric_value FLOAT, experiment_id INTEGER, run_id TEXT, dataset_name TEXT, dataset_digest TEXT);
+CREATE TABLE trace_info (request_id TEXT);
 """
 
 
@@ -54,9 +68,38 @@ def build_database(folder: Path, points: int = 3) -> Path:
     rows = [("m", number, T, T, f"d{number}", "kim", stage, source, RUN, None) for number, stage in stages.items()]
     add("INSERT INTO model_versions VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
     add("INSERT INTO model_version_tags VALUES (?,?,?,?)", [("v", "3", "m", 3)])
+    _add_logged_models(held, folder)
     held.commit()
     held.close()
     return path
+
+
+def _add_logged_models(held: sqlite3.Connection, folder: Path) -> None:
+    """A logged model with files and measurements, which a run made and became version 5; and one that was deleted."""
+    files = folder / "art" / "models" / MODEL / "artifacts"
+    files.mkdir(parents=True)
+    (files / "MLmodel").write_text("flavors: {xgboost: {}}\n")
+    add = held.executemany
+    models = [
+        (MODEL, 7, "tree", str(files), T, T + 4, 2, "active", "classifier", RUN, None),
+        (LOST_MODEL, 7, "lost", str(files.parent.parent / "none"), T, T + 8, 3, "deleted", None, None, "failed"),
+    ]
+    add("INSERT INTO logged_models VALUES (?,?,?,?,?,?,?,?,?,?,?)", models)
+    add("INSERT INTO logged_model_params VALUES (?,?,?,?)", [(MODEL, 7, "depth", "3")])
+    add("INSERT INTO logged_model_tags VALUES (?,?,?,?)", [(MODEL, 7, "mlflow.user", "kim")])
+    points = [(MODEL, "acc", T, 1, 0.5, 7, RUN, "d", "1"), (MODEL, "acc", T, 2, None, 7, RUN, None, None)]
+    add("INSERT INTO logged_model_metrics VALUES (?,?,?,?,?,?,?,?,?)", points)
+    add("INSERT INTO datasets VALUES (?,?,?,?,?,?,?,?)", [("u", 7, "d", "1", "local", "{}", None, None)])
+    edges = [
+        ("i", "DATASET", "u", "RUN", RUN, 0),
+        ("j", "RUN_OUTPUT", RUN, "MODEL_OUTPUT", MODEL, 3),
+        ("k", "RUN_INPUT", RUN, "MODEL_INPUT", LOST_MODEL, 0),
+    ]
+    add("INSERT INTO inputs VALUES (?,?,?,?,?,?)", edges)
+    add("INSERT INTO input_tags VALUES (?,?,?)", [("i", "mlflow.data.context", "train")])
+    version = ("m", 5, T, T, "", "kim", "None", f"models:/{MODEL}", RUN, None)
+    add("INSERT INTO model_versions VALUES (?,?,?,?,?,?,?,?,?,?)", [version])
+    add("INSERT INTO trace_info VALUES (?)", [("tr-1",), ("tr-2",)])
 
 
 def build_folder(folder: Path) -> Path:

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from penstock.sdk.mlflow_import.database_registry import list_models
 from penstock.sdk.mlflow_import.files import LocalArtifacts, list_folder, open_local
+from penstock.sdk.mlflow_import.points import to_history, to_infinity
 from penstock.sdk.mlflow_import.source import (
     RUN_NAME,
     SourceExperiment,
@@ -22,7 +23,7 @@ from penstock.sdk.mlflow_import.source import (
     to_model_status,
     to_status,
 )
-from penstock.sdk.mlflow_import.tables import Tables, to_infinity
+from penstock.sdk.mlflow_import.tables import Tables
 from penstock.tracking.histories import History
 from penstock.tracking.inputs.types import DatasetInput, LoggedDataset, ModelOutput, RunInputs
 from penstock.tracking.logged_models.points import ModelPoint
@@ -100,11 +101,11 @@ class DatabaseSource:
             query.where(self._tables.columns("metrics")["run_uuid"] == run.id)
         ):
             number = float("nan") if value is None or is_nan else float(value)
-            held.setdefault(key, []).append((int(at or 0) * 1_000, int(step or 0), number))
+            held.setdefault(key, []).append((int(at or 0), int(step or 0), number))
         for key, points in sorted(held.items()):
-            at_, steps, values = zip(*points, strict=True)
-            exact = to_infinity(np.array(values, np.float64))
-            yield key, History(np.array(at_, np.int64), np.array(steps, np.int64), exact)
+            history = to_history(f"metric {key!r}", *zip(*points, strict=True))
+            to_infinity(history.values)
+            yield key, history
 
     def each_logged_model(self, experiment_id: str) -> Iterator[SourceLoggedModel]:
         """See `Source`."""

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import yaml
 
 from penstock.core.errors import InvalidInputError, PenstockError
+from penstock.sdk.mlflow_import.points import to_history
 from penstock.tracking.histories import History
 from penstock.tracking.logged_models.points import ModelPoint
 from penstock.tracking.tables import to_sortable
@@ -31,7 +31,8 @@ def read_all(homes: Iterator[Path], read: Callable[[Path], T], problems: list[st
         except (OSError, ValueError, KeyError, TypeError) as error:
             problems.append(f"{home} cannot be read: {error!r}; mend it or move it away, and import again")
         except PenstockError as error:
-            problems.append(str(error))
+            told = str(error)
+            problems.append(told if str(home) in told else f"{home}: {told}")
 
 
 def read_meta(home: Path) -> dict[str, Any]:
@@ -76,10 +77,9 @@ def read_history(path: Path, *, is_growing: bool) -> History:
     """The points of a metric of a run; of a run that goes on, a last line that has no end yet does not count."""
     rows = [line.split() for line in _each_line(path, is_growing=is_growing)]
     try:
-        at = np.array([int(row[0]) * 1_000 for row in rows], dtype=np.int64)
-        steps = np.array([int(row[2]) if len(row) > 2 else 0 for row in rows], dtype=np.int64)
-        return History(at, steps, np.array([float(row[1]) for row in rows], dtype=np.float64))
-    except (ValueError, IndexError, OverflowError) as error:
+        steps = [int(row[2]) if len(row) > 2 else 0 for row in rows]
+        return to_history(str(path), [int(row[0]) for row in rows], steps, [float(row[1]) for row in rows])
+    except (ValueError, IndexError) as error:
         raise _no_point(path, error) from error
 
 

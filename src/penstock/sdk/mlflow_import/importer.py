@@ -99,14 +99,14 @@ class Importer:
         )
 
     def _open(self, experiment: SourceExperiment) -> Experiment | None:
-        taken = TakenExperiment(
-            name=experiment.name,
-            wanted_id=ExperimentId(int(experiment.id) if experiment.id.isdigit() else 0),
-            created_at=to_moment(experiment.created_ms),
-            updated_at=to_moment(experiment.updated_ms),
-            tags=experiment.tags,
-        )
         try:
+            taken = TakenExperiment(
+                name=experiment.name,
+                wanted_id=ExperimentId(int(experiment.id) if experiment.id.isdigit() else 0),
+                created_at=to_moment(experiment.created_ms),
+                updated_at=to_moment(experiment.updated_ms),
+                tags=experiment.tags,
+            )
             return self._services.taking_over.take_over_experiment(taken)
         except ENDS_ALL:
             raise

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from penstock.core.errors import InvalidInputError, NotFoundError, UnavailableError
+from penstock.sdk.mlflow_import.points import to_history, to_infinity
 from penstock.sdk.mlflow_import.rest_client import RestClient
 from penstock.sdk.mlflow_import.rest_records import (
     PROMPT,
@@ -28,7 +27,6 @@ from penstock.sdk.mlflow_import.source import (
     SourceRun,
     UnreadableArtifactsError,
 )
-from penstock.sdk.mlflow_import.tables import to_infinity
 from penstock.tracking.histories import History
 
 _PAGE = 1_000
@@ -82,10 +80,11 @@ class RestSource:
         for key in self._metrics[run.id]:
             asked = {"run_id": run.id, "metric_key": key, "max_results": _POINTS}
             found = list(self._client.pages("GET", "metrics/get-history", "metrics", asked))
-            at = np.array([int(each.get("timestamp", 0)) * 1_000 for each in found], np.int64)
-            steps = np.array([int(each.get("step", 0)) for each in found], np.int64)
-            values = np.array([float(each["value"]) for each in found], np.float64)
-            yield key, History(at, steps, to_infinity(values))
+            at_ms = [int(each.get("timestamp", 0)) for each in found]
+            steps = [int(each.get("step", 0)) for each in found]
+            history = to_history(f"metric {key!r}", at_ms, steps, [float(each["value"]) for each in found])
+            to_infinity(history.values)
+            yield key, history
 
     def each_logged_model(self, experiment_id: str) -> Iterator[SourceLoggedModel]:
         """See `Source`."""

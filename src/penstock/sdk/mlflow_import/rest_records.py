@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.sdk.mlflow_import.points import to_infinity
 from penstock.sdk.mlflow_import.source import (
     RUN_NAME,
     SourceExperiment,
@@ -15,7 +16,6 @@ from penstock.sdk.mlflow_import.source import (
     to_model_status,
     to_status,
 )
-from penstock.sdk.mlflow_import.tables import to_infinity
 from penstock.tracking.inputs.types import DatasetInput, LoggedDataset, ModelOutput, RunInputs
 from penstock.tracking.logged_models.points import ModelPoint
 from penstock.tracking.tables import to_sortable

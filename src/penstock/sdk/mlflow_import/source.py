@@ -183,7 +183,7 @@ def to_status(told: str | int | None) -> RunStatus:
     try:
         return RunStatus(word.lower())
     except ValueError:
-        raise InvalidInputError(f"{word[:100]!r} is no status of a run") from None
+        raise InvalidInputError(f"{word[:100]!r} is no status of a run", hint="mend it, and import again") from None
 
 
 def to_model_status(told: str | int | None) -> LoggedModelStatus:

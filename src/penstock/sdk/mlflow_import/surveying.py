@@ -2,17 +2,18 @@
 
 from collections import Counter
 
-from penstock.core.ids import ExperimentId
+from penstock.core.errors import InvalidInputError
 from penstock.sdk.mlflow_import.artifacts import FileLister
-from penstock.sdk.mlflow_import.importer import choose, count_run
+from penstock.sdk.mlflow_import.importer import choose
 from penstock.sdk.mlflow_import.report import ImportedExperiment, ImportReport
-from penstock.sdk.mlflow_import.runs import summarize_source, to_taken
 from penstock.sdk.mlflow_import.source import (
     Progress,
     Source,
     SourceExperiment,
     SourceOwner,
+    SourceRun,
 )
+from penstock.tracking.taking_over import summarize_points
 
 
 class Survey:
@@ -29,6 +30,7 @@ class Survey:
         self._progress = progress
         self._lister = FileLister(source, with_artifacts=with_artifacts)
         self._running: list[str] = []
+        self._problems: list[str] = []
 
     def run(self, experiment: str = "") -> ImportReport:
         """Count everything, or one experiment and no models of the registry."""
@@ -42,7 +44,7 @@ class Survey:
             models=len(models),
             versions=sum(not version.is_deleted for model in models for version in model.versions),
             running=tuple(self._running),
-            differences=tuple(self._source.problems),
+            differences=(*self._source.problems, *self._problems),
             skipped=tuple(self._lister.skipped.values()),
             others=self._source.count_others(),
         )
@@ -51,8 +53,7 @@ class Survey:
         self._progress.begin(home.name, self._source.count_runs(home.id))
         count: Counter[str] = Counter()
         for run in self._source.each_run(home.id):
-            taken = to_taken(run, ExperimentId(0), keeps_uri=False)
-            count.update(count_run(summarize_source(home, run, taken, dict(self._source.read_points(run)))))
+            count.update(runs=1, params=len(run.params), tags=len(run.tags), **self._count_points(home, run))
             count.update(self._count_files(run))
             if not run.status.is_terminal and not run.is_deleted:
                 self._running.append(f"run {run.id} of {home.name!r}")
@@ -61,6 +62,14 @@ class Survey:
             count.update(self._count_files(model))
             count["logged_models"] += 1
         return count
+
+    def _count_points(self, home: SourceExperiment, run: SourceRun) -> dict[str, int]:
+        try:
+            held = [summarize_points(each.at, each.steps, each.values) for _, each in self._source.read_points(run)]
+        except InvalidInputError as error:
+            self._problems.append(f"run {run.id} of {home.name!r}: {error}")
+            return {}
+        return {"metrics": len(held), "points": sum(each.points for each in held)}
 
     def _count_files(self, owner: SourceOwner) -> dict[str, int]:
         found = self._lister.list_files(owner).files

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Column, Connection, MetaData, Select, Table, create_engine, func, inspect, literal, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
@@ -15,7 +13,6 @@ from penstock.core.errors import InvalidInputError, UnavailableError
 _NEEDED = {"experiments", "runs", "metrics", "params", "tags"}
 _WORKSPACE, _DEFAULT = "workspace", "default"
 _CHUNK = 500  # values in one query
-LARGEST = np.finfo(np.float64).max  # what MLflow keeps in a database for infinity
 
 
 class Tables:
@@ -112,12 +109,6 @@ class Tables:
         """End the connection."""
         self._connection.close()
         self._connection.engine.dispose()
-
-
-def to_infinity(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same values, infinite where MLflow's database holds the largest number in its place."""
-    values[np.abs(values) == LARGEST] *= np.inf
-    return values
 
 
 def _parse(url: str) -> URL:
