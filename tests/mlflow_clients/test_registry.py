@@ -2,6 +2,7 @@
 
 import time
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -186,3 +187,24 @@ def test_versions_are_searched_in_order_and_in_pages(client: MlflowClient, name:
     first = client.search_model_versions(f"name LIKE '{name}%'", max_results=3)
     second = client.search_model_versions(f"name LIKE '{name}%'", max_results=3, page_token=first.token)
     assert len(first) == 3 and len(second) == 1 and not second.token
+
+
+@pytest.mark.mlflow3
+def test_prompts_are_kept_in_the_registry(tracking: str, client: MlflowClient, name: str) -> None:
+    genai = mlflow.genai
+    first = genai.register_prompt(name, "Hi {{who}}", commit_message="first", tags={"lang": "en"})
+    assert first.version == 1
+    genai.register_prompt(name, "Hello {{who}}")
+    genai.set_prompt_alias(name, "live", 1)
+    assert genai.load_prompt(f"prompts:/{name}@live").format(who="you") == "Hi you"
+    assert genai.load_prompt(name, version=2).template == "Hello {{who}}"
+    assert name in [prompt.name for prompt in genai.search_prompts()]
+    assert name not in [model.name for model in client.search_registered_models()]
+    genai.set_prompt_tag(name, "team", "risk")
+    genai.set_prompt_version_tag(name, 1, "state", "good")
+    assert genai.load_prompt(name, version=1).tags["state"] == "good"
+    genai.delete_prompt_alias(name, "live")
+    client.delete_prompt_version(name, "2")
+    assert genai.load_prompt(name, version=2, allow_missing=True) is None
+    genai.register_prompt(f"{name}-chat", [{"role": "user", "content": "Hi {{who}}"}])
+    assert genai.load_prompt(f"{name}-chat", version=1).format(who="you")[0]["content"] == "Hi you"

@@ -1,9 +1,13 @@
 """Traces: functions that are traced give their answer, and what was seen is found again."""
 
+from types import SimpleNamespace
+
 import mlflow
 import pytest
 import requests
 from mlflow import MlflowClient
+
+IS_CLIENT_3 = int(mlflow.__version__.partition(".")[0]) >= 3
 
 
 @mlflow.trace(name="add", attributes={"kind": "sum"})
@@ -99,6 +103,27 @@ def test_an_error_is_seen(tracking: str) -> None:
     mlflow.flush_trace_async_logging()
     found = mlflow.search_traces(locations=[tracking], filter_string="status = 'ERROR'", return_type="list")
     assert len(found) == 1
+
+
+@pytest.mark.skipif(IS_CLIENT_3, reason="a client of MLflow 3 does otherwise")
+def test_a_client_before_3_finds_its_traces_again(
+    tracking: str, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The OpenTelemetry of its environment is newer, and asks its processor for what it does not have.
+    for name, value in (("_shutdown", False), ("_metrics", SimpleNamespace(finish_items=lambda count: None))):
+        monkeypatch.setattr(f"mlflow.tracing.processor.mlflow.MlflowSpanProcessor.{name}", value, raising=False)
+    assert add(1, 2) == 3
+    trace = mlflow.get_last_active_trace()
+    assert trace is not None and trace.info.experiment_id == tracking
+    told = client.get_trace(trace.info.request_id)
+    assert {span.name for span in told.data.spans} == {"add", "inner"}
+    assert told.info.status == "OK" and told.info.timestamp_ms == trace.info.timestamp_ms
+    client.set_trace_tag(trace.info.request_id, "k", "v")
+    found = client.search_traces([tracking], filter_string="tags.k = 'v'")
+    assert [held.info.request_id for held in found] == [trace.info.request_id]
+    assert len(mlflow.search_traces([tracking])) == 1
+    assert client.delete_traces(tracking, request_ids=[trace.info.request_id]) == 1
+    assert client.search_traces([tracking]) == []
 
 
 def test_a_traced_function_gives_its_answer_and_a_run_is_untouched(tracking: str) -> None:

@@ -300,7 +300,28 @@ def test_a_trace_stays_in_its_experiment(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/api/2.0/mlflow/traces/x/info"), ("POST", "/api/2.0/mlflow/traces"), ("POST", f"{V3}/x/assessments")],
+    [("GET", "/api/2.0/mlflow/traces/x/spans"), ("PUT", "/api/2.0/mlflow/traces"), ("POST", f"{V3}/x/assessments")],
 )
 def test_what_is_not_spoken_here_is_told_so(world: World, method: str, path: str) -> None:
     assert world.refuse(method, path, {})[:2] == (404, "ENDPOINT_NOT_FOUND")
+
+
+def test_a_client_before_3_begins_and_ends_a_trace(world: World) -> None:
+    begun = {"experiment_id": "0", "timestamp_ms": 1_000, "request_metadata": [{"key": "m", "value": "1"}]}
+    info = world.get("POST", V2, {**begun, "tags": [{"key": "t", "value": "1"}]})["trace_info"]
+    assert (info["experiment_id"], info["timestamp_ms"], info["status"]) == ("0", 1_000, "IN_PROGRESS")
+    assert {"key": "m", "value": "1"} in info["request_metadata"]
+    place = next(tag["value"] for tag in info["tags"] if tag["key"] == "mlflow.artifactLocation")
+    assert place == f"mlflow-artifacts:/0/traces/{info['request_id']}/artifacts"
+    ended = {"request_id": info["request_id"], "timestamp_ms": 1_250, "status": "OK"}
+    told = world.get("PATCH", f"{V2}/{info['request_id']}", {**ended, "tags": [{"key": "u", "value": "2"}]})[
+        "trace_info"
+    ]
+    assert (told["status"], told["execution_time_ms"]) == ("OK", 250)
+    assert {"t", "u"} <= {tag["key"] for tag in told["tags"]}
+    assert world.get("GET", f"{V2}/{info['request_id']}/info")["trace_info"] == told
+    found = world.get("GET", V2, experiment_ids=["0"], filter="status = 'OK'", max_results=1)
+    assert found["traces"] == [told]
+    assert world.refuse("PATCH", f"{V2}/none", {"timestamp_ms": 1})[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
+    refused = world.refuse("PATCH", f"{V2}/{info['request_id']}", {"timestamp_ms": 1, "status": "FINE"})
+    assert refused[:2] == (400, "INVALID_PARAMETER_VALUE")

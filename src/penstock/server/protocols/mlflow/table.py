@@ -14,6 +14,7 @@ from penstock.server.protocols.mlflow import (
     search,
     server_info,
     traces,
+    traces_2,
     uploads,
 )
 from penstock.server.protocols.mlflow.endpoint import Endpoint
@@ -30,6 +31,7 @@ ENDPOINTS: list[Endpoint] = [
     *logged_models.ENDPOINTS,
     *inputs.ENDPOINTS,
     *traces.ENDPOINTS,
+    *traces_2.ENDPOINTS,
     *registry_models.ENDPOINTS,
     *registry_versions.ENDPOINTS,
     *registry_aliases.ENDPOINTS,
