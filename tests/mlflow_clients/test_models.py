@@ -1,5 +1,7 @@
 """Models: logged, registered, found again and loaded."""
 
+import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +194,25 @@ def test_a_model_is_evaluated(tracking: str, fitted: LogisticRegression) -> None
     assert result.metrics["accuracy_score"] == 1.0 and told.data.metrics["accuracy_score"] == 1.0
     assert [held.dataset.name for held in told.inputs.dataset_inputs] == ["eval"]
     assert any("confusion" in file.path for file in mlflow.artifacts.list_artifacts(run_id=run.info.run_id))
+
+
+@pytest.mark.better_than_mlflow
+def test_a_model_that_penstock_trained_is_downloaded(
+    tracking: str, client: MlflowClient, request: pytest.FixtureRequest, name: str, tmp_path: Path
+) -> None:
+    python = str(Path(request.config.getoption("--server-python")).absolute())
+    command = [python, str(Path(__file__).with_name("own_model.py")), mlflow.get_tracking_uri(), name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    kept = json.loads(done.stdout)
+    model = f"{name} ünd more"
+    client.rename_registered_model(name, model)
+    place = client.get_model_version_download_uri(model, "1")
+    assert place.startswith("mlflow-artifacts:/model-versions/")
+    for number, uri in enumerate((place, f"models:/{model}/1", f"models:/{model}@champion")):
+        target = tmp_path / str(number)
+        target.mkdir()
+        folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target)))
+        sizes = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+        assert {path: sizes.get(path) for path in kept} == kept
+    assert mlflow.models.get_model_info(f"models:/{model}/1").signature is not None

@@ -7,24 +7,30 @@ from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from penstock.core.errors import InvalidInputError, TooLargeError
+from penstock.core.errors import InvalidInputError, NotFoundError, TooLargeError
 from penstock.core.identity import Role
 from penstock.core.ids import Digest
+from penstock.registry.service import RegistryService
+from penstock.registry.types import ModelVersion
 from penstock.server.bodies import read_body
 from penstock.server.downloads import DIGEST_HEADER, answer_file
 from penstock.server.protocols.mlflow.endpoint import Call, Endpoint
 from penstock.server.protocols.mlflow.errors import missing
 from penstock.server.protocols.mlflow.requests import read_query
 from penstock.server.receiving import receive_file
+from penstock.storage.objects.format import EntryKind
+from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.transaction import Transaction
 from penstock.tracking.artifacts.homes import FREE_SPACE, Place, find_place, find_root, logged_model_home, run_home
 from penstock.tracking.artifacts.paths import check_path
 from penstock.tracking.artifacts.service import FOLDER_LIMIT, ArtifactService
 from penstock.tracking.artifacts.types import FolderEntry
+from penstock.tracking.locations import SCHEME
 
 ROOTS = ("/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts")
 _LONGEST_PATH = 4_000  # characters, however often they are quoted
 _DRIVE = re.compile(r"[A-Za-z]:")
+_VERSION = re.compile(r"model-versions/([^/]+)/(\d{1,9})(?:/(.*))?")
 _SMALL_UPLOAD_BYTES = 10 * 1024 * 1024  # of the web form; everything else is streamed without a limit
 _ABOVE_RUNS = re.compile(r"\d+(/[^/]+|/models/[^/]+)?")  # an experiment, with a run or its models
 
@@ -96,7 +102,14 @@ class ModelFileRequest(Struct):
 
 async def upload(call: Call, _: None) -> Response:
     """Keep the body as a file; it is visible, in the place of an older one, once it is whole and safe."""
-    place = await call.read(find_place, check_path(check_safe(proxied_path(call))))
+    path = check_path(check_safe(proxied_path(call)))
+    if _VERSION.fullmatch(path):
+        raise InvalidInputError(
+            f"{path[:200]!r} belongs to a version of a registered model, whose files never change",
+            hint="log to a run, and register what was logged as another version",
+            field="path",
+        )
+    place = await call.read(find_place, path)
     await call.read(call.services.artifacts.expect_file.join, place.home, place.path)
     digest, size = await receive_file(call.http, call.services.objects)
     return await _log(call, place, digest, size)
@@ -104,8 +117,12 @@ async def upload(call: Call, _: None) -> Response:
 
 async def download(call: Call, _: None) -> Response:
     """A file, or the range of it that is asked for."""
-    place = await call.read(find_place, check_path(check_safe(proxied_path(call))))
-    return await _answer_artifact(call, place)
+    path = check_path(check_safe(proxied_path(call)))
+    held = _VERSION.fullmatch(path)
+    if held:
+        tree = await call.read(_find_tree, call.services.registry, held[1], int(held[2]))
+        return await _answer_tree_file(call, tree, check_path(held[3] or ""))
+    return await _answer_artifact(call, await call.read(find_place, path))
 
 
 async def delete(call: Call, _: None) -> None:
@@ -118,7 +135,11 @@ async def delete(call: Call, _: None) -> None:
 
 async def list_folder(call: Call, request: ListRequest) -> FileList:
     """A folder by the path of the proxy; entries have their bare names."""
-    entries = await call.read(_list_proxied, call.services.artifacts, check_safe(request.path))
+    held = _VERSION.fullmatch(check_safe(request.path).removesuffix("/"))
+    if held:
+        tree = await call.read(_find_tree, call.services.registry, held[1], int(held[2]))
+        return FileList(await run_in_threadpool(_list_tree, call.services.objects, tree, held[3] or ""))
+    entries = await call.read(_list_proxied, call.services.artifacts, request.path)
     return FileList([_to_info(entry, "") for entry in entries])
 
 
@@ -157,8 +178,7 @@ async def download_from_version(call: Call, request: VersionFileRequest) -> Resp
     """A file of a registered version, from the tree that it was registered with."""
     path = check_path(check_safe(request.path))
     version = await call.read(call.services.registry.get_version.join, request.name, request.version)
-    found = await run_in_threadpool(call.services.objects.find_file, version.get_tree(), path)
-    return await _answer_object(call, found.digest, path)
+    return await _answer_tree_file(call, version.get_tree(), path)
 
 
 async def download_from_model(call: Call, request: ModelFileRequest) -> Response:
@@ -184,6 +204,11 @@ async def upload_small(call: Call, _: None) -> Response:
         raise InvalidInputError("Request must specify data.")
     digest = await run_in_threadpool(call.services.objects.put_bytes, body)
     return await _log(call, Place(run_home(run_id), path), digest, len(body))
+
+
+def version_location(version: ModelVersion) -> str:
+    """Where clients find the files of a version that penstock made; the place stays when the model is renamed."""
+    return f"{SCHEME}model-versions/{version.key}/{version.version}"
 
 
 def check_safe(path: str) -> str:
@@ -216,6 +241,11 @@ async def _log(call: Call, place: Place, digest: Digest, size: int) -> Response:
     await call.write(call.services.artifacts.log_file.join, place.home, place.path, digest, size)
     headers = {DIGEST_HEADER: digest, "etag": f'"{digest}"'}
     return Response(b"{}", media_type="application/json", headers=headers)
+
+
+async def _answer_tree_file(call: Call, tree: Digest, path: str) -> Response:
+    found = await run_in_threadpool(call.services.objects.find_file, tree, path)
+    return await _answer_object(call, found.digest, path)
 
 
 async def _answer_artifact(call: Call, place: Place) -> Response:
@@ -254,6 +284,24 @@ def _list_all(tx: Transaction, artifacts: ArtifactService, home: str, path: str)
         after = page.next
         if not after:
             return sorted(entries, key=lambda entry: entry.name)
+
+
+def _find_tree(tx: Transaction, registry: RegistryService, key: str, number: int) -> Digest:
+    version = registry.get_version.join(tx, key, number)
+    if version.key != key:
+        raise NotFoundError(f"the model that was made as {key!r} is not here any more")
+    return version.get_tree()
+
+
+def _list_tree(objects: ObjectStore, tree: Digest, path: str) -> list[FileInfo]:
+    """A folder of a tree; one that is not there is empty."""
+    for name in filter(None, path.split("/")):
+        below = next((each for each in objects.get_tree(tree).entries if each.name == name), None)
+        if below is None or below.kind is not EntryKind.FOLDER:
+            return []
+        tree = below.digest
+    entries = [(each.name, each.kind is EntryKind.FOLDER, each.size) for each in objects.get_tree(tree).entries]
+    return [FileInfo(name, is_folder, None if is_folder else size) for name, is_folder, size in entries]
 
 
 def _to_info(entry: FolderEntry, prefix: str) -> FileInfo:

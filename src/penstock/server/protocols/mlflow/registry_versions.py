@@ -6,6 +6,7 @@ from penstock.catalogue.services import Services
 from penstock.core.errors import NotFoundError
 from penstock.core.identity import Role
 from penstock.registry.service import VERSION_LIMIT, RegistryService
+from penstock.server.protocols.mlflow.artifacts import version_location
 from penstock.server.protocols.mlflow.endpoint import Call, Endpoint
 from penstock.server.protocols.mlflow.errors import invalid
 from penstock.server.protocols.mlflow.names import check_name
@@ -171,12 +172,9 @@ def _delete(tx: Transaction, registry: RegistryService, request: NamedVersion) -
 
 def _locate(tx: Transaction, registry: RegistryService, request: NamedVersion) -> DownloadUri:
     held = find_version(tx, registry, request.name, request.version)
-    if not held.location:
-        raise NotFoundError(
-            f"Model Version (name={held.model}, version={held.version}) has no files that clients can download",
-            hint=f"penstock keeps it; load it with penstock.load('{held.uri}')",
-        )
-    return DownloadUri(held.location)
+    if not held.location and held.tree is None:
+        raise NotFoundError(f"Model Version (name={held.model}, version={held.version}) has no files")
+    return DownloadUri(held.location or version_location(held))
 
 
 def _set_tag(tx: Transaction, registry: RegistryService, request: VersionTag) -> None:
