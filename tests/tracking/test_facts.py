@@ -14,10 +14,10 @@ from penstock.core.errors import ConflictError, NotFoundError, PenstockError
 from penstock.core.ids import RunId
 from penstock.storage.database import Database
 from penstock.storage.transaction import Transaction
-from penstock.tracking.facts import Facts, Point
+from penstock.tracking.facts import Facts
 from penstock.tracking.sealing import Sealer
 from penstock.tracking.service import TrackingService
-from penstock.tracking.tables import to_sortable
+from penstock.tracking.tables import Point, to_sortable
 from penstock.tracking.types import Metric, Run
 
 

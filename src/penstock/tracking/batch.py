@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 
 from penstock.core.errors import InvalidInputError
 from penstock.storage.columns import to_microseconds
-from penstock.tracking.facts import Point
 from penstock.tracking.names import check_key
-from penstock.tracking.tables import to_sortable
+from penstock.tracking.tables import Point, to_sortable
 from penstock.tracking.types import Metric
 
 BATCH_LIMIT = 10_000  # metrics

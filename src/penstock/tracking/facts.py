@@ -15,10 +15,9 @@ from penstock.storage.database import Database
 from penstock.storage.records import Prepared, fetch, marks
 from penstock.storage.transaction import Transaction
 from penstock.tracking.logged_models.points import ModelPoint, ModelPoints, no_model
-from penstock.tracking.tables import metric_points, metric_series, params, run_tags, runs
+from penstock.tracking.tables import Point, metric_points, metric_series, params, run_tags, runs
 from penstock.tracking.types import RunStatus
 
-Point = tuple[str, int, int, int]  # key, step, microseconds since 1970, value as `to_sortable` gives it
 _Series = tuple[int, str]  # the run's number, and the key
 _REMEMBERED = 200_000  # series
 _CHUNK = 500  # values in one query

@@ -26,6 +26,7 @@ _FLOAT = struct.Struct(">d")
 _INTEGER = struct.Struct(">q")
 _ALL_BUT_SIGN = 0x7FFF_FFFF_FFFF_FFFF
 NAN = float("nan")
+Point = tuple[str, int, int, int]  # key, step, microseconds since 1970, value as `to_sortable` gives it
 
 
 class ExactFloat(TypeDecorator[float]):

@@ -19,14 +19,14 @@ from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs, reads
 from penstock.tracking.batch import BATCH_LIMIT
 from penstock.tracking.experiment_store import ExperimentStore
-from penstock.tracking.facts import FactKind, Facts, Point
+from penstock.tracking.facts import FactKind, Facts
 from penstock.tracking.histories import read_history
 from penstock.tracking.inputs.service import InputService
 from penstock.tracking.inputs.types import ModelOutput, RunInputs
 from penstock.tracking.locations import artifact_uri
 from penstock.tracking.names import check_experiment_name, check_key, check_run_id, check_texts
 from penstock.tracking.store import TrackingStore
-from penstock.tracking.tables import experiments, to_sortable
+from penstock.tracking.tables import Point, experiments, to_sortable
 from penstock.tracking.types import Experiment, Run, RunStatus
 
 _EARLIEST = to_microseconds(datetime(1, 1, 1, tzinfo=UTC))

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import yaml
 
 from penstock.core.errors import InvalidInputError, PenstockError
+from penstock.core.plain_yaml import load_yaml
 from penstock.sdk.mlflow_import.points import to_history
 from penstock.tracking.histories import History
 from penstock.tracking.logged_models.points import ModelPoint
@@ -39,7 +40,7 @@ def read_meta(home: Path) -> dict[str, Any]:
     """The fields of a thing."""
     path = home / META
     try:
-        held = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        held = load_yaml(path.read_bytes())
     except yaml.YAMLError as error:
         raise InvalidInputError(
             f"{path} cannot be read: it is no YAML", hint="mend it or move its folder away, and import again"

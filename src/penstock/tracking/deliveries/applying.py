@@ -23,10 +23,10 @@ from penstock.tracking.deliveries.records import (
 )
 from penstock.tracking.deliveries.store import DeliveryStore
 from penstock.tracking.deliveries.types import Refusal
-from penstock.tracking.facts import Facts, Point
+from penstock.tracking.facts import Facts
 from penstock.tracking.names import check_key, check_texts
 from penstock.tracking.service import TrackingService
-from penstock.tracking.tables import NAN
+from penstock.tracking.tables import NAN, Point
 from penstock.tracking.types import RunStatus
 
 _NOT_ITS_FAULT = (UnavailableError, CorruptDataError)  # the record may be taken at another time

@@ -20,11 +20,11 @@ from penstock.server.protocols.mlflow.entities import RUN_NAME
 from penstock.server.protocols.mlflow.errors import invalid, missing
 from penstock.server.protocols.mlflow.names import check_name
 from penstock.server.protocols.mlflow.requests import check_json_type, parse_object, to_record
-from penstock.tracking.facts import Facts, Point
+from penstock.tracking.facts import Facts
 from penstock.tracking.inputs.types import DIGEST_LIMIT, NAME_LIMIT
 from penstock.tracking.logged_models.points import ModelPoint
 from penstock.tracking.names import check_key, check_value
-from penstock.tracking.tables import to_sortable
+from penstock.tracking.tables import Point, to_sortable
 
 T = TypeVar("T", bound=Struct)
 METRICS_LIMIT, TEXTS_LIMIT, ITEMS_LIMIT = 1_000, 100, 1_000  # of one batch
