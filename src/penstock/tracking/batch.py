@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from penstock.core.errors import InvalidInputError
 from penstock.storage.columns import to_microseconds
 from penstock.tracking.names import check_key
+from penstock.tracking.places import BATCH_LIMIT
 from penstock.tracking.tables import Point, to_sortable
 from penstock.tracking.types import Metric
-
-BATCH_LIMIT = 10_000  # metrics
 
 
 def to_points(metrics: Sequence[Metric], now: datetime) -> list[Point]:

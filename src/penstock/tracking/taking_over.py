@@ -1,7 +1,7 @@
 """The verbs that take over records of another tracker as they are: ids, times and deletions included."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 from blake3 import blake3
@@ -12,12 +12,11 @@ from sqlalchemy import insert, text, update
 from penstock.core import codec
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import Digest, ExperimentId, RunId
-from penstock.storage.columns import from_microseconds, to_microseconds
+from penstock.storage.columns import from_microseconds
 from penstock.storage.database import Database
 from penstock.storage.rows import to_row
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs, reads
-from penstock.tracking.batch import BATCH_LIMIT
 from penstock.tracking.experiment_store import ExperimentStore
 from penstock.tracking.facts import FactKind, Facts
 from penstock.tracking.histories import read_history
@@ -25,12 +24,11 @@ from penstock.tracking.inputs.service import InputService
 from penstock.tracking.inputs.types import ModelOutput, RunInputs
 from penstock.tracking.locations import artifact_uri
 from penstock.tracking.names import check_experiment_name, check_key, check_run_id, check_texts
+from penstock.tracking.places import BATCH_LIMIT, check_place
 from penstock.tracking.store import TrackingStore
 from penstock.tracking.tables import Point, experiments, to_sortable
 from penstock.tracking.types import Experiment, Run, RunStatus
 
-_EARLIEST = to_microseconds(datetime(1, 1, 1, tzinfo=UTC))
-_LATEST = to_microseconds(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
 _LARGEST_ID = 2**63 - 2**32  # room for the ids that follow it
 
 
@@ -162,10 +160,8 @@ class TakingOverService:
             raise InvalidInputError(f"{len(points)} points are too many", hint=f"send {BATCH_LIMIT} at a time")
         for key in {point[0] for point in points}:
             check_key(key, "points")
-        if not all(-(2**63) <= number < 2**63 for point in points for number in point[1:]):
-            raise InvalidInputError("a step, time or value does not fit in 64 bits", field="points")
-        if not all(_EARLIEST <= point[2] <= _LATEST for point in points):
-            raise InvalidInputError("a time is outside the years 1 to 9999", field="points")
+        for _, *place in points:
+            check_place(*place)
         self._facts.join(tx, Facts(run_id, points, may_be_late=True))
 
     @logs

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import structs
 
 from factories import open_database
 from penstock.core.clock import ManualClock
@@ -16,6 +19,7 @@ from penstock.storage.transaction import Transaction
 from penstock.tracking.experiments import ExperimentService
 from penstock.tracking.logged_models.points import ModelPoint, ModelPoints
 from penstock.tracking.logged_models.service import LoggedModelService
+from penstock.tracking.logged_models.take_over_verbs import TakenLoggedModel
 from penstock.tracking.logged_models.types import DatasetFilter, LoggedModelStatus, ModelOrder
 from penstock.tracking.service import TrackingService
 from penstock.tracking.tables import to_sortable
@@ -156,3 +160,46 @@ def test_no_search_reads_a_whole_table(
         models.search_logged_models([home, ExperimentId(7)], filter_, [DatasetFilter(name="d")], order_by)
     assert len(queries) >= 2
     assert find_scans(db, queries) == []
+
+
+def test_a_model_is_taken_over_as_often_as_one_likes(models: LoggedModelService, home: ExperimentId) -> None:
+    taken = TakenLoggedModel(
+        id="m-" + "e" * 32,
+        experiment_id=home,
+        name="tree",
+        status=LoggedModelStatus.READY,
+        created_at=datetime(2020, 1, 1, tzinfo=UTC),
+        updated_at=datetime(2020, 1, 2, tzinfo=UTC),
+        params={"depth": "3"},
+        tags={"t": "1"},
+    )
+    measured = ModelPoint(model_id="", run_id="r", key="acc", step=1, at=5, value=7)
+    for _ in range(2):
+        models.take_over_logged_model(taken)
+        models.take_over_logged_model_points(taken.id, [measured, structs.replace(measured, step=2)])
+        models.settle_logged_model(taken.id, datetime(2020, 1, 3, tzinfo=UTC))
+    made = models.get_logged_model(taken.id, with_deleted=True)
+    assert (made.created_at, made.updated_at, made.deleted_at) == (
+        taken.created_at,
+        taken.updated_at,
+        datetime(2020, 1, 3, tzinfo=UTC),
+    )
+    assert (made.params, made.tags, [each.step for each in made.metrics]) == ({"depth": "3"}, {"t": "1"}, [1, 2])
+    models.take_over_logged_model(structs.replace(taken, tags={"u": "2"}))
+    assert models.get_logged_model(taken.id, with_deleted=True).tags == {"u": "2"}
+    with pytest.raises(ConflictError, match="depth"):
+        models.take_over_logged_model(structs.replace(taken, params={"depth": "4"}))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"step": 2**63}, {"at": 2**62}, {"value": -(2**64)}, {"key": ""}, {"run_id": "\0"}, {"dataset_name": "x" * 501}],
+)
+def test_a_measurement_that_cannot_be_kept_is_refused(
+    models: LoggedModelService, home: ExperimentId, bad: dict[str, Any]
+) -> None:
+    model = models.create_logged_model(home, "tree")
+    measured = ModelPoint(model_id=model.id, run_id="r", key="acc", step=1, at=5, value=7)
+    with pytest.raises(InvalidInputError):
+        models.take_over_logged_model_points(model.id, [structs.replace(measured, **bad)])
+    assert models.get_logged_model(model.id).metrics == ()

@@ -8,10 +8,10 @@ from penstock.core.ids import ExperimentId
 from penstock.sdk.mlflow_import.runs import USER_LIMIT, stays_at
 from penstock.sdk.mlflow_import.source import SourceLoggedModel
 from penstock.storage.columns import to_microseconds
-from penstock.tracking.batch import BATCH_LIMIT
 from penstock.tracking.logged_models.points import ModelPoint
 from penstock.tracking.logged_models.take_over_verbs import TakenLoggedModel
 from penstock.tracking.logged_models.types import LoggedModel, ModelMetric
+from penstock.tracking.places import BATCH_LIMIT
 from penstock.tracking.tables import to_sortable
 from penstock.tracking.taking_over import to_moment
 

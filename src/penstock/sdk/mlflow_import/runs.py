@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from penstock.catalogue.services import Services
 from penstock.core.ids import ExperimentId, RunId
 from penstock.sdk.mlflow_import.source import PARENT, SourceExperiment, SourceRun
-from penstock.tracking.batch import BATCH_LIMIT
 from penstock.tracking.histories import History
+from penstock.tracking.places import BATCH_LIMIT
 from penstock.tracking.tables import Point
 from penstock.tracking.taking_over import (
     RunSummary,

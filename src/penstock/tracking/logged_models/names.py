@@ -3,6 +3,7 @@
 import re
 
 from penstock.core.errors import InvalidInputError
+from penstock.tracking.names import check_value
 
 NAME_LIMIT = 500  # characters
 MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
@@ -31,7 +32,8 @@ def check_model_name(name: str) -> str:
 
 
 def check_text(text: str, field: str, limit: int = NAME_LIMIT) -> str:
-    """The text itself, when it is not longer than so many characters; InvalidInputError where it is."""
+    """The text itself, when any database keeps it; InvalidInputError where it is longer than so many characters."""
+    check_value(text, field)
     if len(text) > limit:
         raise InvalidInputError(f"{field} has {len(text)} characters and {limit} are allowed", field=field)
     return text

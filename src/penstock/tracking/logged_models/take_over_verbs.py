@@ -9,7 +9,6 @@ from penstock.core.ids import ExperimentId, Ref, RunId
 from penstock.storage.database import Database
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs
-from penstock.tracking.batch import BATCH_LIMIT
 from penstock.tracking.experiment_store import ExperimentStore
 from penstock.tracking.locations import experiment_location
 from penstock.tracking.logged_models.names import check_model_id, check_model_name, check_text
@@ -17,6 +16,7 @@ from penstock.tracking.logged_models.points import ModelPoint, ModelPoints, no_m
 from penstock.tracking.logged_models.store import LoggedModelStore
 from penstock.tracking.logged_models.types import LoggedModel, LoggedModelStatus
 from penstock.tracking.names import check_key, check_texts
+from penstock.tracking.places import BATCH_LIMIT, check_place
 from penstock.tracking.store import TrackingStore
 
 
@@ -72,7 +72,7 @@ class TakeOverVerbs:
             artifact_uri=model.artifact_uri or f"{location}/models/{model.id}/artifacts",
             created_at=model.created_at,
             updated_at=model.updated_at,
-            created_by=model.created_by,
+            created_by=check_text(model.created_by, "created_by", 200),
             params=check_texts(model.params, "params"),
             tags=check_texts(model.tags, "tags"),
         )
@@ -101,9 +101,11 @@ class TakeOverVerbs:
         if self._store.find(tx, model_id) is None:
             raise no_model(model_id)
         for point in points:
-            check_key(point.key, "points")
+            check_key(point.key, "points.key")
+            check_text(point.run_id, "points.run_id", 64)
             check_text(point.dataset_name, "points.dataset_name")
             check_text(point.dataset_digest, "points.dataset_digest", 64)
+            check_place(point.step, point.at, point.value)
         self._points.add(tx.connection, [structs.replace(point, model_id=model_id) for point in points])
 
     @logs
