@@ -41,6 +41,12 @@ def open_store(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     yield MlflowClient(place, place), place.removeprefix("sqlite:///").removeprefix("file:")
 
 
+def speak_to(place: str) -> None:
+    """What the fluent API works on; the fixture of the next test sets it anew."""
+    mlflow.set_tracking_uri(place)
+    mlflow.set_registry_uri(place)
+
+
 def import_mlflow(python: str, source: str, into: str, *more: str) -> dict[str, Any]:
     command = [python, "-m", "penstock", "import", "mlflow", source, "--into", into, "--json", *more]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
@@ -54,7 +60,7 @@ def test_a_client_sees_what_it_saw(kind: str, python: str, tmp_path: Path, monke
     store = tmp_path / "store"
     store.mkdir()
     with open_store(kind, store, monkeypatch) as (client, place):
-        mlflow.set_tracking_uri(client.tracking_uri)
+        speak_to(client.tracking_uri)
         fill(client, tmp_path)
         before = look(client, tmp_path / "before")
         report = import_mlflow(python, place, str(tmp_path / "home"))
@@ -66,7 +72,7 @@ def test_a_client_sees_what_it_saw(kind: str, python: str, tmp_path: Path, monke
     assert len(report["running"]) == 2
     with start_server(python, tmp_path) as url:
         client = MlflowClient(url, url)
-        mlflow.set_tracking_uri(url)
+        speak_to(url)
         after = look(client, tmp_path / "after")
         assert after.keys() == before.keys()
         for name, told in before.items():
@@ -95,7 +101,7 @@ def open_postgres(python: str, file: Path) -> Iterator[list[str]]:
 
 def test_from_postgresql_to_postgresql(python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_store("database", tmp_path, monkeypatch) as (client, place):
-        mlflow.set_tracking_uri(client.tracking_uri)
+        speak_to(client.tracking_uri)
         fill(client, tmp_path)
         before = look(client, tmp_path / "before")
     with (
@@ -106,5 +112,5 @@ def test_from_postgresql_to_postgresql(python: str, tmp_path: Path, monkeypatch:
         again = import_mlflow(python, source, url)
         assert report["differences"] == [] and report["skipped"] == []
         assert sum(each["taken"] for each in again["experiments"]) == 0
-        mlflow.set_tracking_uri(url)
+        speak_to(url)
         assert look(MlflowClient(url, url), tmp_path / "after") == before
