@@ -64,12 +64,23 @@ class Storm:
         wire.close()
 
 
+AUDITED = {  # each row of the table has an entry of this action, and each entry its row
+    "tracking.create_run": "SELECT id FROM runs",
+    "registry.register": "SELECT model || '/' || version FROM model_versions",
+}
+
+
 def check_store(database: str, home: Path) -> None:
     """The audit chain and the objects are whole, and nothing that is needed is missing."""
     services = open_app(Config(home=home, database=database))
     try:
         audit = services.governance.verify_audit()
         assert audit.is_whole, audit.problems
+        with services.tracking.db.snapshot() as tx:
+            for action, query in AUDITED.items():
+                rows = tx.connection.exec_driver_sql(query).scalars().all()
+                entries = f"SELECT subject_id FROM audit_events WHERE action = '{action}'"
+                assert Counter(tx.connection.exec_driver_sql(entries).scalars().all()) == Counter(rows), action
         report = services.objects.verify(services.governance.list_kept_objects())
         assert report.passed, (report.damaged, report.missing)
         print(f"{audit.events} audit events, {audit.checkpoints} checkpoints, {report.objects} objects")
