@@ -1,48 +1,28 @@
-"""Clauses of a search as conditions of a query, on SQLite and PostgreSQL alike."""
+"""Clauses of a search about numbers and indexed texts as conditions of a query, on SQLite and PostgreSQL alike."""
 
 import math
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, func, literal, not_, or_, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, and_, literal, not_, or_, type_coerce
 
 from penstock.core.filters import Comparator
+from penstock.storage.matching import compare_text
 from penstock.tracking.tables import NAN, ExactFloat, sorted_part
 
 Value = str | int | float | tuple[str, ...] | None
 _LARGEST = 2**63 - 1
-_GLOB = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
 _SORTED = 200  # characters of a text that its index knows; see `sorted_part`
 
 
-def compare_text(column: ColumnElement[str], comparator: Comparator, value: Value, *, is_sqlite: bool) -> Any:
-    """A text against one, or against a list of them; LIKE minds the case of letters, ILIKE does not."""
-    match comparator:
-        case Comparator.EQUAL:
-            return column == value
-        case Comparator.NOT_EQUAL:
-            return column != value
-        case Comparator.LIKE if is_sqlite:  # whose own LIKE takes no notice of the case
-            return column.op("GLOB", is_comparison=True)(str(value).translate(_GLOB))
-        case Comparator.LIKE:
-            return column.like(str(value).replace("\\", "\\\\"))
-        case Comparator.ILIKE:
-            pattern = str(value).lower()
-            return func.lower(column).like(pattern if is_sqlite else pattern.replace("\\", "\\\\"))
-        case Comparator.IN | Comparator.NOT_IN:
-            listed = column.in_(value if isinstance(value, tuple) else (value,))
-            return listed if comparator is Comparator.IN else not_(listed)
-    raise ValueError(f"{comparator} compares no texts")
-
-
-def compare_sorted(column: ColumnElement[str], comparator: Comparator, value: Value, *, is_sqlite: bool) -> Any:
+def compare_sorted(column: ColumnElement[str], comparator: Comparator, value: Value) -> ColumnElement[bool]:
     """As `compare_text`, for a column whose beginning is indexed."""
-    compared = compare_text(column, comparator, value, is_sqlite=is_sqlite)
+    compared = compare_text(column, comparator, value)
     if comparator is Comparator.EQUAL:
         return and_(sorted_part(column) == str(value)[:_SORTED], compared)
     return compared
 
 
-def compare_float(column: ColumnElement[float], comparator: Comparator, value: Value) -> Any:
+def compare_float(column: ColumnElement[float], comparator: Comparator, value: Value) -> ColumnElement[bool]:
     """A number that is kept as `ExactFloat`; NaN differs from every number and is neither less nor greater."""
     number = _to_float(value)
     low, high = (literal(each, ExactFloat) for each in ((-0.0, 0.0) if number == 0 else (number, number)))
@@ -63,7 +43,9 @@ def compare_float(column: ColumnElement[float], comparator: Comparator, value: V
     raise ValueError(f"{comparator} compares no numbers")
 
 
-def compare_integer(column: ColumnElement[Any], comparator: Comparator, value: Value, *, unit: int = 1) -> Any:
+def compare_integer(
+    column: ColumnElement[Any], comparator: Comparator, value: Value, *, unit: int = 1
+) -> ColumnElement[bool]:
     """A whole number of units, such as milliseconds kept as microseconds; what is left of a unit does not count."""
     kept = type_coerce(column, BigInteger)
     number = value if isinstance(value, int) else _to_float(value)

@@ -8,9 +8,10 @@ from sqlalchemy import Dialect, Select, Table, select
 from penstock.core.filters import Comparator
 from penstock.core.ids import ExperimentId, Ref
 from penstock.storage.database import Database
+from penstock.storage.matching import compare_text
 from penstock.storage.records import fetch
 from penstock.storage.transaction import Transaction
-from penstock.tracking.comparing import Value, compare_text
+from penstock.tracking.comparing import Value
 from penstock.tracking.inputs.tables import dataset_inputs, logged_datasets, model_inputs, model_outputs
 from penstock.tracking.inputs.types import DatasetInput, DatasetSummary, LoggedDataset, ModelOutput
 from penstock.tracking.tables import run_inputs, runs
@@ -24,7 +25,6 @@ class InputStore:
     """Reads and writes the inputs and outputs of runs."""
 
     def __init__(self, db: Database) -> None:
-        self._is_sqlite = db.engine.dialect.name == "sqlite"
         self._marked: Dialect = type(db.engine.dialect)(paramstyle="qmark")  # type: ignore[call-arg]  # each takes it
         self._add_dataset = db.upsert(logged_datasets, keys=_DATASET, update=())
         self._add_dataset_input = db.upsert(dataset_inputs, keys=("run", "dataset"), update=())
@@ -119,9 +119,9 @@ class InputStore:
             value: what the field is compared with.
         """
         if field == "context":
-            fits = compare_text(dataset_inputs.c.context, comparator, value, is_sqlite=self._is_sqlite)
+            fits = compare_text(dataset_inputs.c.context, comparator, value)
             return select(dataset_inputs.c.run).where(fits, dataset_inputs.c.context != "")
-        fits = compare_text(logged_datasets.c[field], comparator, value, is_sqlite=self._is_sqlite)
+        fits = compare_text(logged_datasets.c[field], comparator, value)
         joined = select(dataset_inputs.c.run).join(
             logged_datasets, logged_datasets.c.number == dataset_inputs.c.dataset
         )

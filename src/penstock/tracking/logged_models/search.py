@@ -8,7 +8,8 @@ from sqlalchemy import BigInteger, ColumnElement, Select, Table, and_, case, exi
 from penstock.core.errors import InvalidInputError
 from penstock.core.filters import IDENTIFIER, LISTED_TEXT, NUMBER, TEXT, Clause, Entity, Grammar, parse_filter
 from penstock.core.ids import ExperimentId
-from penstock.tracking.comparing import compare_float, compare_integer, compare_sorted, compare_text
+from penstock.storage.matching import compare_text
+from penstock.tracking.comparing import compare_float, compare_integer, compare_sorted
 from penstock.tracking.logged_models.tables import (
     logged_model_metrics,
     logged_model_params,
@@ -56,8 +57,6 @@ def build_search(
     filter: str,  # the protocol's word
     datasets: Sequence[DatasetFilter],
     order_by: Sequence[ModelOrder],
-    *,
-    is_sqlite: bool,
 ) -> Select[Any]:
     """The query for the models that fit, in their order; the newest first where no other order decides.
 
@@ -68,26 +67,26 @@ def build_search(
     clauses = parse_filter(filter, GRAMMAR)
     query = select(logged_models).where(held.experiment_id.in_(experiment_ids), held.deleted_at.is_(None))
     for clause in clauses:
-        query = query.where(_condition(clause, datasets, is_sqlite))
+        query = query.where(_condition(clause, datasets))
     if datasets and not any(clause.entity == "metric" for clause in clauses):
         is_measured = and_(logged_model_metrics.c.model_id == held.id, _on_any(datasets))
         query = query.where(exists().where(is_measured))  # for each model in turn: datasets have no index of their own
     return query.order_by(*_terms(order_by), held.created_at.desc(), held.id.desc())
 
 
-def _condition(clause: Clause, datasets: Sequence[DatasetFilter], is_sqlite: bool) -> ColumnElement[bool]:
+def _condition(clause: Clause, datasets: Sequence[DatasetFilter]) -> ColumnElement[bool]:
     key, comparator, value = clause.key, clause.comparator, clause.value
     if clause.entity == "metric":
         metric = logged_model_metrics.c
         return _with_metric(metric.key == key, compare_float(metric.value, comparator, value), _on_any(datasets))
     if clause.entity in ("param", "tag"):
         table = logged_model_params if clause.entity == "param" else logged_model_tags
-        return _with_text(table, key, compare_sorted(table.c.value, comparator, value, is_sqlite=is_sqlite))
+        return _with_text(table, key, compare_sorted(table.c.value, comparator, value))
     if key in _TIMES:
-        return compare_integer(_TIMES[key], comparator, value, unit=1000)  # type: ignore[no-any-return]
+        return compare_integer(_TIMES[key], comparator, value, unit=1000)
     if key == "status":
         value = tuple(map(_to_status, value)) if isinstance(value, tuple) else _to_status(str(value))
-    return compare_text(_TEXTS[key], comparator, value, is_sqlite=is_sqlite)  # type: ignore[no-any-return]
+    return compare_text(_TEXTS[key], comparator, value)
 
 
 def _with_text(table: Table, key: str, condition: ColumnElement[bool]) -> ColumnElement[bool]:

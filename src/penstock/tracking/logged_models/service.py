@@ -172,9 +172,7 @@ class LoggedModelService(TakeOverVerbs):
                 f"{len(experiment_ids)} experiments, {limit} models a page: both are 1 to {PAGE_LIMIT}", field="limit"
             )
         offset = read_offset(after)
-        query = build_search(
-            experiment_ids, filter, datasets, order_by, is_sqlite=self.db.engine.dialect.name == "sqlite"
-        )
+        query = build_search(experiment_ids, filter, datasets, order_by)
         found = self._store.search(tx, query, limit + 1, offset)
         models = tuple(self._store.fill(tx, found[:limit]))
         return LoggedModelPage(models, str(offset + limit) if len(found) > limit else "")

@@ -18,7 +18,8 @@ from penstock.core.filters import (
     parse_order,
 )
 from penstock.core.ids import ExperimentId
-from penstock.tracking.comparing import compare_integer, compare_sorted, compare_text
+from penstock.storage.matching import compare_text
+from penstock.tracking.comparing import compare_integer, compare_sorted
 from penstock.tracking.traces.tables import trace_metadata, trace_tags, traces
 
 SOURCE_RUN = "mlflow.sourceRun"
@@ -60,8 +61,6 @@ def build_search(
     experiment_ids: Sequence[ExperimentId],
     filter: str,  # the protocol's word
     order_by: Sequence[str],
-    *,
-    is_sqlite: bool,
 ) -> Select[Any]:
     """The query for the traces that fit, in their order; the newest first where no other order decides.
 
@@ -71,33 +70,33 @@ def build_search(
     held = traces.c
     query = select(traces).where(held.experiment_id.in_(experiment_ids))
     for clause in parse_filter(filter, GRAMMAR):
-        query = query.where(_condition(clause, is_sqlite))
+        query = query.where(_condition(clause))
     for order in parse_order(order_by, GRAMMAR):
         column = _NUMBERS[order.key][0] if order.key in _NUMBERS else _TEXTS[order.key]
         query = query.order_by(column.is_(None), column.desc() if order.is_descending else column.asc())
     return query.order_by(held.started_at.desc(), held.id.desc())
 
 
-def _condition(clause: Clause, is_sqlite: bool) -> ColumnElement[bool]:
+def _condition(clause: Clause) -> ColumnElement[bool]:
     key, comparator, value = clause.key, clause.comparator, clause.value
     if clause.entity == "tag":
-        return _with_text(trace_tags, key, clause, is_sqlite)
+        return _with_text(trace_tags, key, clause)
     if clause.entity == "metadata":
-        return _with_text(trace_metadata, key, clause, is_sqlite)
+        return _with_text(trace_metadata, key, clause)
     if key in _KEPT_APART:
-        return _with_text(*_KEPT_APART[key], clause, is_sqlite)
+        return _with_text(*_KEPT_APART[key], clause)
     if key in _NUMBERS:
         column, unit = _NUMBERS[key]
-        return compare_integer(column, comparator, value, unit=unit)  # type: ignore[no-any-return]
+        return compare_integer(column, comparator, value, unit=unit)
     if key == "status":
         value = tuple(each.lower() for each in value) if isinstance(value, tuple) else str(value).lower()
-    return compare_text(_TEXTS[key], comparator, value, is_sqlite=is_sqlite)  # type: ignore[no-any-return]
+    return compare_text(_TEXTS[key], comparator, value)
 
 
-def _with_text(table: Table, key: str, clause: Clause, is_sqlite: bool) -> ColumnElement[bool]:
+def _with_text(table: Table, key: str, clause: Clause) -> ColumnElement[bool]:
     query = select(table.c.trace_id).where(table.c.key == key)
     if clause.comparator is Comparator.IS_NULL:
         return traces.c.id.not_in(query)
     if clause.comparator is not Comparator.IS_NOT_NULL:
-        query = query.where(compare_sorted(table.c.value, clause.comparator, clause.value, is_sqlite=is_sqlite))
+        query = query.where(compare_sorted(table.c.value, clause.comparator, clause.value))
     return traces.c.id.in_(query)

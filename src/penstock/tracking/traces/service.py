@@ -144,7 +144,7 @@ class TraceService:
         if not 1 <= len(experiment_ids) <= PAGE_LIMIT:
             raise InvalidInputError(f"name 1 to {PAGE_LIMIT} experiments, not {len(experiment_ids)}", field="locations")
         offset = read_offset(after)
-        query = build_search(experiment_ids, filter, order_by, is_sqlite=self.db.engine.dialect.name == "sqlite")
+        query = build_search(experiment_ids, filter, order_by)
         found = self._store.search(tx, query, check_limit(limit) + 1, offset)
         return TracePage(tuple(found[:limit]), str(offset + limit) if len(found) > limit else "")
 

@@ -7,9 +7,6 @@ from penstock.server.protocols.mlflow import (
     logged_models,
     logging,
     metrics,
-    registry_aliases,
-    registry_models,
-    registry_versions,
     runs,
     search,
     server_info,
@@ -18,6 +15,7 @@ from penstock.server.protocols.mlflow import (
     uploads,
 )
 from penstock.server.protocols.mlflow.endpoint import Endpoint
+from penstock.server.protocols.mlflow.registry import aliases, models, versions
 
 ENDPOINTS: list[Endpoint] = [
     *experiments.ENDPOINTS,
@@ -32,7 +30,7 @@ ENDPOINTS: list[Endpoint] = [
     *inputs.ENDPOINTS,
     *traces.ENDPOINTS,
     *traces_2.ENDPOINTS,
-    *registry_models.ENDPOINTS,
-    *registry_versions.ENDPOINTS,
-    *registry_aliases.ENDPOINTS,
+    *models.ENDPOINTS,
+    *versions.ENDPOINTS,
+    *aliases.ENDPOINTS,
 ]

@@ -10,7 +10,7 @@ from penstock.server.protocols.mlflow.artifacts import version_location
 from penstock.server.protocols.mlflow.endpoint import Call, Endpoint
 from penstock.server.protocols.mlflow.errors import invalid
 from penstock.server.protocols.mlflow.names import check_name
-from penstock.server.protocols.mlflow.registry_messages import (
+from penstock.server.protocols.mlflow.registry.messages import (
     Tag,
     VersionAnswer,
     VersionsAnswer,
@@ -20,8 +20,8 @@ from penstock.server.protocols.mlflow.registry_messages import (
     find_version,
     to_dict,
 )
-from penstock.server.protocols.mlflow.registry_models import Required
-from penstock.server.protocols.mlflow.registry_sources import Claim, find_origin, note_version
+from penstock.server.protocols.mlflow.registry.models import Required
+from penstock.server.protocols.mlflow.registry.sources import Claim, find_origin, note_version
 from penstock.storage.transaction import Transaction
 
 

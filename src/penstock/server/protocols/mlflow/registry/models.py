@@ -12,7 +12,7 @@ from penstock.registry.service import RegistryService
 from penstock.server.protocols.mlflow.endpoint import Call, Endpoint
 from penstock.server.protocols.mlflow.errors import invalid
 from penstock.server.protocols.mlflow.names import check_name
-from penstock.server.protocols.mlflow.registry_messages import (
+from penstock.server.protocols.mlflow.registry.messages import (
     ModelAnswer,
     ModelsAnswer,
     Tag,

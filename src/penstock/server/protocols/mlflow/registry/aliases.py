@@ -9,14 +9,14 @@ from penstock.core.identity import Role
 from penstock.registry.names import ALIAS_LIMIT, LATEST
 from penstock.registry.service import RegistryService
 from penstock.server.protocols.mlflow.endpoint import Call, Endpoint
-from penstock.server.protocols.mlflow.registry_messages import (
+from penstock.server.protocols.mlflow.registry.messages import (
     VersionAnswer,
     answer_version,
     find_exactly,
     find_version,
     read_stage,
 )
-from penstock.server.protocols.mlflow.registry_models import Required
+from penstock.server.protocols.mlflow.registry.models import Required
 from penstock.storage.transaction import Transaction
 
 _ALIAS = re.compile(r"[\w\-]+")

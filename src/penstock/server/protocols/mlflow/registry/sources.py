@@ -20,7 +20,7 @@ from penstock.registry.format.types import ModelFacts
 from penstock.registry.search import PROMPT_TAG
 from penstock.registry.service import RegistryService
 from penstock.registry.types import ModelVersion
-from penstock.server.protocols.mlflow.registry_messages import find_exactly, find_version, read_stage
+from penstock.server.protocols.mlflow.registry.messages import find_exactly, find_version, read_stage
 from penstock.storage.transaction import Transaction
 from penstock.tracking.artifacts.homes import find_root, logged_model_home, run_home
 from penstock.tracking.locations import SCHEME

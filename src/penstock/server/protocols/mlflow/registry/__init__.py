@@ -1,0 +1,1 @@
+"""The registry: models, their versions and aliases, as the protocol speaks of them."""
