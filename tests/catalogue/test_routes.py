@@ -28,6 +28,7 @@ FACTS = {
     "inputs.log_outputs",
     "logged_models.log_logged_model_params",
     "logged_models.set_logged_model_tags",
+    "logged_models.take_over_logged_model_points",
     "pipelines.release_claim",
     "pipelines.renew_claim",
     "predictions.add_outcomes",
@@ -137,4 +138,4 @@ def records(verb: Verb[Any, Any]) -> bool:
     helpers = dict(inspect.getmembers(getattr(owner, verb.fn.__qualname__.split(".")[0]), inspect.isfunction))
     for name in re.findall(r"self\.(\w+)\(", texts[0]):
         texts.append(inspect.getsource(helpers[name]) if name in helpers else "")
-    return any(re.search(r"\.record\(|\w+\.join\(tx", text) for text in texts)
+    return any(re.search(r"\.record\(|\w+\.join\(\s*tx", text) for text in texts)
