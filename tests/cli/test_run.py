@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 
 def told(out: str) -> list[str]:
     """The lines without the times before them."""
@@ -10,6 +12,7 @@ def told(out: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_a_run_tells_its_data_its_steps_and_what_is_reused(project: Path, penstock) -> None:
     first = penstock("run", "--reason", "to see it")
     assert first.code == 0, first.out
