@@ -17,7 +17,7 @@ import postgres_cluster
 from journeys.storm.storm import Storm, check_store, seeded
 from sdk.spool.servers import Server
 
-KILLS = int(os.environ.get("PENSTOCK_TEST_KILLS", "24"))
+KILLS = int(os.environ.get("PENSTOCK_TEST_KILLS", "12"))
 POINTS = {  # where the server kills itself, and up to which pass
     "storage.writer.before_commit": 60,
     "storage.writer.after_commit": 60,
