@@ -54,6 +54,8 @@ def test_traces_are_searched_tagged_and_deleted(tracking: str, client: MlflowCli
     assert [held.info.trace_id for held in found] == [first]
     client.delete_trace_tag(first, "k")
     assert client.search_traces(locations=[tracking], filter_string="tags.k = 'v'") == []
+    assert len(client.search_traces(locations=[tracking], filter_string="trace.text LIKE '%inne%'")) == 3
+    assert client.search_traces(locations=[tracking], filter_string="trace.text LIKE '%nobody said this%'") == []
     page = client.search_traces(locations=[tracking], max_results=2)
     rest = client.search_traces(locations=[tracking], max_results=2, page_token=page.token)
     assert len(page) == 2 and len(rest) == 1 and not rest.token

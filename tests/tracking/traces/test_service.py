@@ -65,6 +65,28 @@ def test_the_newest_traces_are_listed_first(traces: TraceService, home: Experime
     assert [trace.id for trace in traces.list_traces(home, after="tr-3")] == ["tr-2", "tr-1"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("LIKE '%refund%'", ["tr-1", "tr-2"]),
+        ("LIKE '%Refund%'", []),
+        ("ILIKE '%REFUND%'", ["tr-1", "tr-2"]),
+        ("LIKE '%café au lait%'", ["tr-3"]),
+        ("LIKE '%out of stock%'", ["tr-2"]),
+        ("LIKE '%nothing%'", []),
+    ],
+)
+def test_traces_are_found_by_what_any_of_their_spans_says(
+    traces: TraceService, home: ExperimentId, pattern: str, names: list[str]
+) -> None:
+    inner = span("tr-1", "b" * 16, parent_id="a" * 16, attributes={"question": "a refund, please"})
+    failed = span("tr-2", name="refund", status=SpanStatus.ERROR, message="out of stock")
+    traces.log_spans(home, [span("tr-1"), inner, failed, span("tr-3", attributes={"order": ["café au lait"]})])
+    traces.log_trace(Trace(id="tr-4", experiment_id=home, started_at=MOMENT))
+    found = traces.search_traces([home], f"trace.text {pattern}")
+    assert sorted(trace.id for trace in found.traces) == names
+
+
 def test_deleting_traces_is_audited(traces: TraceService, home: ExperimentId, entries: list[Entry]) -> None:
     traces.log_spans(home, [span()])
     assert traces.delete_traces(home, trace_ids=["tr-1"]) == 1
@@ -82,7 +104,15 @@ def test_a_span_whose_ids_cannot_be_kept_is_refused(
 
 @pytest.mark.parametrize(
     "filter_",
-    ["", "name = 'a'", "tags.x = 'y' AND status = 'OK'", "metadata.x IS NULL", "run_id = 'r'", "timestamp_ms > 5"],
+    [
+        "",
+        "name = 'a'",
+        "tags.x = 'y' AND status = 'OK'",
+        "metadata.x IS NULL",
+        "run_id = 'r'",
+        "timestamp_ms > 5",
+        "trace.text LIKE '%a%'",
+    ],
 )
 def test_no_search_reads_a_whole_table(db: Database, traces: TraceService, home: ExperimentId, filter_: str) -> None:
     traces.log_spans(home, [span()])

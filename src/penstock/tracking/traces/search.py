@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, select
+from sqlalchemy import ColumnElement, Select, Table, Text, exists, or_, select, type_coerce
 
 from penstock.core.filters import (
     LISTED_TEXT,
@@ -20,7 +20,7 @@ from penstock.core.filters import (
 from penstock.core.ids import ExperimentId
 from penstock.storage.matching import compare_text
 from penstock.tracking.comparing import compare_integer, compare_sorted
-from penstock.tracking.traces.tables import trace_metadata, trace_tags, traces
+from penstock.tracking.traces.tables import spans, trace_metadata, trace_tags, traces
 
 SOURCE_RUN = "mlflow.sourceRun"
 _NUMBERS: dict[str, tuple[ColumnElement[Any], int]] = {
@@ -32,6 +32,13 @@ _KEPT_APART = {  # attributes that stand among the tags or the metadata
     "name": (trace_tags, "mlflow.traceName"),
     "run_id": (trace_metadata, SOURCE_RUN),
 }
+_SPAN_TEXTS = (  # what people wrote; attributes and events as the JSON they are kept in
+    spans.c.name,
+    spans.c.message,
+    type_coerce(spans.c.attributes, Text),
+    type_coerce(spans.c.events, Text),
+)
+_PATTERN = Field(False, frozenset({Comparator.LIKE, Comparator.ILIKE}), is_orderable=False)
 _LISTED_ONLY = Field(False, LISTED_TEXT.comparators, is_orderable=False)
 _OPTIONAL = Field(False, OPTIONAL_TEXT.comparators, is_orderable=False)
 GRAMMAR = Grammar(
@@ -41,7 +48,8 @@ GRAMMAR = Grammar(
             spellings=("attributes", "trace"),
             keys=dict.fromkeys(_TEXTS, LISTED_TEXT)
             | dict.fromkeys(_NUMBERS, NUMBER)
-            | dict.fromkeys(_KEPT_APART, _LISTED_ONLY),
+            | dict.fromkeys(_KEPT_APART, _LISTED_ONLY)
+            | {"text": _PATTERN},
             aliases={
                 "timestamp": "timestamp_ms",
                 "execution_time": "execution_time_ms",
@@ -85,6 +93,9 @@ def _condition(clause: Clause) -> ColumnElement[bool]:
         return _with_text(trace_metadata, key, clause)
     if key in _KEPT_APART:
         return _with_text(*_KEPT_APART[key], clause)
+    if key == "text":
+        fits = or_(*(compare_text(text, comparator, value) for text in _SPAN_TEXTS))
+        return exists().where(spans.c.trace_id == traces.c.id, fits)
     if key in _NUMBERS:
         column, unit = _NUMBERS[key]
         return compare_integer(column, comparator, value, unit=unit)

@@ -133,7 +133,8 @@ class TraceService:
 
         Args:
             experiment_ids: whose traces are searched, 1 to 500.
-            filter: clauses on attributes, `tags.` and `metadata.`, joined by AND; empty for all.
+            filter: clauses on attributes, `tags.` and `metadata.`, joined by AND; empty for all. `trace.text LIKE
+                '%timeout%'` finds a text in any of a trace's spans.
             order_by: attributes, each with ASC or DESC behind it.
             limit: how many at most, 1 to 500.
             after: the `next` of the page before.
