@@ -72,6 +72,7 @@ def api(server_url: str) -> Iterator[Api]:
 
 @pytest.fixture
 def client(server_url: str) -> MlflowClient:
+    mlflow.set_tracking_uri(server_url)  # where clients before 3.0 look for artifacts, whatever they were made with
     return MlflowClient(server_url, server_url)
 
 

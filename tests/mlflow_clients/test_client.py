@@ -307,6 +307,8 @@ def test_artifacts_of_a_run(client: MlflowClient, run: str, tmp_path: Path) -> N
     ]
     assert [file.path for file in client.list_artifacts(run, "dir")] == ["dir/data.json", "dir/my.file"]
     assert client.list_artifacts(run, "nothing") == []
-    whole = Path(client.download_artifacts(run, "", str(tmp_path)))
-    assert (whole / "dir" / "my.file").read_text() == "Hello, World!"
-    assert (whole / "notes" / "a.txt").read_text() == "text"
+    for number, root in enumerate(("", ".")):  # two names of the same folder
+        (tmp_path / str(number)).mkdir()
+        whole = Path(client.download_artifacts(run, root, str(tmp_path / str(number))))
+        assert (whole / "dir" / "my.file").read_text() == "Hello, World!"
+        assert (whole / "notes" / "a.txt").read_text() == "text"

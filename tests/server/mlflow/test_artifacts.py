@@ -72,6 +72,23 @@ def test_what_is_put_is_listed_and_comes_back(http: httpx.Client, root: str) -> 
     assert http.get(f"/ajax-api{ROOT.removeprefix('/api')}/{root}/a.txt").content == b"hello"
 
 
+@pytest.mark.parametrize(("path", "names"), [(".", ["dir"]), ("./", ["dir"]), ("./dir", ["f"]), ("dir/.", ["f"])])
+def test_a_folder_is_the_same_with_a_dot_in_its_path(
+    http: httpx.Client, run_id: str, root: str, path: str, names: list[str]
+) -> None:
+    http.put(f"{ROOT}/{root}/dir/f", content=b"x")
+    assert [each["path"] for each in files(http, f"{root}/{path}")["files"]] == names
+    of_run = http.get("/api/2.0/mlflow/artifacts/list", params={"run_id": run_id, "path": path}).json()["files"]
+    assert [each["path"].rpartition("/")[2] for each in of_run] == names
+
+
+def test_a_dot_names_no_file_and_nothing_to_delete(http: httpx.Client, root: str) -> None:
+    http.put(f"{ROOT}/{root}/dir/f", content=b"x")
+    assert http.put(f"{ROOT}/{root}/dir/%2e", content=b"y").status_code == 400
+    assert http.delete(f"{ROOT}/{root}/dir/%2e").status_code == 400
+    assert [each["path"] for each in files(http, f"{root}/dir")["files"]] == ["f"]
+
+
 def test_a_missing_file_is_said_by_the_name_that_clients_know(http: httpx.Client, root: str, run_id: str) -> None:
     asked = [
         (f"{ROOT}/{root}/none", {}),

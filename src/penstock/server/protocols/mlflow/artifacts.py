@@ -135,11 +135,12 @@ async def delete(call: Call, _: None) -> None:
 
 async def list_folder(call: Call, request: ListRequest) -> FileList:
     """A folder by the path of the proxy; entries have their bare names."""
-    held = _VERSION.fullmatch(check_safe(request.path).removesuffix("/"))
+    path = _without_dots(request.path)
+    held = _VERSION.fullmatch(path.removesuffix("/"))
     if held:
         tree = await call.read(_find_tree, call.services.registry, held[1], int(held[2]))
         return FileList(await run_in_threadpool(_list_tree, call.services.objects, tree, held[3] or ""))
-    entries = await call.read(_list_proxied, call.services.artifacts, request.path)
+    entries = await call.read(_list_proxied, call.services.artifacts, path)
     return FileList([_to_info(entry, "") for entry in entries])
 
 
@@ -148,16 +149,16 @@ async def list_run_folder(call: Call, request: RunListRequest) -> RunFileList:
     run_id = request.run_id or request.run_uuid
     if not run_id:
         raise missing("run_id")
-    check_safe(request.path)
+    path = _without_dots(request.path)
     root = await call.read(find_root, run_id)
-    return await _list_home(call, root, run_home(run_id), request.path)
+    return await _list_home(call, root, run_home(run_id), path)
 
 
 async def list_model_folder(call: Call, request: ModelFolderRequest) -> RunFileList:
     """A folder of a logged model; entries have their paths from the model's root."""
-    check_safe(request.artifact_directory_path)
+    path = _without_dots(request.artifact_directory_path)
     model = await call.read(call.services.logged_models.get_logged_model.join, request.model_id)
-    return await _list_home(call, model.artifact_uri, logged_model_home(model.id), request.artifact_directory_path)
+    return await _list_home(call, model.artifact_uri, logged_model_home(model.id), path)
 
 
 async def _list_home(call: Call, root: str, home: str, path: str) -> RunFileList:
@@ -226,6 +227,11 @@ def check_safe(path: str) -> str:
     if plain.startswith("/") or ".." in plain.split("/") or _DRIVE.match(plain):
         raise InvalidInputError("Invalid path", field="path")
     return path
+
+
+def _without_dots(folder: str) -> str:
+    """The same folder without `.` between the slashes: clients ask for all of a run's files by that name."""
+    return "/".join(part for part in check_safe(folder).split("/") if part != ".")
 
 
 def proxied_path(call: Call, parameter: str = "path") -> str:
