@@ -274,7 +274,7 @@ def test_a_source_that_leads_elsewhere_is_refused_in_the_same_words(
 def test_a_version_that_is_no_number_is_told_so(api: Api, model: str) -> None:
     answer = api.send("GET", "model-versions/get", params={"name": model, "version": "something not correct"})
     refused(answer)
-    assert answer.json()["message"].startswith("Model version must be an integer")
+    assert answer.json()["message"].startswith("Parameter 'version' must be an integer, got 'something not correct'.")
 
 
 @pytest.mark.parametrize("fields", [{"filter": "metrics.acc > 'x'"}, {"page_token": "never given out"}])

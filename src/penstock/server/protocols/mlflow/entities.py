@@ -158,14 +158,14 @@ def from_ms(value: int, parameter: str) -> datetime:
 
 
 def parse_experiment_id(text: str, parameter: str = "experiment_id") -> int:
-    """The number of an experiment; one that no experiment can have is -1.
+    """The number of an experiment; one that no experiment can have is negative.
 
     Raises:
         InvalidInputError: it is no experiment's id at all.
     """
     if not text.isascii() or not text.replace("-", "").replace("_", "").isalnum() or len(text) > 64:
         raise invalid(parameter, text, "an experiment's id has 1 to 64 letters, digits, '-' and '_'")
-    return int(text) if text.isdigit() and int(text) < 2**63 else -1
+    return int(text) if text.removeprefix("-").isdigit() and abs(int(text)) < 2**63 else -1
 
 
 def parse_view(name: str, parameter: str) -> View:

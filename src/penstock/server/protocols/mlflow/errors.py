@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import msgspec
+from msgspec import Struct, structs
 from starlette.responses import Response
 
 from penstock.core.errors import (
@@ -20,7 +21,7 @@ from penstock.core.errors import (
     UnavailableError,
 )
 
-_MISSING = re.compile(r"Object missing required field `(\w+)`(?: - at `\$\.?(.*)`)?")
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
 _EMPTY = re.compile(r"Expected `\w+` of length >= 1")
 _PLACE = re.compile(r" - at `\$\.?(.*?)`$")
 
@@ -75,17 +76,21 @@ def invalid(parameter: str, value: Any, reason: str = "") -> InvalidInputError:
     return InvalidInputError(f"{told}: {reason}" if reason else told, field=parameter)
 
 
-def explain(error: msgspec.ValidationError, given: Any) -> InvalidInputError:
-    """A request that does not fit its record, in the protocol's words."""
+def explain(error: msgspec.ValidationError, given: dict[str, Any], kind: type[Struct]) -> InvalidInputError:
+    """A request that does not fit its record, in the protocol's words; what is missing comes before what is wrong."""
     text = str(error)
-    absent = _MISSING.match(text)
-    if absent:
-        name, place = absent.groups()
-        return missing(f"{place}.{name}" if place else name)
     found = _PLACE.search(text)
     place = found.group(1) if found else ""
+    fields = structs.fields(kind)
+    lacking = {field.encode_name for field in fields if field.required and field.encode_name not in given}
     if _EMPTY.match(text):
-        return missing(place)
+        lacking.add(place)
+    for name in (*(field.encode_name for field in fields), place):
+        if name in lacking:
+            return missing(name)
+    absent = _MISSING.match(text)
+    if absent:
+        return missing(f"{place}.{absent[1]}" if place else absent[1])
     reason = _PLACE.sub("", text)
     return invalid(place or "body", _value_at(given, place), reason[:1].lower() + reason[1:])
 

@@ -43,7 +43,7 @@ def _convert(given: dict[str, Any], kind: type[T]) -> T:
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise explain(error, given) from error
+        raise explain(error, given, kind) from error
 
 
 async def _read_json(request: Request) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def check_new_name(name: str, parameter: str = "name") -> str:
 def read_number(text: str) -> int:
     """The number of a version, which is a text in this protocol."""
     if not (text.isascii() and text.removeprefix("-").isdecimal()):
-        raise InvalidInputError(f"Model version must be an integer, got '{text[:100]}'", field="version")
+        raise InvalidInputError(f"Parameter 'version' must be an integer, got '{text[:100]}'.", field="version")
     return int(text[:18])
 
 
