@@ -62,6 +62,19 @@ def test_a_model_of_ones_own_is_logged_with_files(tracking: str, tmp_path: Path)
     assert (folder / "artifacts" / "words.txt").read_text() == "words" and (folder / "MLmodel").exists()
 
 
+@pytest.mark.parametrize("as_uri", [True, False])
+def test_a_model_on_a_disk_of_the_clients_is_registered_and_loaded(
+    tracking: str, client: MlflowClient, fitted: LogisticRegression, name: str, tmp_path: Path, as_uri: bool
+) -> None:
+    shared = tmp_path / "shared"
+    home = client.create_experiment(f"{name}-disk", artifact_location=shared.as_uri() if as_uri else str(shared))
+    with mlflow.start_run(experiment_id=home) as run:
+        log_model(fitted, registered_model_name=name)
+    assert client.get_model_version(name, "1").run_id == run.info.run_id
+    assert list(mlflow.pyfunc.load_model(f"models:/{name}/1").predict(ROWS)) == list(fitted.predict(ROWS))
+    assert list(shared.rglob("MLmodel")), "the client keeps the files itself"
+
+
 def test_a_model_is_registered_and_loaded_by_version_alias_and_stage(
     tracking: str, client: MlflowClient, fitted: LogisticRegression, name: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -252,3 +253,32 @@ def test_both_prefixes_answer_and_numbers_are_numbers(world: World) -> None:
     assert isinstance(json.loads(answer.text)["run"]["info"]["start_time"], int)
     assert world.ask("GET", "/version").text == "3.17.2"
     assert world.get("GET", "/api/3.0/mlflow/server-info")["artifact_serving_enabled"] is True
+
+
+def test_a_relative_location_begins_where_the_server_was_started(world: World) -> None:
+    made = world.get("POST", "experiments/create", {"name": "near", "artifact_location": "some/place"})
+    held = world.get("GET", "experiments/get", **made)["experiment"]
+    assert held["artifact_location"] == str(Path.cwd() / "some" / "place")
+    run = world.get("POST", "runs/create", made)["run"]["info"]
+    assert run["artifact_uri"] == f"{held['artifact_location']}/{run['run_id']}/artifacts"
+
+
+@pytest.mark.parametrize(
+    "location", ["/a/b", "s3://bucket/a", "mlflow-artifacts:/a", "file:///a", "dbfs:/a", "\\\\host\\a"]
+)
+def test_any_other_location_stays_as_it_is(world: World, location: str) -> None:
+    made = world.get("POST", "experiments/create", {"name": f"at {location}", "artifact_location": location})
+    assert world.get("GET", "experiments/get", **made)["experiment"]["artifact_location"] == location
+
+
+def test_what_is_missing_is_told_before_what_is_wrong(world: World) -> None:
+    told = world.refuse("POST", "runs/log-inputs", {"datasets": ["{}"]})[2]
+    assert told.startswith("Missing value for required parameter 'run_id'")
+    told = world.refuse("POST", "runs/log-inputs", {"run_id": "r", "datasets": ["{}"]})[2]
+    assert told.startswith("Invalid value \"{}\" for parameter 'datasets[0]' supplied")
+
+
+def test_an_experiment_that_is_not_there_is_named_as_it_was_asked_for(world: World) -> None:
+    for given in ("1337", "-1337"):
+        told = world.refuse("GET", "experiments/get", experiment_id=given)
+        assert told == (404, "RESOURCE_DOES_NOT_EXIST", f"No Experiment with id={given} exists")

@@ -1,5 +1,7 @@
 """The operations on experiments."""
 
+import re
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote
 
@@ -20,6 +22,7 @@ from penstock.server.protocols.mlflow.errors import invalid
 from penstock.server.protocols.mlflow.names import check_name
 
 LOCATION_LIMIT = 2_000  # characters
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:|[/\\]")  # a URI, or a path from a root
 Text = Annotated[str, Meta(min_length=1)]
 
 
@@ -79,7 +82,7 @@ class Answer(Struct):
 
 async def create(call: Call, request: Create) -> Id:
     """Make an experiment."""
-    location = check_location(request.artifact_location)
+    location = to_absolute(check_location(request.artifact_location))
     tags = from_pairs(request.tags, "tags")
     made = await call.write(call.services.experiments.create_experiment.join, request.name, location, tags)
     return Id(str(made.id))
@@ -138,6 +141,12 @@ def check_location(location: str) -> str:
     if len(location) > LOCATION_LIMIT or not location.isprintable():
         raise invalid("artifact_location", location, f"use up to {LOCATION_LIMIT} printable characters")
     return location
+
+
+def to_absolute(location: str) -> str:
+    """The same place for every client: a relative path begins where the server was started, as clients know it."""
+    is_relative = location and not _ABSOLUTE.match(location)
+    return str(Path(location).absolute()) if is_relative else location
 
 
 def to_id(request: ById | Rename | SetTag | DeleteTag) -> ExperimentId:

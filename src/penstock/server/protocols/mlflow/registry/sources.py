@@ -1,13 +1,16 @@
 """Where a version comes from: which sources a client may name, and what the files behind them say.
 
 Bytes are taken only from what the request itself names: the artifacts of its run, or of its logged model. Nothing is
-fetched from elsewhere; a source that lies elsewhere is kept as it stands, for clients to read.
+fetched from elsewhere; a source that lies elsewhere is kept as it stands, for clients to read. A path of a machine is
+taken only where the artifacts of that run or logged model lie on a disk that clients share, and is not read here.
 """
 
+import contextlib
 import json
+import posixpath
 import re
 from typing import NoReturn
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 import msgspec
 from msgspec import Struct, structs
@@ -29,6 +32,7 @@ VERSIONS_TAG = "mlflow.modelVersions"  # of a logged model: the versions it beca
 _PLACEHOLDERS = ("dummy-source", "prompt-template")  # prompts have no files
 _OURS = ("runs", "mlflow-artifacts")  # besides models:/
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+_PATH = re.compile(r"(file:(?://(?P<host>[^/]*))?)?(?P<path>/.*)", re.IGNORECASE | re.DOTALL)
 _MLMODEL_LIMIT = 256 * 1024  # bytes; it is read while other writes wait
 UNKNOWN = ModelFacts()
 
@@ -57,7 +61,7 @@ def find_origin(tx: Transaction, services: Services, claim: Claim, tags: dict[st
 
     Raises:
         InvalidInputError: the source is a path of a machine, leads to another host, or to what the request does not
-            name.
+            name; a path that lies in what the request names is none of these.
         NotFoundError: it is a version of a model that is not there.
     """
     source = claim.source
@@ -68,7 +72,10 @@ def find_origin(tx: Transaction, services: Services, claim: Claim, tags: dict[st
                 field="source",
             )
         return Origin(source=source, location=source)
-    scheme = _check_uri(claim)
+    scheme = _read_scheme(source)
+    if scheme in ("", "file"):
+        return _find_on_disk(tx, services, claim)
+    _check_uri(claim, scheme)
     if scheme == "models" and not _is_logged_model(source):
         return _copy_origin(tx, services.registry, claim)
     if claim.model_id:
@@ -92,18 +99,52 @@ def note_version(tx: Transaction, services: Services, version: ModelVersion) -> 
     services.logged_models.set_logged_model_tags.join(tx, model.id, told)
 
 
-def _check_uri(claim: Claim) -> str:
-    """The scheme of the source, when it is no path of a machine, leads nowhere upwards, and to no other host."""
-    source, named = claim.source, "model_id" if claim.model_id else "run_id"
+def _read_scheme(source: str) -> str:
+    """The scheme of a URI; empty for a path, of Windows too: a letter is a drive."""
     found = _URI.match(source)
-    scheme = found[1].lower() if found else ""
-    if len(scheme) <= 1 or scheme == "file":  # a letter is a drive
+    return found[1].lower() if found and len(found[1]) > 1 else ""
+
+
+def _find_on_disk(tx: Transaction, services: Services, claim: Claim) -> Origin:
+    """A path below the root of the run or logged model that the request names; nothing is read there."""
+    found = _PATH.fullmatch(claim.source)
+    if found and (found["host"] or "localhost").lower() != "localhost":
         raise InvalidInputError(
-            f"Invalid model version source: '{source[:200]}'. To use a local path as a model version source is not "
-            "possible here, as this server reads no paths",
+            f"Invalid model version source: '{claim.source[:200]}' is not a valid remote uri: file:// names no host",
+            field="source",
+        )
+    named = "model_id" if claim.model_id else "run_id"
+    root, run_id = "", claim.run_id or ""
+    with contextlib.suppress(NotFoundError):
+        if claim.model_id:
+            model = services.logged_models.get_logged_model.join(tx, claim.model_id)
+            root, run_id = model.artifact_uri, run_id or model.source_run_id
+        elif run_id:
+            root = find_root(tx, run_id)
+    path, home = _plain_path(claim.source), _plain_path(root)
+    if path is None or home is None or not f"{path}/".startswith(f"{home}/"):
+        raise InvalidInputError(
+            f"Invalid model version source: '{claim.source[:200]}'. To use a local path as a model version source, "
+            f"{named} has to name what has its artifacts there",
             hint=f"log the model to this server, and name what it was logged to as {named}",
             field="source",
         )
+    kept = Origin(source=claim.source, location=claim.source, run_id=RunId(run_id) or None)
+    return structs.replace(kept, logged_model_id=claim.model_id or "")
+
+
+def _plain_path(uri: str) -> str | None:
+    """The path that a URI means, without anything that leads upwards; None where it means no path of a disk."""
+    found = _PATH.fullmatch(uri)
+    if not found:
+        return None
+    path = posixpath.normpath(unquote(found["path"]) if found[1] else found["path"])
+    return None if "\0" in path else path
+
+
+def _check_uri(claim: Claim, scheme: str) -> None:
+    """Refuse a source that leads upwards, or to another host than this one."""
+    source = claim.source
     rest = source[len(scheme) + 1 :]
     if scheme in ("models", "runs") and rest.startswith("//"):
         raise InvalidInputError(
@@ -121,7 +162,6 @@ def _check_uri(claim: Claim) -> str:
             "path references present. Please provide an absolute path.",
             field="source",
         )
-    return scheme
 
 
 def _is_logged_model(source: str) -> bool:
