@@ -282,3 +282,16 @@ def test_an_experiment_that_is_not_there_is_named_as_it_was_asked_for(world: Wor
     for given in ("1337", "-1337"):
         told = world.refuse("GET", "experiments/get", experiment_id=given)
         assert told == (404, "RESOURCE_DOES_NOT_EXIST", f"No Experiment with id={given} exists")
+
+
+@pytest.mark.parametrize(
+    ("path", "given"),
+    [
+        ("runs/create", {"experiment_id": "abc"}),
+        ("experiments/delete", {"experiment_id": "abc"}),
+        ("runs/search", {"experiment_ids": ["0", "abc"]}),
+    ],
+)
+def test_what_is_no_number_is_no_experiment_id(world: World, path: str, given: dict[str, Any]) -> None:
+    status, code, told = world.refuse("POST", path, given)
+    assert (status, code) == (400, INVALID) and told.startswith("Invalid experiment ID 'abc'")

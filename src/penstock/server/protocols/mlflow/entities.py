@@ -1,5 +1,6 @@
 """Experiments, runs and metrics as the protocol shows them; what is at its default is left out."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,7 @@ from penstock.server.protocols.mlflow.errors import invalid
 from penstock.tracking.locations import experiment_location
 from penstock.tracking.types import Experiment, Metric, NonFinite, Run, RunStatus, View
 
+_EXPERIMENT_ID = re.compile(r"-?[0-9]{1,64}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 LAST_MS = 253_402_300_799_999  # the end of the year 9999
@@ -163,9 +165,10 @@ def parse_experiment_id(text: str, parameter: str = "experiment_id") -> int:
     Raises:
         InvalidInputError: it is no experiment's id at all.
     """
-    if not text.isascii() or not text.replace("-", "").replace("_", "").isalnum() or len(text) > 64:
-        raise invalid(parameter, text, "an experiment's id has 1 to 64 letters, digits, '-' and '_'")
-    return int(text) if text.removeprefix("-").isdigit() and abs(int(text)) < 2**63 else -1
+    if not _EXPERIMENT_ID.fullmatch(text):
+        told = f"Invalid experiment ID {text[:64]!r} in '{parameter}': an experiment's id is an integer"
+        raise InvalidInputError(told, field=parameter)
+    return int(text) if abs(int(text)) < 2**63 else -1
 
 
 def parse_view(name: str, parameter: str) -> View:
