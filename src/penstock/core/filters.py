@@ -27,6 +27,7 @@ _FIRST_WORD = re.compile(r"[^\s\"'`=!<>(),;.]++")
 _QUOTED_KEY = re.compile(r"`([^`]++)`|\"([^\"]++)\"")
 _TEXT = re.compile(r"'((?:[^']|'')*+)'|\"((?:[^\"]|\"\")*+)\"")
 _NUMBER = re.compile(r"[+-]?+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+(?![^\s,;)])")
+_QUOTED_NUMBER = re.compile(r"(['\"])([0-9]{1,18})\1")
 _COMPARATOR = re.compile(
     r"(?:!=|<=|>=|=|<|>)(?![=<>!])|(?:(?:NOT\s++)?IN|IS\s++(?:NOT\s++)?NULL|I?LIKE)(?![\w.])", re.IGNORECASE
 )
@@ -87,16 +88,19 @@ class Field(Struct, frozen=True):
         is_number: values are bare numbers; else they are texts in quotes.
         comparators: those that make sense.
         is_orderable: whether results can be ordered by it.
+        is_quotable: whether a whole number may stand in quotes.
     """
 
     is_number: bool
     comparators: frozenset[Comparator]
     is_orderable: bool = True
+    is_quotable: bool = False
 
 
 _EQUALITY = frozenset({Comparator.EQUAL, Comparator.NOT_EQUAL})
 _RANGES = {Comparator.LESS, Comparator.LESS_OR_EQUAL, Comparator.GREATER, Comparator.GREATER_OR_EQUAL}
 NUMBER = Field(True, _EQUALITY | _RANGES)
+QUOTABLE_NUMBER = Field(True, NUMBER.comparators, is_quotable=True)
 TEXT = Field(False, _EQUALITY | {Comparator.LIKE, Comparator.ILIKE})
 LISTED_TEXT = Field(False, TEXT.comparators | LISTS)
 OPTIONAL_TEXT = Field(False, TEXT.comparators | NULLS)
@@ -209,6 +213,8 @@ class _Reader:
     def read_clause(self) -> Clause:
         """A key, a comparator and a value."""
         entity, key, field, shown = self._read_key()
+        if not field.comparators:
+            raise self.refuse(f"results can be ordered by {shown}, but not searched by it")
         taken = self._take(_COMPARATOR)
         if taken is None:
             raise self.refuse(f"a comparator was expected after {shown}, not {self._rest()}", _allowed(field))
@@ -276,7 +282,10 @@ class _Reader:
             return None
         if comparator in LISTS:
             return self._read_list(shown)
-        return self._read_number(shown) if field.is_number else self._read_text(shown)
+        if not field.is_number:
+            return self._read_text(shown)
+        quoted = self._take(_QUOTED_NUMBER) if field.is_quotable else None
+        return self._read_number(shown) if quoted is None else int(quoted[2])
 
     def _read_number(self, shown: str) -> int | float:
         found = self._take(_NUMBER)
@@ -334,8 +343,8 @@ class _Reader:
         """What stands here, for a message."""
         if self.is_at_end:
             return "the end"
-        part = self._text[self._place : self._place + 200].split(maxsplit=1)[0]
-        return _shorten(part)
+        words = self._text[self._place : self._place + 200].split(maxsplit=1)
+        return _shorten(words[0]) if words else "a space"
 
 
 def _allowed(field: Field) -> str:
