@@ -264,6 +264,7 @@ def shelf(api: Api, experiment: str, run: str) -> dict[str, str]:
         ("metrics.acc > 0.15", "cb"),
         ("metrics.acc >= 0.1 AND params.depth = '1'", "a"),
         ("params.depth != '1'", "cb"),
+        ("params.depth IN ('1', '9')", "a"),
         ("tags.team = 'risk'", "a"),
         ("tags.team ILIKE 'RISK'", "cba"),
         ("creation_timestamp > 0", "cba"),

@@ -86,6 +86,7 @@ def test_models_are_found(registry: RegistryService, text: str, names: list[str]
         ("", [4, 3, 2, 1]),
         ("name = 'Churn'", [2, 1]),
         ("version_number > 1", [2]),
+        ("version_number = '2'", [2]),
         ("version_number <= 1.5", [4, 3, 1]),
         ("version_number < 99999999999999999999999", [4, 3, 2, 1]),
         ("run_id = 'run-3'", [3]),
@@ -142,6 +143,11 @@ def test_a_token_of_no_page_is_refused(registry: RegistryService, token: str) ->
 def test_what_cannot_be_asked_is_refused(registry: RegistryService, text: str) -> None:
     with pytest.raises(InvalidInputError):
         registry.search_versions(text)
+
+
+def test_a_moment_orders_but_does_not_narrow(registry: RegistryService) -> None:
+    with pytest.raises(InvalidInputError, match="ordered by 'creation_timestamp', but not searched by it"):
+        registry.search_versions("creation_timestamp > 5")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, Table, func, select, tuple_
 from penstock.core.errors import InvalidInputError
 from penstock.core.filters import (
     LISTED_TEXT,
-    NUMBER,
+    QUOTABLE_NUMBER,
     TEXT,
     Clause,
     Comparator,
@@ -42,7 +42,13 @@ MODELS = Grammar(
     ),
     default="attribute",
 )
-_VERSION_KEYS = {"name": LISTED_TEXT, "run_id": LISTED_TEXT, "source_path": TEXT, "version_number": NUMBER, **_TIMES}
+_VERSION_KEYS = {
+    "name": LISTED_TEXT,
+    "run_id": LISTED_TEXT,
+    "source_path": TEXT,
+    "version_number": QUOTABLE_NUMBER,  # a version's number is a text wherever else clients meet it
+    **_TIMES,
+}
 VERSIONS = Grammar((Entity("attribute", ("attributes", "attr"), keys=_VERSION_KEYS), _TAGS), default="attribute")
 
 _MODEL_COLUMNS: dict[str, ColumnElement[Any]] = {

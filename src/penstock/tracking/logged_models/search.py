@@ -45,7 +45,7 @@ GRAMMAR = Grammar(
             aliases=_ALIASES,
         ),
         Entity("metric", spellings=("metrics",), any_key=NUMBER),
-        Entity("param", spellings=("params", "parameters"), any_key=TEXT),
+        Entity("param", spellings=("params", "parameters"), any_key=LISTED_TEXT),
         Entity("tag", spellings=("tags",), any_key=TEXT),
     ),
     default="attribute",
