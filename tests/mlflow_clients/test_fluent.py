@@ -218,6 +218,11 @@ def test_tags_and_experiment_tags_are_deleted(tracking: str) -> None:
         assert "a" not in mlflow.get_run(run.info.run_id).data.tags
         with pytest.raises(MlflowException, match="No tag with name"):
             mlflow.delete_tag("a")
+    if hasattr(mlflow, "delete_experiment_tag"):
+        mlflow.set_experiment_tag("a", "b")
+        mlflow.delete_experiment_tag("a")
+        with pytest.raises(MlflowException, match=f"No tag with name: a in experiment with id {tracking}"):
+            mlflow.delete_experiment_tag("a")
 
 
 def test_names_that_are_no_clean_paths_are_refused(tracking: str) -> None:

@@ -271,10 +271,11 @@ def test_a_source_that_leads_elsewhere_is_refused_in_the_same_words(
     assert "If supplying a source as an http, https," in answer.json()["message"]
 
 
-def test_a_version_that_is_no_number_is_told_so(api: Api, model: str) -> None:
-    answer = api.send("GET", "model-versions/get", params={"name": model, "version": "something not correct"})
+@pytest.mark.parametrize(("key", "normal"), [("a//b", "a/b"), ("../up", "up"), ("a/./b/", "a/b"), ("..", "accuracy")])
+def test_a_name_that_is_no_clean_path_is_told_which_one_is(api: Api, run: str, key: str, normal: str) -> None:
+    answer = api.send("POST", "runs/log-parameter", json={"run_id": run, "key": key, "value": "v"})
     refused(answer)
-    assert answer.json()["message"].startswith("Parameter 'version' must be an integer, got 'something not correct'.")
+    assert answer.json()["message"].endswith(f"such as '{normal}'.")
 
 
 @pytest.mark.parametrize("fields", [{"filter": "metrics.acc > 'x'"}, {"page_token": "never given out"}])

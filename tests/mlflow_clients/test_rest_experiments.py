@@ -89,6 +89,15 @@ def test_an_id_that_is_not_there_is_a_missing_resource(api: Api) -> None:
     )
 
 
+@pytest.mark.parametrize("wrong", ["a-name", "1.5", "f" * 32])
+def test_an_id_is_a_number(api: Api, wrong: str) -> None:
+    words = f"Invalid experiment ID '{wrong}'. Experiment ID must be a valid integer"
+    fields = {"experiment_id": wrong}
+    api.refused("GET", "experiments/get", "INVALID_PARAMETER_VALUE", 400, words, params=fields)
+    api.refused("POST", "runs/create", "INVALID_PARAMETER_VALUE", 400, words, json=fields)
+    api.refused("POST", "runs/search", "INVALID_PARAMETER_VALUE", 400, words, json={"experiment_ids": [wrong]})
+
+
 def test_a_name_is_given_once(api: Api, experiment: str, name: str) -> None:
     api.refused("POST", "experiments/create", "RESOURCE_ALREADY_EXISTS", 400, name, json={"name": name})
 
@@ -174,7 +183,8 @@ def test_tags_are_set_overwritten_and_deleted(api: Api, experiment: str) -> None
 
 def test_a_tag_that_is_not_there_cannot_be_deleted(api: Api, experiment: str) -> None:
     fields = {"experiment_id": experiment, "key": "nothing"}
-    api.refused("POST", "experiments/delete-experiment-tag", "RESOURCE_DOES_NOT_EXIST", 404, json=fields)
+    words = f"No tag with name: nothing in experiment with id {experiment}"
+    api.refused("POST", "experiments/delete-experiment-tag", "RESOURCE_DOES_NOT_EXIST", 404, words, json=fields)
 
 
 def test_setting_a_tag_needs_a_key(api: Api, experiment: str) -> None:

@@ -204,7 +204,8 @@ def test_a_version_that_is_not_there(api: Api, model: str) -> None:
 
 def test_a_version_is_a_number(api: Api, model: str) -> None:
     query = {"name": model, "version": "something not correct"}
-    api.refused("GET", "model-versions/get", "INVALID_PARAMETER_VALUE", 400, "must be an integer", params=query)
+    words = "Parameter 'version' must be an integer, got 'something not correct'."
+    api.refused("GET", "model-versions/get", "INVALID_PARAMETER_VALUE", 400, words, params=query)
 
 
 def test_tags_of_a_version(api: Api, model: str) -> None:
@@ -421,6 +422,7 @@ def test_versions_are_searched(api: Api, name: str, run: str) -> None:
     assert find(f"name ILIKE '{name.upper()}A'") == ["a2", "a1"]
     assert find(f"source_path = 's3://bucket/{name}'") == ["b1", "a1"]
     assert find(f"{mine} AND version_number > 1") == ["a2"]
+    assert find(f"{mine} AND version_number = '2'") == ["a2"]
     assert find(f"{mine} AND tags.k = 'V'") == ["b1"]
     assert find(f"{mine} AND tags.`k` ILIKE 'v'") == ["b1"]
     assert find(f"run_id IN ('{run}', 'x')") == ["a1"]

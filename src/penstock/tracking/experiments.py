@@ -180,7 +180,7 @@ class ExperimentService:
         """
         held = self.get_active.join(tx, experiment_id)
         if check_key(key, "key") not in held.tags:
-            raise NotFoundError(f"experiment {experiment_id} has no tag {key!r}")
+            raise NotFoundError(f"No tag with name: {key} in experiment with id {experiment_id}")
         self._store.remove_tag(tx, experiment_id, key)
         self._store.change(tx, experiment_id)
         tx.record("tracking.remove_experiment_tag", held.ref, key=key)

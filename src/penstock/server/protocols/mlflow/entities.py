@@ -166,7 +166,7 @@ def parse_experiment_id(text: str, parameter: str = "experiment_id") -> int:
         InvalidInputError: it is no experiment's id at all.
     """
     if not _EXPERIMENT_ID.fullmatch(text):
-        told = f"Invalid experiment ID {text[:64]!r} in '{parameter}': an experiment's id is an integer"
+        told = f"Invalid experiment ID {text[:64]!r}. Experiment ID must be a valid integer; it stands in '{parameter}'"
         raise InvalidInputError(told, field=parameter)
     return int(text) if abs(int(text)) < 2**63 else -1
 

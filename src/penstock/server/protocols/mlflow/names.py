@@ -31,7 +31,8 @@ def _check_new(key: str, parameter: str) -> None:
         allowed = "letters, digits, underscores (_), dashes (-), periods (.), spaces ( ), colons (:) and slashes (/)"
         raise invalid(parameter, key, f"Names may only contain {allowed}.")
     if posixpath.normpath(key) != key or key.startswith(("/", "..")) or key == ".":
-        raise invalid(parameter, key, f"Names must be their own normal form as a path, such as {key.strip('/.')!r}.")
+        normal = posixpath.normpath(f"/{key}").strip("/") or "accuracy"
+        raise invalid(parameter, key, f"Names must be their own normal form as a path, such as {normal!r}.")
     if len(key) > KEY_LIMIT:
         raise invalid(parameter, key, f"its length of {len(key)} exceeds the maximum length of {KEY_LIMIT} characters")
     check_key(key, parameter)
