@@ -16,7 +16,7 @@ from penstock.core.config import Config
 from penstock.core.errors import ConflictError
 from penstock.core.ids import RunId
 from penstock.remote.remote import open_remote
-from penstock.sdk.spool import sending
+from penstock.sdk.spool import sending, writer
 from penstock.sdk.spool.folder import adopt_spool, list_spools
 from penstock.sdk.spool.orphans import deliver_orphan
 from penstock.tracking.types import RunStatus
@@ -105,6 +105,27 @@ os.kill(os.getpid(), 9)
     segment.write_bytes(segment.read_bytes()[:-5])
     sync(root, services)
     assert steps_of(services, run_id) == list(range(49))
+
+
+def test_a_spool_of_many_segments_is_delivered_while_it_grows(
+    root: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SEGMENT_BYTES", 4096)
+    server.start()
+    run = ps.start_run("long")
+    segments = set()
+    for round_ in range(3):
+        for step in range(1_000):
+            run.log(loss=step, step=round_ * 1_000 + step)
+        segments |= {path.name for path in root.glob("*/*.records")}
+        assert run.flush(30)
+    assert len(segments) > 3
+    assert len(list(root.glob("*/*.records"))) <= 2  # what is delivered is gone
+    run.end()
+    assert list(list_spools(root)) == []
+    services = open_remote(server.url)
+    assert steps_of(services, run.id) == list(range(3_000))
+    services.close()
 
 
 def test_an_outage_under_load_loses_and_doubles_nothing(root: Path, server: Server) -> None:

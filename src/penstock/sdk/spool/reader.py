@@ -84,6 +84,8 @@ class SpoolReader:
         for (_, path), (following, _) in itertools.pairwise(segments):
             if following <= self.next:
                 path.unlink(missing_ok=True)
+                if path == self._path:  # its end was just read
+                    self._path = None
 
     def _find(self) -> bool:
         """Whether there is a segment that holds the next record, or may come to hold it."""
