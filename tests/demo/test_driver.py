@@ -72,6 +72,7 @@ def test_before_the_first_retraining_the_loop_is_the_frozen_model(root: Path) ->
     assert penstock.predict([ask])[0].items == [item for item in frozen if item not in ask.exclude][:20]
 
 
+@pytest.mark.slow
 def test_an_interrupted_demo_goes_on_and_ends_as_if_it_had_not_been(root: Path, tmp_path: Path) -> None:
     write_shop(tmp_path / "other")
     whole = drive(tmp_path / "other", OfflinePenstock(tmp_path / "other", cooldown=999))

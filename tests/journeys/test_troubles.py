@@ -35,6 +35,7 @@ def test_a_port_that_is_taken_is_named_with_its_option(trained: OwnProject) -> N
     assert trained.processes() == {}
 
 
+@pytest.mark.slow
 def test_a_second_up_names_the_first(trained: OwnProject) -> None:
     trained.start()
     assert trained.up is not None
@@ -50,6 +51,7 @@ def test_being_open_to_the_network_needs_a_token(trained: OwnProject) -> None:
     assert "PENSTOCK_TOKEN" in told
 
 
+@pytest.mark.slow
 def test_with_a_token_nobody_gets_in_without_it(trained: OwnProject) -> None:
     trained.start(PENSTOCK_TOKEN="a secret of ours")
     assert httpx.get(f"{trained.url}/api/v1/runs").status_code == 401
@@ -73,6 +75,7 @@ def test_a_broken_project_file_is_told_with_every_mistake(trained: OwnProject) -
     assert "penstock.toml" in refused(trained, "up")
 
 
+@pytest.mark.slow
 def test_a_project_file_that_breaks_while_up_is_told_until_it_is_mended(trained: OwnProject) -> None:
     trained.start()
     file = trained.folder / "penstock.toml"
@@ -86,6 +89,7 @@ def test_a_project_file_that_breaks_while_up_is_told_until_it_is_mended(trained:
     assert "version 1 answers" in trained.run("status").stdout
 
 
+@pytest.mark.slow
 def test_a_data_file_that_is_missing_fails_the_run_and_is_named(trained: OwnProject) -> None:
     (trained.folder / "data" / "customers.csv").unlink()
     done = trained.run("run", check=False)
@@ -94,6 +98,7 @@ def test_a_data_file_that_is_missing_fails_the_run_and_is_named(trained: OwnProj
     assert "data/customers.csv" in refused(trained, "data", "add")
 
 
+@pytest.mark.slow
 def test_code_that_fails_is_shown_with_its_line(trained: OwnProject) -> None:
     file = trained.folder / "pipeline.py"
     text = file.read_text()
@@ -114,6 +119,7 @@ def test_a_model_server_that_is_not_up_is_told(trained: OwnProject) -> None:
     assert "nothing is up" in refused(trained, "stop")
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_it_starts_leaves_nothing_behind(trained: OwnProject) -> None:
     argv = [*COMMAND, "up", "--port", "0", "--gateway-port", "0"]
     up = subprocess.Popen(argv, cwd=trained.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -134,6 +140,7 @@ def test_a_home_that_cannot_be_written_says_so(trained: OwnProject) -> None:
         trained.home.chmod(0o700)
 
 
+@pytest.mark.slow
 def test_a_project_that_was_moved_goes_on(trained: OwnProject, tmp_path: Path) -> None:
     shutil.move(trained.folder, tmp_path / "elsewhere")
     moved = OwnProject(tmp_path / "elsewhere")
