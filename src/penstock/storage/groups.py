@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 Work = Callable[[Transaction], Any]
 AfterCommit = Callable[[], None]
 Finish = Callable[[Connection, datetime, Sequence[Transaction]], AfterCommit | None]
+PACE_WEIGHT = 0.1  # of the newest transaction in the average
+SETBACK_S = 0.01  # what a failure on an event loop adds to the pace: the next groups are the thread's
 
 
 class Job(Struct, eq=False):
@@ -51,8 +53,6 @@ class Job(Struct, eq=False):
 
 
 _Answer = tuple["Future[Any] | asyncio.Future[Any]", Any, Exception | None]
-PAUSE_S = 0.01
-PACE_WEIGHT = 0.1  # of the newest transaction in the average
 Done = tuple[Job, Any, Exception | None]  # a job with its result, or with the error of its own making
 
 
@@ -111,7 +111,7 @@ class GroupWriter:
             log.debug("a group of writes is left to the thread", extra={"jobs": len(group), "reason": str(error)})
             _forget(group)
             line.drop()
-            self.pace_s += PAUSE_S  # so that this is not tried again at once
+            self.pace_s += SETBACK_S
             return False
         self._told = ""
         _run_after_commit(after_commit)

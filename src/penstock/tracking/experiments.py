@@ -9,7 +9,7 @@ from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import reads, writes
 from penstock.tracking.experiment_store import ExperimentStore
 from penstock.tracking.names import check_experiment_name, check_key, check_texts
-from penstock.tracking.new_runs import check_active
+from penstock.tracking.new_runs import check_active, no_experiment
 from penstock.tracking.search.experiments import find_experiments
 from penstock.tracking.store import TrackingStore
 from penstock.tracking.types import Experiment, ExperimentPage, View
@@ -83,7 +83,7 @@ class ExperimentService:
         """An experiment by its number, deleted or not."""
         found = self._store.find(tx, experiment_id)
         if found is None:
-            raise NotFoundError(f"No Experiment with id={experiment_id} exists")
+            raise no_experiment(experiment_id)
         return found
 
     @reads

@@ -94,7 +94,7 @@ def keep_source(tx: Transaction, run: Ref, source: RunSource) -> None:
 
 def _begin(tx: Transaction, new: NewRun, home: _Home | None) -> Run | PenstockError:
     if home is None:
-        return NotFoundError(f"No Experiment with id={new.experiment_id} exists")
+        return no_experiment(new.experiment_id)
     try:
         check_active(new.experiment_id, home.name, is_deleted=home.is_deleted)
         identity = new.id or RunId(new_hex_id())
@@ -124,6 +124,11 @@ def _find_homes(connection: Connection, ids: set[ExperimentId]) -> dict[Experime
         for number, name, location, deleted_at in fetch(connection, query, chunk):
             found[ExperimentId(number)] = _Home(name, location, deleted_at is not None)
     return found
+
+
+def no_experiment(experiment_id: ExperimentId) -> NotFoundError:
+    """What to say of an experiment that is not there; in words that clients know, and nothing more."""
+    return NotFoundError(f"No Experiment with id={experiment_id} exists")
 
 
 def check_active(experiment_id: ExperimentId, name: str, *, is_deleted: bool) -> None:

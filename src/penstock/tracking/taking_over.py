@@ -24,6 +24,7 @@ from penstock.tracking.inputs.service import InputService
 from penstock.tracking.inputs.types import ModelOutput, RunInputs
 from penstock.tracking.locations import artifact_uri
 from penstock.tracking.names import check_experiment_name, check_key, check_run_id, check_texts
+from penstock.tracking.new_runs import no_experiment
 from penstock.tracking.places import BATCH_LIMIT, check_place
 from penstock.tracking.store import TrackingStore
 from penstock.tracking.tables import Point, experiments, to_sortable
@@ -109,7 +110,7 @@ class TakingOverService:
         """Give an experiment whose runs are all there the moment of its last change, and of its deletion."""
         known = self._experiments.find(tx, experiment_id)
         if known is None:
-            raise NotFoundError(f"No Experiment with id={experiment_id} exists")
+            raise no_experiment(experiment_id)
         updated_at = max(known.updated_at, updated_at)
         if (known.updated_at, known.deleted_at) != (updated_at, deleted_at):
             held = update(experiments).where(experiments.c.id == experiment_id)
@@ -128,7 +129,7 @@ class TakingOverService:
         """
         home = self._experiments.find(tx, run.experiment_id)
         if home is None:
-            raise NotFoundError(f"No Experiment with id={run.experiment_id} exists")
+            raise no_experiment(run.experiment_id)
         known = self._runs.find_run(tx, RunId(check_run_id(run.id)))
         if known is None:
             known = self._add_run(tx, home, run)

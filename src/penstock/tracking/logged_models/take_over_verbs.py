@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct, structs
 
-from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
+from penstock.core.errors import ConflictError, InvalidInputError
 from penstock.core.ids import ExperimentId, Ref, RunId
 from penstock.storage.database import Database
 from penstock.storage.transaction import Transaction
@@ -16,6 +16,7 @@ from penstock.tracking.logged_models.points import ModelPoint, ModelPoints, no_m
 from penstock.tracking.logged_models.store import LoggedModelStore
 from penstock.tracking.logged_models.types import LoggedModel, LoggedModelStatus
 from penstock.tracking.names import check_key, check_texts
+from penstock.tracking.new_runs import no_experiment
 from penstock.tracking.places import BATCH_LIMIT, check_place
 from penstock.tracking.store import TrackingStore
 
@@ -59,7 +60,7 @@ class TakeOverVerbs:
         """
         home = self._homes.find(tx, model.experiment_id)
         if home is None:
-            raise NotFoundError(f"No Experiment with id={model.experiment_id} exists")
+            raise no_experiment(model.experiment_id)
         location = experiment_location(home.id, home.artifact_location)
         wanted = LoggedModel(
             id=check_model_id(model.id),
