@@ -128,3 +128,26 @@ def test_a_tick_that_has_to_wait_for_something_is_told_in_one_line(caplog: pytes
     (told,) = caplog.records
     assert told.getMessage() == "a tick of test is repeated: there is no room left"
     assert told.exc_info is None
+
+
+INTERRUPTED = """
+import os, signal, sys
+from penstock.processes.child import hear_stop
+left = 50
+def interrupt(frame, event, arg):
+    global left
+    if left and event == "line":
+        left -= 1
+        os.kill(os.getpid(), signal.SIGTERM)
+    return interrupt
+stop = hear_stop()
+sys.settrace(interrupt)
+stop.wait(60)
+sys.settrace(None)
+print(left)
+"""
+
+
+def test_a_process_hears_a_signal_at_every_line_of_its_waiting() -> None:
+    ended = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=20, check=True)
+    assert int(ended.stdout) < 50

@@ -3,16 +3,19 @@
 import contextlib
 import ctypes
 import logging
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from penstock.core.errors import PenstockError, UnavailableError
 
 PR_SET_PDEATHSIG = 1
+_LOOK_S = 0.1
 _FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -27,9 +30,31 @@ def follow_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def hear_stop() -> threading.Event:
-    """From now on SIGTERM and SIGINT end nothing; they set this event."""
-    stop = threading.Event()
+class StopSignal:
+    """Set once and for all, by a signal handler too.
+
+    A `threading.Event` may not be: it waits for its own lock, for ever where the handler interrupts a thread that holds
+    it, as one does that waits for the event or that an earlier signal has just made set it.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        """Let those who wait go on, within a tenth of a second."""
+        self._is_set = True
+
+    def wait(self, timeout_s: float = math.inf) -> bool:
+        """Whether it is set, at once or after at most so many seconds."""
+        deadline = time.monotonic() + timeout_s
+        while not self._is_set and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_S))
+        return self._is_set
+
+
+def hear_stop() -> StopSignal:
+    """From now on SIGTERM and SIGINT end nothing; they set what is returned."""
+    stop = StopSignal()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return stop

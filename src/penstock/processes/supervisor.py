@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from penstock.core.errors import UnavailableError
+from penstock.processes.child import StopSignal
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ class Supervisor:
         logs.mkdir(parents=True, exist_ok=True)
         self._children = [Child(spec, logs) for spec in specs]
         self._tell = tell
-        self._stop = threading.Event()
+        self._stop = StopSignal()
 
     def start(self) -> None:
         """Start every process."""

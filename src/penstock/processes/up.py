@@ -14,6 +14,7 @@ import msgspec
 
 from penstock.core.config import Config
 from penstock.core.errors import ConflictError, NotFoundError, UnavailableError
+from penstock.processes.child import StopSignal
 from penstock.processes.exposure import check_exposure
 from penstock.processes.listener import open_listener
 from penstock.processes.supervisor import ChildSpec, Supervisor, child_argv
@@ -36,13 +37,13 @@ class Up:
         self.url = url
         self.gateway_url = gateway_url
 
-    def wait_ready(self, stop: threading.Event | None = None, timeout_s: float = START_TIMEOUT_S) -> bool:
+    def wait_ready(self, stop: StopSignal | None = None, timeout_s: float = START_TIMEOUT_S) -> bool:
         """Wait until server and gateway answer; False when `stop` was set before they did.
 
         Raises:
             UnavailableError: they did not in time, or one of them ends again and again.
         """
-        stop = stop or threading.Event()
+        stop = stop or StopSignal()
         deadline = time.monotonic() + timeout_s
         for url in (f"{self.url}/ready", f"{self.gateway_url}/v2/health/live"):
             while not _answers(url):
