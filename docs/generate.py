@@ -18,7 +18,7 @@ from typing import Any
 
 import penstock
 from penstock.catalogue.services import ROUTES
-from penstock.cli.main import COMMANDS, LazyGroup
+from penstock.cli.main import COMMANDS, Program
 from penstock.core import config, errors
 from penstock.core.project import types as project_types
 
@@ -64,10 +64,10 @@ def stale_pages() -> dict[Path, str]:
 
 def commands() -> str:
     """Every command with its arguments and options."""
-    group = LazyGroup()
+    program = Program(name="penstock")
     parts = []
     for name in COMMANDS:
-        command = group.get_command(None, name)
+        command = program.commands[name]
         found = getattr(command, "commands", None)
         if found:
             parts.append(f"## penstock {name}\n\n{COMMANDS[name][2]}\n")

@@ -9,7 +9,7 @@ import pytest
 
 from docs import pages
 from docs.pages import ROOT, Block
-from penstock.cli.main import COMMANDS, LazyGroup
+from penstock.cli.main import COMMANDS, Program
 from penstock.core.project.parse import parse_project
 
 
@@ -57,7 +57,7 @@ def test_every_piece_of_a_project_file_is_a_valid_one(block: Block) -> None:
 def test_every_command_that_is_shown_exists_with_its_options(line: str) -> None:
     words = shlex.split(line)[1:]
     assert words[0] in COMMANDS
-    command = LazyGroup().get_command(None, words[0])
+    command = Program(name="penstock").commands[words[0]]
     rest = words[1:]
     if subcommands := getattr(command, "commands", None):
         assert rest, f"{line}: which of {sorted(subcommands)}?"

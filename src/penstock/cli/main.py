@@ -1,16 +1,15 @@
 """The entry point: finds the command's file, and turns every refusal into one clear message."""
 
 import errno
-import importlib
 import logging
 import os
 import sys
 import traceback
-from typing import Any
+from typing import Any, ClassVar
 
 import typer
 
-from penstock.cli.apps import Group
+from penstock.cli.apps import LazyGroup
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError, StorageFullError, UnavailableError
 
@@ -47,21 +46,12 @@ FREE = "free some space and try again"
 TRACE = "PENSTOCK_TRACE"  # any value: where an error came from is printed with it
 
 
-class LazyGroup(Group):
-    """Knows every command by name and imports one when it is called."""
+class Program(LazyGroup):
+    """All commands, in sections."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """The names, in the order of the help page."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command, or None when there is none of this name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"penstock.cli.{COMMANDS[cmd_name][1]}")
-        command = typer.main.get_command(module.app)
-        command.name = cmd_name
-        return command
+    package = "penstock.cli"
+    files: ClassVar = {name: file for name, (_, file, _) in COMMANDS.items()}
+    texts: ClassVar = {name: text for name, (_, _, text) in COMMANDS.items()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the first argument names; a wrong one is answered with the nearest."""
@@ -86,7 +76,7 @@ class LazyGroup(Group):
         formatter.write("\n".join(lines) + "\n")
 
 
-app = typer.Typer(cls=LazyGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Program, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:
