@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from penstock.core.errors import ConflictError, CorruptDataError, InvalidInputError, NotFoundError
 from penstock.core.ids import Digest
 from penstock.storage.objects.blob_store import BlobWriter, Data, HeldBlob
-from penstock.storage.objects.chunker import FixedChunker
 from penstock.storage.objects.format import EntryKind
 from penstock.storage.objects.local import LocalBlobStore
 from penstock.storage.objects.object_store import ObjectStore, loose_key
 from penstock.storage.objects.open import open_object_store
+from storage.objects.small_chunks import FixedChunker
 
 CHUNK = 64  # small, so that small data makes large files
 

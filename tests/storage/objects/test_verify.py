@@ -9,9 +9,9 @@ import pytest
 
 from penstock.core.errors import CorruptDataError, NotFoundError
 from penstock.core.ids import Digest
-from penstock.storage.objects.chunker import FixedChunker
 from penstock.storage.objects.local import LocalBlobStore
 from penstock.storage.objects.object_store import ObjectStore
+from storage.objects.small_chunks import FixedChunker
 
 CONTENT = {"a": b"a" * 10, "b": b"b" * 200, "sub/c": bytes(range(90))}
 
@@ -30,7 +30,7 @@ class Filled:
         self.single = store.put_bytes(b"on its own")
 
     def open(self) -> ObjectStore:
-        return ObjectStore(LocalBlobStore(self.folder), chunker=FixedChunker(64), pack_size=400)
+        return ObjectStore(LocalBlobStore(self.folder), chunker=FixedChunker(64), pack_size=250)
 
     def files(self) -> list[Path]:
         return sorted(path for path in self.folder.rglob("*") if path.is_file())

@@ -1,6 +1,7 @@
 """A file that arrives in pieces: the digest of the whole, whatever the pieces; torn, it was never there."""
 
 import os
+import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,20 +14,21 @@ from hypothesis import strategies as st
 
 from penstock.core import failpoints
 from penstock.core.errors import StorageFullError
-from penstock.storage.objects.chunker import FixedChunker
 from penstock.storage.objects.local import LocalBlobStore
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.objects.open import open_object_store
+from storage.objects.small_chunks import FixedChunker
 
 CHUNK = 64
 FEW = settings(max_examples=40, deadline=None)  # every example syncs a dozen files
 CHILD = """
-import sys
+import random, sys
 from pathlib import Path
 from penstock.storage.objects.open import open_object_store
+chance = random.Random(1)
 with open_object_store(Path(sys.argv[1])).open_writer() as writer:
-    for number in range(40):
-        writer.write(bytes([number]) * 100_000)
+    for _ in range(60):
+        writer.write(chance.randbytes(100_000))
     print(writer.finish(), flush=True)
 """
 
@@ -125,7 +127,8 @@ def test_a_killed_writer_leaves_nothing_that_can_be_read(point: str, passing: in
     assert not list(blobs.folder.glob(".*"))
     whole = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
     store = open_object_store(tmp_path / "objects")
-    assert store.get_bytes(whole) == b"".join(bytes([number]) * 100_000 for number in range(40))  # type: ignore[arg-type]
+    chance = random.Random(1)
+    assert store.get_bytes(whole) == b"".join(chance.randbytes(100_000) for _ in range(60))  # type: ignore[arg-type]
     assert store.verify([whole]).passed  # type: ignore[list-item]
 
 

@@ -28,6 +28,7 @@ DIGEST_SIZE = 32
 PART = struct.Struct(">32sI")  # a digest and a length
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _UNUSABLE = re.compile(r"[/\\\0]")
+_RESERVED = ("", ".", "..")
 _NAME_LIMIT = 255  # bytes; what file systems hold
 
 
@@ -37,11 +38,12 @@ class EntryKind(StrEnum):
     FILE = "file"
     EXECUTABLE = "executable"  # a file that may be run
     FOLDER = "folder"
+    LINK = "link"  # a symbolic link; its content is where it leads
 
 
-_KINDS = tuple(EntryKind)  # the place in this tuple is the number on disk
-_Row = tuple[str, int, int, bytes]
-_rows = msgspec.msgpack.Decoder(list[_Row])
+KINDS = tuple(EntryKind)  # the place in this tuple is the number on disk
+TreeRow = tuple[str, int, int, bytes]  # an entry of a tree as it is kept: name, number of its kind, size, digest
+_rows = msgspec.msgpack.Decoder(list[TreeRow])
 
 
 class TreeEntry(Struct, frozen=True):
@@ -66,8 +68,9 @@ class Tree(Struct, frozen=True):
 
 def digest_of(*parts: Data) -> bytes:
     """The 32-byte digest of the parts, one after the other."""
-    hasher = blake3()
-    for part in parts:
+    first, *rest = parts
+    hasher = blake3(first)
+    for part in rest:
         hasher.update(part)
     return hasher.digest()
 
@@ -94,7 +97,9 @@ def check_entry_name(name: str) -> str:
     Raises:
         InvalidInputError: it could lead out of the folder it stands in, or cannot be stored.
     """
-    if name in ("", ".", "..") or _UNUSABLE.search(name):
+    if name.isascii() and len(name) <= _NAME_LIMIT and name not in _RESERVED and not _UNUSABLE.search(name):
+        return name  # nearly all names; there may be millions
+    if name in _RESERVED or _UNUSABLE.search(name):
         raise InvalidInputError(f"{name!r} cannot name a file of a tree", hint="names hold no '/', '\\' or NUL")
     try:
         length = len(name.encode())
@@ -120,37 +125,46 @@ def decode_parts(payload: Data) -> list[tuple[bytes, int]]:
     return parts
 
 
-def encode_tree(entries: Sequence[TreeEntry]) -> bytes:
-    """The content of a tree object.
+def encode_tree(rows: Sequence[TreeRow]) -> bytes:
+    """The content of a tree object, from the rows of its entries in any order; the names are usable ones.
 
     Raises:
-        InvalidInputError: a name is unusable, or stands there twice.
+        InvalidInputError: a name stands there twice.
     """
-    ordered = sorted(entries, key=lambda entry: entry.name)
-    for before, entry in itertools.pairwise(ordered):
-        if before.name == entry.name:
-            raise InvalidInputError(f"a tree has {entry.name!r} twice")
-    return msgspec.msgpack.encode([_to_row(entry) for entry in ordered])
+    ordered = sorted(rows)
+    for before, row in itertools.pairwise(ordered):
+        if before[0] == row[0]:
+            raise InvalidInputError(f"a tree has {row[0]!r} twice")
+    return msgspec.msgpack.encode(ordered)
+
+
+def decode_rows(payload: Data) -> list[TreeRow]:
+    """What `encode_tree` wrote; CorruptDataError when it did not."""
+    try:
+        rows = _rows.decode(payload)
+        for name, kind, size, digest in rows:
+            check_entry_name(name)
+            if not 0 <= kind < len(KINDS) or size < 0 or len(digest) != DIGEST_SIZE:
+                raise InvalidInputError(f"the entry {name!r} is malformed")
+        canonical = encode_tree(rows)
+    except (msgspec.DecodeError, InvalidInputError, UnicodeDecodeError) as error:
+        raise CorruptDataError(f"this is no tree: {error}") from error
+    if canonical != payload:
+        raise CorruptDataError("this tree is not in its canonical form")
+    return rows
 
 
 def decode_tree(payload: Data) -> Tree:
-    """What `encode_tree` wrote; CorruptDataError when it did not."""
-    try:
-        tree = Tree(tuple(_from_row(row) for row in _rows.decode(payload)))
-        canonical = encode_tree(tree.entries)
-    except (msgspec.DecodeError, InvalidInputError, IndexError, UnicodeDecodeError) as error:
-        raise CorruptDataError(f"this is no tree: {error}") from error
-    if canonical != bytes(payload):
-        raise CorruptDataError("this tree is not in its canonical form")
-    return tree
+    """The rows of a tree as entries; errors as `decode_rows`."""
+    return Tree(tuple(to_entry(row) for row in decode_rows(payload)))
 
 
-def _to_row(entry: TreeEntry) -> _Row:
-    return check_entry_name(entry.name), _KINDS.index(entry.kind), entry.size, parse_digest(entry.digest)
-
-
-def _from_row(row: _Row) -> TreeEntry:
+def to_entry(row: TreeRow) -> TreeEntry:
+    """An entry as people read it."""
     name, kind, size, digest = row
-    if kind < 0 or size < 0 or len(digest) != DIGEST_SIZE:
-        raise InvalidInputError(f"the entry {name!r} is malformed")
-    return TreeEntry(name, _KINDS[kind], size, to_digest(digest))
+    return TreeEntry(name, KINDS[kind], size, to_digest(digest))
+
+
+def to_row(entry: TreeEntry) -> TreeRow:
+    """An entry as it is kept; InvalidInputError when its name or digest is unusable."""
+    return check_entry_name(entry.name), KINDS.index(entry.kind), entry.size, parse_digest(entry.digest)

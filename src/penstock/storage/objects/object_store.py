@@ -1,6 +1,7 @@
 """The object store: bytes, files and folders by the digest of their content, over any blob store."""
 
 import io
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,10 +9,16 @@ from typing import BinaryIO
 
 from penstock.core.errors import CorruptDataError, InvalidInputError, NotFoundError
 from penstock.core.ids import Digest
-from penstock.storage.objects.adding import add_file, add_plan, check_file, plan_files, plan_folder
 from penstock.storage.objects.blob_store import BlobStore, Data
-from penstock.storage.objects.checkout import check_target, write_folder
-from penstock.storage.objects.chunker import CHUNK_SIZE, Chunker, FixedChunker
+from penstock.storage.objects.catalog import PackCatalog
+from penstock.storage.objects.chunker import Chunker, ContentChunker
+from penstock.storage.objects.folders.adding import Added, FilePlan, Progress, TreeAdder, add_plan, plan_files
+from penstock.storage.objects.folders.checkout import write_folder
+from penstock.storage.objects.folders.messages import Start
+from penstock.storage.objects.folders.readers import Readers
+from penstock.storage.objects.folders.reading import FileReader, check_file
+from penstock.storage.objects.folders.scanning import DEFAULT_RULES, Rules
+from penstock.storage.objects.folders.stat_cache import StatCache
 from penstock.storage.objects.format import (
     BYTES,
     FILE,
@@ -23,16 +30,18 @@ from penstock.storage.objects.format import (
     decode_parts,
     decode_tree,
     digest_of,
-    encode_parts,
     parse_digest,
     to_digest,
 )
-from penstock.storage.objects.pack import PACK_SIZE, PackCatalog, PackReader, PackWriter, Place, pack_key
+from penstock.storage.objects.local import LocalBlobStore
+from penstock.storage.objects.pack import PACK_SIZE, PackReader, Place, pack_key
+from penstock.storage.objects.pack_writer import BLOCK_SIZE, PackWriter
 from penstock.storage.objects.reader import open_stream
 from penstock.storage.objects.verify import Verifier, VerifyReport
 from penstock.storage.objects.writer import ObjectWriter
 
 LOOSE_FOLDER = "loose/"
+_PIECE_SIZE = 1 << 20
 
 
 def loose_key(digest: bytes) -> str:
@@ -55,13 +64,13 @@ class ObjectStore:
 
     def __init__(self, blobs: BlobStore, *, chunker: Chunker | None = None, pack_size: int = PACK_SIZE) -> None:
         self.blobs = blobs
-        self._chunker = chunker or FixedChunker()
+        self._chunker = chunker or ContentChunker()
         self._pack_size = pack_size
         self._catalog = PackCatalog(blobs)
 
     def put_bytes(self, data: Data) -> Digest:
         """Keep some bytes as a file."""
-        if len(data) <= self._chunker.largest:
+        if len(data) <= self._chunker.whole:
             return self._put_loose(data)
         with self.open_writer() as writer:
             writer.write(data)
@@ -75,61 +84,115 @@ class ObjectStore:
             ConflictError: somebody changed it meanwhile.
         """
         check_file(path)
-        if path.stat().st_size <= self._chunker.largest:
+        if path.stat().st_size <= self._chunker.whole:
             return self.put_bytes(path.read_bytes())
-        pack = self._open_pack()
-        entry = add_file(pack, self._chunker, path.name, path)
-        pack.flush()
-        return entry.digest
+        with self.open_pack() as pack:
+            _, digest = FileReader(pack, self._chunker).read(str(path))
+            pack.flush()
+        return to_digest(digest)
 
     def open_writer(self) -> ObjectWriter:
         """Keep one file that arrives in pieces, in constant memory: write the pieces, then `finish`."""
-        return ObjectWriter(
-            self.blobs,
-            chunker=self._chunker,
-            knows=lambda digest: self._catalog.find(digest) is not None or self._has_loose(digest),
-            written=self._catalog.add,
-            keep_small=self._put_loose,
-            pack_size=self._pack_size,
-        )
+        block_size = 2 * self._chunker.largest
+        pack = self.open_pack(lists_loose=False, holds_back=True, block_size=block_size)
+        return ObjectWriter(pack, self._chunker, self._put_loose)
 
     def join(self, files: Sequence[Digest]) -> Digest:
-        """Keep files one after the other as a single one; errors as `get_bytes`.
-
-        Their bytes are read again only where they were not cut as the whole would be.
-        """
-        listed = [chunk for file in files for chunk in self._chunks_of(file)]
-        if len(listed) > 1 and all(length == self._chunker.largest for _, length in listed[:-1]):
-            return self._put_loose(encode_parts(listed), FILE)
+        """Keep files one after the other as a single one; errors as `get_bytes`."""
         with self.open_writer() as writer:
             for file in files:
                 with self.open(file) as stream:
-                    while piece := stream.read(CHUNK_SIZE):
+                    while piece := stream.read(_PIECE_SIZE):
                         writer.write(piece)
             return writer.finish()
 
     def put_tree(self, folder: Path) -> Digest:
-        """Keep a folder with all that is in it; links to files are followed, links to folders refused.
+        """Keep a folder with all that is in it; errors as `add_folder`."""
+        return to_digest(self.add_folder(folder).digest)
+
+    def add_folder(
+        self,
+        folder: Path,
+        *,
+        rules: Rules = DEFAULT_RULES,
+        known: StatCache | None = None,
+        found: StatCache | None = None,
+        progress: Progress | None = None,
+    ) -> Added:
+        """Keep a folder with all that is in it.
+
+        Args:
+            folder: what is kept.
+            rules: what it may hold; by default links to files are followed.
+            known: what its files looked like when they were kept before; those that still do are not read again.
+            found: is told what they look like now.
+            progress: told the files and bytes so far, now and then.
 
         Raises:
             NotFoundError: there is no such folder.
             InvalidInputError: something in it is no file, or has a name that cannot be stored.
             ConflictError: somebody changed a file meanwhile.
         """
-        pack = self._open_pack()
-        digest, _ = add_plan(pack, self._chunker, plan_folder(folder))
-        pack.flush()
-        return digest
+        with self.open_pack() as pack, self._open_readers(pack) as readers:
+            adder = TreeAdder(pack, readers, rules, progress)
+            added = adder.add(folder, known or StatCache(), found or StatCache())
+            readers.flush()
+            pack.flush()
+        return added
 
-    def put_files(self, files: Mapping[str, Path | TreeEntry]) -> Digest:
+    def put_files(self, files: Mapping[str, FilePlan]) -> Digest:
         """Keep files as a tree in which each has the path named here, such as `2024/jan.csv`.
 
         An entry stands for a file that is kept already; it is not read, and its own name is of no account.
         """
-        pack = self._open_pack()
-        digest, _ = add_plan(pack, self._chunker, plan_files(files))
-        pack.flush()
-        return digest
+        with self.open_pack() as pack:
+            digest, _ = add_plan(pack, FileReader(pack, self._chunker), plan_files(files))
+            pack.flush()
+        return to_digest(digest)
+
+    def open_pack(
+        self,
+        *,
+        written: Callable[[str, bytes], object] = lambda name, index: None,
+        lists_loose: bool = True,
+        holds_back: bool = False,
+        block_size: int = BLOCK_SIZE,
+    ) -> PackWriter:
+        """Keep many objects at once.
+
+        Args:
+            written: told the name and the index of each pack.
+            lists_loose: whether the loose objects are listed when the first object comes, rather than looked up one
+                by one.
+            holds_back: see `PackWriter`.
+            block_size: see `PackWriter`.
+        """
+        loose = _Lazily(lambda: {key.rpartition("/")[2] for key in self.blobs.list_keys(LOOSE_FOLDER)})
+
+        def knows(digest: bytes) -> bool:
+            if self._catalog.find(digest) is not None:
+                return True
+            return digest.hex() in loose.get() if lists_loose else self._has_loose(digest)
+
+        def tell(name: str, index: bytes) -> None:
+            self._catalog.add(name, index)
+            written(name, index)
+
+        return PackWriter(
+            self.blobs,
+            knows=knows,
+            written=tell,
+            pack_size=self._pack_size,
+            block_size=block_size,
+            holds_back=holds_back,
+        )
+
+    def _open_readers(self, pack: PackWriter) -> Readers:
+        """Who reads a folder; workers need a store and a way to cut that they can open themselves."""
+        start = None
+        if isinstance(self.blobs, LocalBlobStore) and isinstance(self._chunker, ContentChunker):
+            start = Start(os.fsencode(self.blobs.folder), self._pack_size)
+        return Readers(FileReader(pack, self._chunker), self._catalog, start)
 
     def has(self, digest: Digest) -> bool:
         """Whether an object is there; it is not read."""
@@ -141,7 +204,7 @@ class ObjectStore:
 
     def size(self, digest: Digest) -> int:
         """The bytes of a stored file, or of all files of a tree."""
-        header, payload = self._read(parse_digest(digest))
+        header, payload = self.read_object(parse_digest(digest))
         if header == TREE:
             return decode_tree(payload).size
         return sum(length for _, length in decode_parts(payload)) if header == FILE else len(payload)
@@ -157,7 +220,7 @@ class ObjectStore:
         header, payload = self._read_file(digest)
         if header == BYTES:
             return bytes(payload)
-        return b"".join(self._read(chunk)[1] for chunk, _ in decode_parts(payload))
+        return b"".join(self.read_object(chunk)[1] for chunk, _ in decode_parts(payload))
 
     def read_range(self, digest: Digest, offset: int, length: int) -> bytes:
         """A part of a file, shorter only where the file ends; errors as `get_bytes`."""
@@ -172,7 +235,7 @@ class ObjectStore:
         header, payload = self._read_file(digest)
         if header == BYTES:
             return io.BytesIO(payload)
-        return open_stream(decode_parts(payload), lambda chunk: self._read(chunk)[1])
+        return open_stream(decode_parts(payload), lambda chunk: self.read_object(chunk)[1])
 
     def get_tree(self, digest: Digest) -> Tree:
         """What a folder holds, one level deep.
@@ -181,7 +244,7 @@ class ObjectStore:
             NotFoundError: there is no such object.
             InvalidInputError: it is a file.
         """
-        header, payload = self._read(parse_digest(digest))
+        header, payload = self.read_object(parse_digest(digest))
         if header != TREE:
             raise InvalidInputError(f"object {digest} is a file, not a folder")
         return decode_tree(payload)
@@ -203,20 +266,23 @@ class ObjectStore:
             raise NotFoundError(f"there is no file {path!r}")
         return found
 
-    def checkout(self, tree: Digest, target: Path) -> None:
+    def checkout(
+        self, tree: Digest, target: Path, *, found: StatCache | None = None, progress: Progress | None = None
+    ) -> None:
         """Write a tree to a folder, whole or not at all; after a power cut it may have to be written again.
+
+        Args:
+            tree: its digest.
+            target: absent, or an empty folder.
+            found: is told what the files look like.
+            progress: told the files and bytes so far, now and then.
 
         Raises:
             ConflictError: the target is there and not empty.
             NotFoundError, CorruptDataError: something of the tree is not there or not as it was written.
             StorageFullError: there is no room; nothing is left behind.
         """
-        check_target(target)
-        entries = list(self._walk(tree))
-        folders = [path for path, entry in entries if entry.kind is EntryKind.FOLDER]
-        files = [(path, entry) for path, entry in entries if entry.kind is not EntryKind.FOLDER]
-        files.sort(key=lambda item: self._position(item[1].digest))  # packs are read from front to back
-        write_folder(target, folders, files, self._write_from(PackReader(self.blobs)))
+        write_folder(self, parse_digest(tree), target, found or StatCache(), progress)
 
     def verify(self, roots: Iterable[Digest] = ()) -> VerifyReport:
         """Read every byte again and name each object that is damaged, missing, or known to nothing.
@@ -233,15 +299,6 @@ class ObjectStore:
             self.blobs.put_if_absent(loose_key(digest), stored)
         return to_digest(digest)
 
-    def _open_pack(self) -> PackWriter:
-        loose = _Lazily(lambda: {key.rpartition("/")[2] for key in self.blobs.list_keys(LOOSE_FOLDER)})
-        return PackWriter(
-            self.blobs,
-            knows=lambda digest: self._catalog.find(digest) is not None or digest.hex() in loose.get(),
-            written=self._catalog.add,
-            pack_size=self._pack_size,
-        )
-
     def _has_loose(self, digest: bytes) -> bool:
         try:
             self.blobs.size(loose_key(digest))
@@ -249,9 +306,25 @@ class ObjectStore:
             return False
         return True
 
-    def _read(self, digest: bytes, reader: PackReader | None = None) -> tuple[bytes, memoryview]:
-        """An object's header and content, checked."""
-        stored = self._find_stored(digest, reader)
+    def find_places(self, digests: Sequence[bytes]) -> list[Place | None]:
+        """Where objects stand, as far as they are in packs."""
+        return self._catalog.find_many(digests)
+
+    def read_object(
+        self, digest: bytes, reader: PackReader | None = None, place: Place | None = None
+    ) -> tuple[bytes, memoryview]:
+        """An object's header and content, checked.
+
+        Args:
+            digest: its digest.
+            reader: reads neighbours together; None where they are not asked for.
+            place: where it stands, when that is known.
+
+        Raises:
+            NotFoundError: there is no such object.
+            CorruptDataError: its bytes are not what was written.
+        """
+        stored = self._read_place(digest, place, reader) if place else self._find_stored(digest, reader)
         if digest_of(stored) != digest:
             raise CorruptDataError(f"object {digest.hex()} is damaged", hint="run 'penstock verify'")
         view = memoryview(stored)
@@ -289,7 +362,7 @@ class ObjectStore:
         return NotFoundError(f"there is no object {digest.hex()}")
 
     def _read_file(self, digest: Digest) -> tuple[bytes, memoryview]:
-        header, payload = self._read(parse_digest(digest))
+        header, payload = self.read_object(parse_digest(digest))
         if header == TREE:
             raise InvalidInputError(f"object {digest} is a folder, not a file")
         return header, payload
@@ -305,23 +378,6 @@ class ObjectStore:
             yield f"{prefix}{entry.name}", entry
             if entry.kind is EntryKind.FOLDER:
                 yield from self._walk(entry.digest, f"{prefix}{entry.name}/")
-
-    def _position(self, digest: Digest) -> tuple[str, int]:
-        place = self._catalog.find(parse_digest(digest))
-        return (place.pack, place.offset) if place else ("", 0)
-
-    def _write_from(self, reader: PackReader) -> Callable[[TreeEntry, Callable[[Data], object]], None]:
-        def write(entry: TreeEntry, sink: Callable[[Data], object]) -> None:
-            header, payload = self._read(parse_digest(entry.digest), reader)
-            if header == BYTES:
-                sink(payload)
-            elif header == FILE:
-                for chunk, _ in decode_parts(payload):
-                    sink(self._read(chunk, reader)[1])
-            else:
-                raise CorruptDataError(f"object {entry.digest} is a folder where its tree says file")
-
-        return write
 
 
 def _pick(tree: Tree, name: str) -> TreeEntry | None:

@@ -1,0 +1,241 @@
+"""Writing packs: the caller fills blocks, and a second thread appends the full ones to a pack."""
+
+import mmap
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self, TypeVar
+
+from penstock.storage.objects.blob_store import BlobStore, Data
+from penstock.storage.objects.format import BYTES, HEADER_SIZE, digest_of, encode_parts
+from penstock.storage.objects.pack import INDEX_MAGIC, PACK_MAGIC, PACK_SIZE, index_key, pack_key
+
+BLOCK_SIZE = 16 << 20
+_BLOCKS = 3  # one to fill, one to append, one that waits
+
+Part = tuple[bytes, int]  # the digest and the length of an object
+Result = TypeVar("Result")
+
+
+class PackWriter:
+    """Keeps objects in packs, each once; for one caller at a time.
+
+    A small object is written in place: `room` gives a part of a block, `take` keeps what was put there. The chunks of
+    a large file fill blocks of their own: `lend` gives one, `keep_chunks` takes it back. Nothing is safe before `flush`
+    has returned. Leave the `with` block, and what was not flushed is gone.
+
+    Args:
+        blobs: where packs go.
+        knows: whether the store holds an object.
+        written: told the name and the index of each pack.
+        pack_size: bytes after which a pack is full.
+        block_size: bytes of a block, unless packs are smaller; up to three are held.
+        holds_back: whether no pack is to be seen before `flush`; else a full one is published at once, so that
+            whoever starts again after a crash finds it.
+    """
+
+    def __init__(
+        self,
+        blobs: BlobStore,
+        *,
+        knows: Callable[[bytes], bool],
+        written: Callable[[str, bytes], None],
+        pack_size: int = PACK_SIZE,
+        block_size: int = BLOCK_SIZE,
+        holds_back: bool = False,
+    ) -> None:
+        self._blobs = blobs
+        self._knows = knows
+        self._written = written
+        self._pack_size = pack_size
+        self._block_size = min(block_size, pack_size)
+        self._holds_back = holds_back
+        self._new: set[bytes] = set()
+        self._block = _Block(memoryview(b""))
+        self._free: list[memoryview] = []
+        self._lent = 0  # blocks that were made
+        self._running: deque[Future[object]] = deque()
+        self._thread: ThreadPoolExecutor | None = None
+        self._packs: list[_OpenPack] = []  # that nobody can see yet
+
+    def room(self, length: int) -> memoryview:
+        """A writable part of a block for an object of at most `length` bytes, its header included."""
+        block = self._block
+        if block.end + length > len(block.buffer):
+            self._hand_over()
+            block = self._block = _Block(self.lend() if length <= self._block_size else _reserve(length))
+        return block.buffer[block.end : block.end + length]
+
+    def take(self, length: int) -> bytes:
+        """The digest of the object in the first `length` bytes of the room; it is kept if it is new."""
+        block = self._block
+        end = block.end + length
+        digest = digest_of(block.buffer[block.end : end])
+        if self._is_new(digest):
+            block.parts.append((digest, length))
+            block.end = end
+        return digest
+
+    def add(self, header: bytes, payload: Data) -> bytes:
+        """The digest of an object that was made elsewhere."""
+        length = HEADER_SIZE + len(payload)
+        room = self.room(length)
+        room[:HEADER_SIZE] = header
+        room[HEADER_SIZE:] = payload
+        return self.take(length)
+
+    def lend(self) -> memoryview:
+        """A block to fill; waits until one is free."""
+        while not self._free and self._lent >= _BLOCKS and self._running:
+            self._running.popleft().result()
+        if self._free:
+            return self._free.pop()
+        self._lent += 1
+        return _reserve(self._block_size)
+
+    def keep_chunks(self, block: memoryview, lengths: list[int]) -> "Future[list[Part]]":
+        """Keep the chunks that stand one after the other in a block that was lent; says later which they are."""
+        return self._submit(lambda: self._append_chunks(block, lengths))
+
+    def flush(self) -> None:
+        """Write what is held; afterwards every object taken so far is safe."""
+        if self._thread is None:
+            self._append_block(self._block)  # so little that a thread is not worth its while
+            self._block = _Block(memoryview(b""))
+        else:
+            self._hand_over()
+        while self._running:
+            self._running.popleft().result()
+        for pack in self._packs:
+            pack.seal()
+        self._publish()
+
+    def discard(self) -> None:
+        """Give up what was not flushed."""
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+            self._thread = None
+        self._running.clear()
+        for pack in self._packs:
+            pack.discard()
+        self._packs = []
+
+    def __enter__(self) -> Self:
+        """The writer itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave nothing that was not flushed."""
+        self.discard()
+
+    def _is_new(self, digest: bytes) -> bool:
+        if digest in self._new or self._knows(digest):
+            return False
+        self._new.add(digest)
+        return True
+
+    def _hand_over(self) -> None:
+        block, self._block = self._block, _Block(memoryview(b""))
+        if block.buffer:
+            self._submit(lambda: self._append_block(block))
+
+    def _submit(self, job: Callable[[], Result]) -> "Future[Result]":
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "pack-writer")
+        submitted = self._thread.submit(job)
+        self._running.append(submitted)  # type: ignore[arg-type]  # a queue of results of any kind
+        return submitted
+
+    def _append_block(self, block: "_Block") -> None:
+        if block.parts:
+            self._open_pack().append(block.parts, block.buffer[: block.end])
+            self._roll_over()
+        self._give_back(block.buffer)
+
+    def _append_chunks(self, block: memoryview, lengths: list[int]) -> list[Part]:
+        parts = []
+        start = 0
+        for length in lengths:
+            chunk = block[start : start + length]
+            digest = digest_of(BYTES, chunk)
+            if self._is_new(digest):
+                self._open_pack().append([(digest, HEADER_SIZE + length)], BYTES, chunk)
+                self._roll_over()
+            parts.append((digest, length))
+            start += length
+        self._give_back(block)
+        return parts
+
+    def _give_back(self, buffer: memoryview) -> None:
+        if len(buffer) == self._block_size:
+            self._free.append(buffer)
+
+    def _open_pack(self) -> "_OpenPack":
+        if not self._packs or self._packs[-1].is_sealed:
+            self._packs.append(_OpenPack(self._blobs))
+        return self._packs[-1]
+
+    def _roll_over(self) -> None:
+        if self._packs[-1].size < self._pack_size:
+            return
+        self._packs[-1].seal()
+        if not self._holds_back:
+            self._publish()
+
+    def _publish(self) -> None:
+        while self._packs:
+            self._written(*self._packs[0].publish())
+            del self._packs[0]
+
+
+class _Block:
+    """A part of memory with the objects that stand in it one after the other."""
+
+    def __init__(self, buffer: memoryview) -> None:
+        self.buffer = buffer
+        self.end = 0
+        self.parts: list[Part] = []
+
+
+class _OpenPack:
+    """A pack that grows under a temporary name."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+        self._writer = blobs.open_writer()
+        self._parts: list[Part] = []
+        self.size = 0
+        self.is_sealed = False
+
+    def append(self, parts: list[Part], *pieces: Data) -> None:
+        """Add objects, whose bytes stand in the pieces one after the other."""
+        for piece in pieces if self._parts else (PACK_MAGIC, *pieces):
+            self._writer.append(piece)
+            self.size += len(piece)
+        self._parts += parts
+
+    def seal(self) -> None:
+        """Nothing is added any more; what is there survives a power cut."""
+        if not self.is_sealed:
+            self._writer.seal()
+            self.is_sealed = True
+
+    def publish(self) -> tuple[str, bytes]:
+        """Make the pack visible; its name and index."""
+        index = INDEX_MAGIC + encode_parts(self._parts)
+        name = digest_of(index).hex()
+        self._writer.publish(pack_key(name))
+        self._blobs.put_if_absent(index_key(name), index)
+        return name, index
+
+    def discard(self) -> None:
+        """Leave nothing; harmless after `publish`."""
+        self._writer.discard()
+
+
+def _reserve(size: int) -> memoryview:
+    """Writable bytes that take no memory, and no time, until they are written: most packs are small."""
+    return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
