@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
+from penstock.core.project.places import project_config
 from penstock.demo.live import Handle
 from penstock.demo.report import DemoResult
 from penstock.demo.run import DemoOptions, run_demo
 from penstock.processes.up import start_up
 from penstock.remote.remote import open_remote
-from penstock.sdk.connect import project_config
 from penstock.storage.objects.open import open_object_store
 
 

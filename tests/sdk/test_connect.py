@@ -12,8 +12,9 @@ from penstock.core.config import Config
 from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.identity import Actor, Role
 from penstock.core.project.mistakes import ProjectFileError
+from penstock.core.project.places import find_project_folder, project_config
 from penstock.remote.discovery import LOCK_NAME, HomeLock, ServerInfo, write_server_file
-from penstock.sdk.connect import connect, find_project_folder, project_config
+from penstock.sdk.connect import connect
 from penstock.server.app import build_server
 from serving_http import serve
 

@@ -1,16 +1,13 @@
 """The one place that builds the services."""
 
-from sqlalchemy.exc import DatabaseError, OperationalError
-
+from penstock.app.database import open_database
 from penstock.catalogue.services import Services
 from penstock.core.clock import Clock
 from penstock.core.config import Config
-from penstock.core.errors import CorruptDataError, StorageFullError, UnavailableError
 from penstock.core.identity import Actor
 from penstock.datasets.service import DatasetService
 from penstock.evaluation.service import EvaluationService
 from penstock.governance.checkpoints import CheckpointLog
-from penstock.governance.ledger import Ledger
 from penstock.governance.service import GovernanceService
 from penstock.governance.tokens.service import TokenService
 from penstock.loop.service import LoopService
@@ -40,19 +37,15 @@ def open_app(config: Config, *, clock: Clock | None = None, actor: Actor | None 
         CorruptDataError: the database is damaged, or is none.
         UnavailableError: the database cannot be opened just now.
     """
-    config.home.mkdir(parents=True, exist_ok=True)
-    db = Database(config.database_url, clock=clock, actor=actor)
+    db, checkpoints = open_database(config, clock=clock, actor=actor)
     try:
-        return _build(config, db)
+        return _build(config, db, checkpoints)
     except BaseException:
         db.close()
         raise
 
 
-def _build(config: Config, db: Database) -> Services:
-    _migrate(db)
-    checkpoints = CheckpointLog(config.home / "audit")
-    Ledger(db, checkpoints)
+def _build(config: Config, db: Database, checkpoints: CheckpointLog) -> Services:
     governance = GovernanceService(db, checkpoints)
     tracking = TrackingService(db)
     artifacts = ArtifactService(db)
@@ -92,17 +85,3 @@ def _build(config: Config, db: Database) -> Services:
         place=str(config.home),
         close=db.close,
     )
-
-
-def _migrate(db: Database) -> None:
-    name = db.engine.url.render_as_string(hide_password=True)
-    try:
-        db.migrate()
-    except OperationalError as error:
-        if "full" in str(error.orig):
-            raise StorageFullError(f"there is no room left for the database {name}", hint="free some space") from error
-        raise UnavailableError(f"the database {name} cannot be opened: {error.orig}") from error
-    except DatabaseError as error:
-        raise CorruptDataError(
-            f"the database {name} cannot be read: {error.orig}", hint="bring back a copy of it that is whole"
-        ) from error

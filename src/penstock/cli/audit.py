@@ -6,8 +6,9 @@ import typer
 from rich.markup import escape
 
 from penstock.cli.apps import group_app
-from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import HomeOption, UrlOption, open_home
+from penstock.cli.options import HomeOption, JsonOption, UrlOption
+from penstock.cli.output import console, print_json
+from penstock.cli.session import open_home
 from penstock.core.codec import encode_text
 
 app = group_app("List audit events, or verify their chain.")

@@ -14,15 +14,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from penstock.cli.apps import command_app
-from penstock.cli.output import JsonOption, open_console
+from penstock.cli.options import JsonOption
+from penstock.cli.output import open_console
 from penstock.core.config import Config
+from penstock.core.project.places import project_config
 from penstock.demo.live import Handle
 from penstock.demo.report import DemoResult, json_line
 from penstock.demo.run import DemoOptions, run_demo
 from penstock.processes.up import start_up
 from penstock.remote.discovery import find_server
 from penstock.remote.remote import open_remote
-from penstock.sdk.connect import project_config
 from penstock.storage.objects.open import open_object_store
 
 app = command_app()

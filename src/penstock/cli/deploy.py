@@ -5,8 +5,9 @@ from typing import get_args
 import typer
 
 from penstock.cli.apps import command_app
-from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import UrlOption, open_project, open_services, wait_for_gateways
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import console, print_json
+from penstock.cli.session import open_project, open_services, wait_for_gateways
 from penstock.core.codec import nearest_hint
 from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import Strategy

@@ -5,8 +5,9 @@ from rich.markup import escape
 
 from penstock.catalogue.services import Services
 from penstock.cli.apps import group_app
-from penstock.cli.output import JsonOption, console, print_json, print_table
-from penstock.cli.session import UrlOption, open_project, open_services
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import console, print_json, print_table
+from penstock.cli.session import open_project, open_services
 from penstock.core.errors import NotFoundError
 
 app = group_app("What set the loop off, and all that was done about it.")

@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from penstock.catalogue.services import Services
 from penstock.cli.apps import group_app
-from penstock.cli.output import JsonOption, console, open_console, print_json, print_table
+from penstock.cli.options import JsonOption
+from penstock.cli.output import console, open_console, print_json, print_table
 from penstock.sdk.connect import connect, connect_place, is_url
 from penstock.sdk.mlflow_import.importer import Importer
 from penstock.sdk.mlflow_import.opening import open_source

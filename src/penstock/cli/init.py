@@ -10,7 +10,8 @@ import typer
 from rich.markup import escape
 
 from penstock.cli.apps import command_app
-from penstock.cli.output import JsonOption, console, print_json, print_table
+from penstock.cli.options import JsonOption
+from penstock.cli.output import console, print_json, print_table
 from penstock.core.codec import nearest_hint
 from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import Task

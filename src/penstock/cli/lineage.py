@@ -5,8 +5,9 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from penstock.cli.apps import command_app
-from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import UrlOption, open_services
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import console, print_json
+from penstock.cli.session import open_services
 from penstock.core.errors import InvalidInputError
 from penstock.core.ids import Ref
 from penstock.governance.types import Lineage

@@ -6,8 +6,9 @@ import typer
 from rich.markup import escape
 
 from penstock.cli.apps import group_app
-from penstock.cli.output import JsonOption, ago, cell, console, print_json, print_table
-from penstock.cli.session import UrlOption, open_project, open_services
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import ago, cell, console, print_json, print_table
+from penstock.cli.session import open_project, open_services
 from penstock.evaluation.types import Report
 from penstock.registry.types import ChangeKind, ModelChange, ModelVersion, Stage, VersionStatus
 

@@ -6,8 +6,9 @@ import typer
 from rich.markup import escape
 
 from penstock.cli.apps import command_app
-from penstock.cli.output import JsonOption, console, print_json, print_table
-from penstock.cli.session import UrlOption, open_project, open_services
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import console, print_json, print_table
+from penstock.cli.session import open_project, open_services
 from penstock.monitoring.types import Performance, Window
 
 app = command_app()

@@ -9,8 +9,9 @@ import typer
 from msgspec import Struct
 
 from penstock.cli.apps import group_app
-from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import UrlOption, open_services
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import console, print_json
+from penstock.cli.session import open_services
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.ids import PredictionId

@@ -14,7 +14,6 @@ from rich.table import Table
 from penstock.core import codec
 from penstock.core.clock import format_duration
 
-JsonOption = typer.Option(False, "--json", help="Print JSON instead of a table.")
 SMALLEST_WIDTH = 12  # of the last column of a table
 _PIPED_WIDTH = 1_000  # nobody cuts the lines of what another program reads
 

@@ -8,16 +8,17 @@ import httpx
 import typer
 
 from penstock.cli.apps import command_app
-from penstock.cli.output import JsonOption, print_json
+from penstock.cli.options import JsonOption
+from penstock.cli.output import print_json
 from penstock.cli.session import open_project
 from penstock.core import codec
 from penstock.core.config import load_config
 from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError, UnavailableError
+from penstock.core.project.places import project_config
 from penstock.core.project.types import Project
 from penstock.datasets.frames import read_table
 from penstock.datasets.ingest import find_files
 from penstock.remote.discovery import find_server
-from penstock.sdk.connect import project_config
 
 app = command_app()
 FORM = 'as in: penstock predict \'{"age": 41, "plan": "basic"}\'; or a list of such rows'

@@ -4,8 +4,9 @@ import typer
 
 from penstock.catalogue.services import Services
 from penstock.cli.apps import command_app
-from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import UrlOption, open_project, open_services
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import console, print_json
+from penstock.cli.session import open_project, open_services
 
 app = command_app()
 

@@ -3,8 +3,9 @@
 import typer
 
 from penstock.cli.apps import command_app
-from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import UrlOption, open_project, open_services, wait_for_gateways
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import console, print_json
+from penstock.cli.session import open_project, open_services, wait_for_gateways
 
 app = command_app()
 

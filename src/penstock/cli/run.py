@@ -12,16 +12,18 @@ from rich.markup import escape
 
 from penstock.catalogue.services import Services
 from penstock.cli.apps import command_app
-from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import UrlOption, open_project, wait_for_gateways
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import console, print_json
+from penstock.cli.session import open_project, wait_for_gateways
 from penstock.cli.telling import telling
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError
+from penstock.core.project.places import project_config
 from penstock.core.project.types import Project
 from penstock.loop.types import Episode
 from penstock.processes.here import run_here
 from penstock.remote.discovery import find_server
-from penstock.sdk.connect import connect, connect_home, project_config
+from penstock.sdk.connect import connect, connect_home
 
 app = command_app()
 PAUSE_S = 0.3

@@ -7,8 +7,9 @@ from rich.markup import escape
 
 from penstock.catalogue.services import Services
 from penstock.cli.apps import group_app
-from penstock.cli.output import JsonOption, Markup, ago, cell, console, print_json, print_table
-from penstock.cli.session import UrlOption, open_services
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import Markup, ago, cell, console, print_json, print_table
+from penstock.cli.session import open_services
 from penstock.core.errors import NotFoundError
 from penstock.core.ids import RunId
 from penstock.tracking.artifacts.types import Artifact

@@ -7,20 +7,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import typer
-
 from penstock.catalogue.services import Services
 from penstock.core.config import DATABASE_NAME, load_config
 from penstock.core.errors import InvalidInputError
-from penstock.core.project.parse import load_project
+from penstock.core.project.parse import FILE_NAME, load_project
+from penstock.core.project.places import find_project_folder
 from penstock.core.project.types import Project
 from penstock.remote.discovery import find_server
-from penstock.sdk.connect import PROJECT_FILE, connect, connect_home, find_project_folder
+from penstock.sdk.connect import connect, connect_home
 
 GATEWAY_WAIT_S = 10.0  # they report every five seconds, and at once when they follow
-UrlOption = typer.Option("", "--url", help="A server to ask; the project around the working directory if not given.")
-
-HomeOption = typer.Option(None, "--home", help="The home folder of a server on this machine, whether it runs or not.")
 
 
 @contextlib.contextmanager
@@ -96,4 +92,4 @@ def open_project() -> Project:
         NotFoundError: there is none.
         ProjectFileError: its file has mistakes.
     """
-    return load_project(find_project_folder(Path.cwd()) / PROJECT_FILE)
+    return load_project(find_project_folder(Path.cwd()) / FILE_NAME)

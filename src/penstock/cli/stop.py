@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from penstock.cli.apps import command_app
-from penstock.cli.output import JsonOption, console, print_json
+from penstock.cli.options import JsonOption
+from penstock.cli.output import console, print_json
+from penstock.core.project.places import find_project_folder, project_config
 from penstock.processes.up import stop_up
-from penstock.sdk.connect import find_project_folder, project_config
 
 app = command_app()
 

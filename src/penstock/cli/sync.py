@@ -10,7 +10,8 @@ from rich.markup import escape
 
 from penstock.catalogue.services import Services
 from penstock.cli.apps import command_app
-from penstock.cli.output import JsonOption, console, print_json
+from penstock.cli.options import JsonOption
+from penstock.cli.output import console, print_json
 from penstock.cli.session import check_url
 from penstock.core.errors import NotFoundError, PenstockError
 from penstock.sdk.connect import connect_place

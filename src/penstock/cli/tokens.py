@@ -5,8 +5,9 @@ from pathlib import Path
 import typer
 
 from penstock.cli.apps import group_app
-from penstock.cli.output import JsonOption, ago, console, print_json, print_table
-from penstock.cli.session import HomeOption, UrlOption, open_home
+from penstock.cli.options import HomeOption, JsonOption, UrlOption
+from penstock.cli.output import ago, console, print_json, print_table
+from penstock.cli.session import open_home
 from penstock.core.clock import parse_duration
 from penstock.core.errors import InvalidInputError
 from penstock.core.identity import Role

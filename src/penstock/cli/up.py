@@ -6,11 +6,12 @@ import typer
 from rich.markup import escape
 
 from penstock.cli.apps import command_app
-from penstock.cli.output import JsonOption, console, open_console, print_json
-from penstock.core.project.parse import load_project
+from penstock.cli.options import JsonOption
+from penstock.cli.output import console, open_console, print_json
+from penstock.core.project.parse import FILE_NAME, load_project
+from penstock.core.project.places import find_project_folder, project_config
 from penstock.processes.child import hear_stop
 from penstock.processes.up import start_up
-from penstock.sdk.connect import PROJECT_FILE, find_project_folder, project_config
 
 app = command_app()
 
@@ -24,7 +25,7 @@ def up(
 ) -> None:
     """Start this project: server, web page, gateway, controller and worker, until Ctrl-C or 'penstock stop'."""
     folder = find_project_folder(Path.cwd())
-    project = load_project(folder / PROJECT_FILE)
+    project = load_project(folder / FILE_NAME)
     config = project_config(folder, host=host, port=port, gateway_port=gateway_port)
     stop = hear_stop()
     with start_up(folder, config, _tell) as running:

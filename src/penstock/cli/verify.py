@@ -6,8 +6,9 @@ import typer
 from rich.markup import escape
 
 from penstock.cli.apps import command_app
-from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import HomeOption, UrlOption, open_home
+from penstock.cli.options import HomeOption, JsonOption, UrlOption
+from penstock.cli.output import console, print_json
+from penstock.cli.session import open_home
 
 app = command_app()
 

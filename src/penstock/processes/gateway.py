@@ -8,13 +8,13 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from penstock.core.config import LOOPBACK, Config
+from penstock.core.project.places import project_config
 from penstock.predictions.segment_log import SegmentLog
 from penstock.processes.child import run_process
 from penstock.processes.serve import run_uvicorn
 from penstock.registry.loading import open_tree
 from penstock.remote.discovery import GATEWAY_LOCK_NAME, HomeLock, read_owner_token
 from penstock.remote.remote import open_remote
-from penstock.sdk.connect import project_config
 from penstock.server.guard import HostGuard
 from penstock.server.identity import TokenGuard
 from penstock.serving.gateway import Gateway

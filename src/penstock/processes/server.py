@@ -8,12 +8,12 @@ from pathlib import Path
 
 from penstock.catalogue.services import Services
 from penstock.core.config import Config
-from penstock.core.project.parse import load_project
+from penstock.core.project.parse import FILE_NAME, load_project
+from penstock.core.project.places import project_config
 from penstock.core.project.types import Project
 from penstock.loop.controller import Controller
 from penstock.processes.child import Ticker, run_process
 from penstock.processes.serve import serve
-from penstock.sdk.connect import PROJECT_FILE, project_config
 
 CONTROLLER_PAUSE_S = 0.25
 
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _serve_project(folder: Path, listener: socket.socket) -> None:
-    config, project = project_config(folder), load_project(folder / PROJECT_FILE)
+    config, project = project_config(folder), load_project(folder / FILE_NAME)
     serve(config, listener, project=project, beside=lambda services: _control(services, project, config))
 
 

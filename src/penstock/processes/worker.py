@@ -6,13 +6,13 @@ from pathlib import Path
 
 from penstock.compute.local_process import LocalProcess
 from penstock.core.config import Config
+from penstock.core.project.places import project_config
 from penstock.pipelines.child_spec import StoreAddress
 from penstock.pipelines.port import WorkPort
 from penstock.pipelines.worker import Worker
 from penstock.processes.child import Ticker, hear_stop, run_process
 from penstock.remote.discovery import HomeLock, read_owner_token
 from penstock.remote.remote import open_remote
-from penstock.sdk.connect import project_config
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.objects.open import open_object_store
 

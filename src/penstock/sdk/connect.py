@@ -3,19 +3,15 @@
 import os
 from pathlib import Path
 
-import msgspec
-
 from penstock.app.app import open_app
 from penstock.catalogue.services import Services
-from penstock.core.config import Config, load_config
+from penstock.core.config import Config
 from penstock.core.errors import NotFoundError
 from penstock.core.identity import Actor, Role
-from penstock.core.project.parse import load_project
+from penstock.core.project.places import find_project_folder, folder_config
 from penstock.remote.discovery import find_server, read_owner_token
 from penstock.remote.remote import open_remote
 from penstock.storage.objects.open import open_object_store
-
-PROJECT_FILE = "penstock.toml"
 
 
 def connect(target: str | Path | None = None, *, token: str = "", actor: str = "") -> Services:
@@ -78,55 +74,3 @@ def connect_home(config: Config, *, actor: str = "") -> Services:
     objects = open_object_store(config.objects_url)  # same machine: files need not travel through the server
     token = config.token or read_owner_token(config.home)
     return open_remote(server.url, token=token, actor=actor, objects=objects)
-
-
-def find_project_folder(start: Path) -> Path:
-    """The nearest folder, from `start` upwards, that holds a project file.
-
-    Raises:
-        NotFoundError: there is none.
-    """
-    for folder in (start, *start.parents):
-        if (folder / PROJECT_FILE).is_file():
-            return folder
-    raise NotFoundError(
-        f"there is no {PROJECT_FILE} in {start} or above it",
-        hint="change into a project folder, or make one with 'penstock init'",
-    )
-
-
-def project_config(folder: Path, **given: object) -> Config:
-    """The configuration of a project: its `[storage]` section, then the environment, then what is given.
-
-    Raises:
-        NotFoundError: the folder holds no project.
-        ProjectFileError: its project file has mistakes.
-    """
-    project = load_project(folder / PROJECT_FILE)
-    config = load_config(os.environ, **(_place(folder) | given))
-    storage = project.storage
-    return msgspec.structs.replace(
-        config,
-        database=config.database or _beside(folder, storage.database),
-        objects=config.objects or _beside(folder, storage.objects),
-    )
-
-
-def folder_config(folder: Path, **given: object) -> Config:
-    """The configuration of a folder: of the project in it, or of a plain one."""
-    if (folder / PROJECT_FILE).is_file():
-        return project_config(folder, **given)
-    return load_config(os.environ, **(_place(folder) | given))
-
-
-def _place(folder: Path) -> dict[str, object]:
-    """Where the state of a folder's project lies, unless the environment says so."""
-    return {} if os.environ.get("PENSTOCK_HOME") else {"home": folder / ".penstock"}
-
-
-def _beside(folder: Path, place: str | None) -> str:
-    """A path of the project file is meant from its folder, wherever a command is called."""
-    scheme, slashes, path = (place or "").rpartition("://")
-    if not place or scheme not in ("", "sqlite"):
-        return place or ""
-    return f"sqlite:///{folder / path.removeprefix('/')}" if slashes else str(folder / place)

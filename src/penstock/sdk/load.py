@@ -9,10 +9,11 @@ import polars as pl
 from penstock.catalogue.services import Services
 from penstock.core.config import load_config
 from penstock.core.errors import NotFoundError
+from penstock.core.project.places import find_project_folder, project_config
 from penstock.datasets.frames import read_version
 from penstock.registry.format.loaded import LoadedModel
 from penstock.registry.loading import open_model
-from penstock.sdk.connect import connect, find_project_folder, project_config
+from penstock.sdk.connect import connect
 
 
 def load_dataset(name: str, version: int | None = None, *, services: Services | None = None) -> pl.DataFrame:

@@ -9,8 +9,9 @@ from rich.markup import escape
 
 from penstock.cli.apps import command_app
 from penstock.cli.data.sections import DatasetArgument, chosen_sections
-from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import UrlOption, open_project, open_services
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import console, print_json
+from penstock.cli.session import open_project, open_services
 from penstock.core.project.types import DataSection
 from penstock.datasets.ingest import ingest
 from penstock.datasets.types import CheckReport, DatasetChecksError

@@ -4,8 +4,9 @@ import typer
 from rich.markup import escape
 
 from penstock.cli.apps import command_app
-from penstock.cli.output import JsonOption, console, print_json, print_table
-from penstock.cli.session import UrlOption, open_services
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import console, print_json, print_table
+from penstock.cli.session import open_services
 from penstock.datasets.diff import diff_versions
 
 app = command_app()

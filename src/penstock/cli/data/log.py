@@ -4,8 +4,9 @@ import typer
 
 from penstock.cli.apps import command_app
 from penstock.cli.data.sections import DatasetArgument
-from penstock.cli.output import JsonOption, ago, print_json, print_table
-from penstock.cli.session import UrlOption, open_project, open_services
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import ago, print_json, print_table
+from penstock.cli.session import open_project, open_services
 
 app = command_app()
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from penstock.core.errors import NotFoundError
-from penstock.sdk.connect import default_place, find_project_folder, folder_config, is_url
+from penstock.core.project.places import find_project_folder, folder_config
+from penstock.sdk.connect import default_place, is_url
 
 NAME = "spool"
 
