@@ -24,7 +24,6 @@ OUTSIDE = [
     "deploy 1",
     "rollback",
     "data add",
-    "data log",
     "data check",
     "data diff events 1 2",
     "predict --sample",

@@ -7,6 +7,7 @@ from penstock.datasets.service import DatasetService
 ROUTES = [
     Route("GET", "/datasets", DatasetService.list_datasets, needs=Role.READER),
     Route("POST", "/datasets/{dataset}/versions", DatasetService.record_version, needs=Role.CONTRIBUTOR),
+    Route("POST", "/datasets/{dataset}/files", DatasetService.record_files, needs=Role.CONTRIBUTOR),
     Route("GET", "/datasets/{dataset}/versions", DatasetService.list_versions, needs=Role.READER),
     Route("GET", "/datasets/{dataset}", DatasetService.get_version, needs=Role.READER),
     Route("GET", "/datasets/{dataset}/latest", DatasetService.find_latest, needs=Role.READER),

@@ -2,10 +2,20 @@
 
 from msgspec import structs
 
-from penstock.core.errors import InvalidInputError, NotFoundError
+from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import Ref, check_name
 from penstock.datasets.store import DatasetStore
-from penstock.datasets.types import CheckReport, Dataset, DatasetDraft, DatasetVersion, VersionSummary
+from penstock.datasets.types import (
+    CheckReport,
+    Dataset,
+    DatasetDraft,
+    DatasetVersion,
+    FilesDraft,
+    Profile,
+    Roles,
+    Schema,
+    VersionSummary,
+)
 from penstock.storage.database import Database
 from penstock.storage.references import keep_objects
 from penstock.storage.transaction import Transaction
@@ -38,11 +48,42 @@ class DatasetService:
             self._note_checks(tx, newest, draft.report)
             return newest
         version = _to_version(tx, dataset, newest.version + 1 if newest else 1, draft)
-        self._store.add_version(tx, version)
+        self._keep_version(tx, version)
         self._add_report(tx, dataset, draft.report, version.version)
-        keep_objects(tx, version.ref, [version.tree])
-        tx.record("datasets.record_version", version.ref, tree=version.tree, source=version.source, rows=version.rows)
-        tx.link(Ref("source", version.source), version.ref, "ingested")
+        return version
+
+    @logs
+    def record_files(self, tx: Transaction, dataset: str, draft: FilesDraft) -> DatasetVersion:
+        """Make stored files of any kind the newest version; the same files as the newest give that one.
+
+        Raises:
+            ConflictError: the dataset has versions that came from somewhere else.
+        """
+        check_name(dataset, "dataset")
+        newest = self._store.find_version(tx, dataset, None)
+        if newest is not None and newest.source != draft.source:
+            raise ConflictError(
+                f"dataset {dataset!r} comes from {newest.source!r}, not from {draft.source!r}",
+                hint="give this one a name of its own with '--name'",
+            )
+        if newest is not None and newest.tree == draft.tree:
+            return newest
+        version = DatasetVersion(
+            dataset=dataset,
+            version=newest.version + 1 if newest else 1,
+            source=draft.source,
+            tree=draft.tree,
+            roles=Roles(),
+            schema=Schema(()),
+            profile=Profile(0, ()),
+            files=(),
+            file_count=draft.files,
+            rows=0,
+            size=draft.size,
+            created_at=tx.now,
+            created_by=tx.actor.name,
+        )
+        self._keep_version(tx, version)
         return version
 
     @writes
@@ -99,6 +140,12 @@ class DatasetService:
         """Check reports of a dataset, newest first; to go on, give the last number as `before`."""
         return self._store.list_reports(tx, dataset, _check_limit(limit), before)
 
+    def _keep_version(self, tx: Transaction, version: DatasetVersion) -> None:
+        self._store.add_version(tx, version)
+        keep_objects(tx, version.ref, [version.tree])
+        tx.record("datasets.record_version", version.ref, tree=version.tree, source=version.source, rows=version.rows)
+        tx.link(Ref("source", version.source), version.ref, "ingested")
+
     def _note_checks(self, tx: Transaction, version: DatasetVersion, report: CheckReport) -> None:
         """Keep what checks found in a version that is there already, when that is news."""
         known = self._store.list_reports(tx, version.dataset, 1, None)
@@ -122,6 +169,7 @@ def _to_version(tx: Transaction, dataset: str, number: int, draft: DatasetDraft)
         schema=draft.schema,
         profile=draft.profile,
         files=draft.files,
+        file_count=len(draft.files),
         rows=draft.profile.rows,
         size=sum(file.size for file in draft.files),
         time_start=draft.time_start,

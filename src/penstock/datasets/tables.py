@@ -15,6 +15,7 @@ dataset_versions = Table(
     Column("schema", Json, nullable=False),
     Column("profile", Json, nullable=False),
     Column("files", Json, nullable=False),
+    Column("file_count", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("time_start", UtcTime),

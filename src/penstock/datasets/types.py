@@ -168,6 +168,15 @@ class DatasetDraft(Struct, frozen=True, kw_only=True):
     time_end: datetime | None = None
 
 
+class FilesDraft(Struct, frozen=True, kw_only=True):
+    """Files of any kind that were stored, and may become a version; nothing is known of what is in them."""
+
+    source: str
+    tree: Digest
+    files: int
+    size: int  # bytes
+
+
 class DatasetVersion(Struct, frozen=True, kw_only=True):
     """The state of a dataset at one moment, which never changes."""
 
@@ -178,7 +187,8 @@ class DatasetVersion(Struct, frozen=True, kw_only=True):
     roles: Roles
     schema: Schema
     profile: Profile
-    files: tuple[DataFile, ...]
+    files: tuple[DataFile, ...]  # those of a table; other files are only in the tree
+    file_count: int = 0
     rows: int
     size: int  # bytes of the files
     time_start: datetime | None = None  # of the time column, when there is one
@@ -199,6 +209,7 @@ class VersionSummary(Struct, frozen=True, kw_only=True):
     version: int
     source: str
     tree: Digest
+    file_count: int = 0
     rows: int
     size: int
     time_start: datetime | None = None

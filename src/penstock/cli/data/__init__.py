@@ -9,12 +9,15 @@ class DataGroup(LazyGroup):
     """Its commands; each is imported only when it is called, as some have to answer at once."""
 
     package = __name__
-    files: ClassVar = {name: name for name in ("add", "log", "check", "diff")}
+    files: ClassVar = {name: name for name in ("add", "status", "checkout", "log", "check", "diff", "merge")}
     texts: ClassVar = {
-        "add": "Take in a source as a new version, unless a check keeps it out.",
+        "add": "Take in sources, files or folders as new versions.",
+        "status": "What changed in files and folders since they were added.",
+        "checkout": "Write files and folders as a version has them.",
         "log": "The versions of a dataset, newest first.",
         "check": "Check a source as it is now, without adding a version.",
         "diff": "What changed between two versions.",
+        "merge": "Merge two versions of penstock.data; Git calls this.",
     }
 
 

@@ -25,7 +25,7 @@ def check(dataset: str = DatasetArgument, json: bool = JsonOption, url: str = Ur
     project = open_project()
     reports: dict[str, CheckReport] = {}
     with open_services(url) as services:
-        for name, section in chosen_sections(project, dataset).items():
+        for name, section in chosen_sections(project, [dataset] if dataset else []).items():
             latest = services.datasets.find_latest(name)
             reports[name] = _check(services.objects, section, project.root, latest)
     if json:

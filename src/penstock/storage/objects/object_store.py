@@ -50,6 +50,10 @@ def loose_key(digest: bytes) -> str:
     return f"{LOOSE_FOLDER}{name[:2]}/{name}"
 
 
+def _nothing(name: str, index: bytes) -> None:
+    pass
+
+
 class ObjectStore:
     """Keeps bytes, files and folders; the same content is kept once.
 
@@ -117,12 +121,14 @@ class ObjectStore:
         rules: Rules = DEFAULT_RULES,
         known: StatCache | None = None,
         found: StatCache | None = None,
+        only: str = "",
         progress: Progress | None = None,
     ) -> Added:
         """Keep a folder with all that is in it.
 
         Args:
             folder: what is kept.
+            only: the name of a file in it, to keep that as if there were no others.
             rules: what it may hold; by default links to files are followed.
             known: what its files looked like when they were kept before; those that still do are not read again.
             found: is told what they look like now.
@@ -135,7 +141,7 @@ class ObjectStore:
         """
         with self.open_pack() as pack, self._open_readers(pack) as readers:
             adder = TreeAdder(pack, readers, rules, progress)
-            added = adder.add(folder, known or StatCache(), found or StatCache())
+            added = adder.add(folder, known or StatCache(), StatCache() if found is None else found, only)
             readers.flush()
             pack.flush()
         return added
@@ -153,7 +159,7 @@ class ObjectStore:
     def open_pack(
         self,
         *,
-        written: Callable[[str, bytes], object] = lambda name, index: None,
+        written: Callable[[str, bytes], None] = _nothing,
         lists_loose: bool = True,
         holds_back: bool = False,
         block_size: int = BLOCK_SIZE,
@@ -191,8 +197,9 @@ class ObjectStore:
         """Who reads a folder; workers need a store and a way to cut that they can open themselves."""
         start = None
         if isinstance(self.blobs, LocalBlobStore) and isinstance(self._chunker, ContentChunker):
-            start = Start(os.fsencode(self.blobs.folder), self._pack_size)
-        return Readers(FileReader(pack, self._chunker), self._catalog, start)
+            is_empty = next(self.blobs.list_keys(""), None) is None
+            start = Start(os.fsencode(self.blobs.folder), self._pack_size, is_empty)
+        return Readers(FileReader(pack, self._chunker), self._catalog.add, start)
 
     def has(self, digest: Digest) -> bool:
         """Whether an object is there; it is not read."""
@@ -282,7 +289,7 @@ class ObjectStore:
             NotFoundError, CorruptDataError: something of the tree is not there or not as it was written.
             StorageFullError: there is no room; nothing is left behind.
         """
-        write_folder(self, parse_digest(tree), target, found or StatCache(), progress)
+        write_folder(self, parse_digest(tree), target, StatCache() if found is None else found, progress)
 
     def verify(self, roots: Iterable[Digest] = ()) -> VerifyReport:
         """Read every byte again and name each object that is damaged, missing, or known to nothing.

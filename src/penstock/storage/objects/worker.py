@@ -4,8 +4,10 @@ It is told what to read on standard input and answers on standard output, one me
 input does.
 """
 
+import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -15,17 +17,16 @@ from penstock.storage.objects.chunker import ContentChunker
 from penstock.storage.objects.folders.messages import Answer, Flush, Read, Start, receive, send
 from penstock.storage.objects.folders.reading import FileReader
 from penstock.storage.objects.local import LocalBlobStore
-from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.pack_writer import PackWriter
 
 
 def main() -> None:
     """Serve until the input ends."""
     asked, answers = sys.stdin.buffer, sys.stdout.buffer
     start = msgspec.msgpack.decode(receive(asked), type=Start)
-    store = ObjectStore(LocalBlobStore(Path(os.fsdecode(start.store))), pack_size=start.pack_size)
     packs: list[tuple[str, bytes]] = []
     decoder = msgspec.msgpack.Decoder(Read | Flush)
-    with store.open_pack(written=lambda name, index: packs.append((name, index))) as pack:
+    with _open_pack(start, lambda name, index: packs.append((name, index))) as pack:
         reader = FileReader(pack, ContentChunker())
         while body := receive(asked):
             try:
@@ -34,11 +35,20 @@ def main() -> None:
                         answer = Answer(files=reader.read_many(os.fsdecode(folder), names))
                     case Flush():
                         pack.flush()
-                        answer = Answer(packs=packs)
-                        packs = []
+                        answer = Answer(packs=list(packs))
+                        packs.clear()
             except PenstockError as error:
                 answer = Answer(error=(error.code, error.message, error.hint))
             send(answers, answer)
+
+
+def _open_pack(start: Start, written: Callable[[str, bytes], None]) -> PackWriter:
+    blobs = LocalBlobStore(Path(os.fsdecode(start.store)))
+    if start.is_empty:  # there is nothing to look up, and what looks up takes longer to import than many files to read
+        return PackWriter(blobs, knows=lambda digest: False, written=written, pack_size=start.pack_size)
+    store = importlib.import_module("penstock.storage.objects.object_store").ObjectStore
+    pack: PackWriter = store(blobs, pack_size=start.pack_size).open_pack(written=written)
+    return pack
 
 
 if __name__ == "__main__":

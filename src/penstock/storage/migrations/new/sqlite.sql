@@ -93,7 +93,7 @@ CREATE TABLE dataset_inputs (
  WITHOUT ROWID
 ;
 
-CREATE TABLE dataset_versions (
+CREATE TABLE "dataset_versions" (
 	dataset VARCHAR(128) NOT NULL,
 	version INTEGER NOT NULL,
 	source TEXT NOT NULL,
@@ -108,6 +108,7 @@ CREATE TABLE dataset_versions (
 	time_end BIGINT,
 	created_at BIGINT NOT NULL,
 	created_by VARCHAR(200) NOT NULL,
+	file_count BIGINT NOT NULL,
 	CONSTRAINT pk_dataset_versions PRIMARY KEY (dataset, version)
 );
 
@@ -838,6 +839,6 @@ CREATE UNIQUE INDEX uq_episodes_open ON episodes (project) WHERE ended_at IS NUL
 
 CREATE UNIQUE INDEX uq_tokens_live_name ON tokens (name) WHERE revoked_at IS NULL;
 
-INSERT INTO alembic_version VALUES ('0009');
+INSERT INTO alembic_version VALUES ('0013');
 
 INSERT INTO experiments VALUES (0, 'Default', '', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), NULL, 'penstock')

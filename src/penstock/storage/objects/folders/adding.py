@@ -11,9 +11,10 @@ from typing import TypeAlias
 from msgspec import Struct, structs
 
 from penstock.core.errors import InvalidInputError
+from penstock.storage.objects.chunker import ContentChunker
 from penstock.storage.objects.folders.readers import Readers
 from penstock.storage.objects.folders.reading import FileFacts, FileReader, kind_of
-from penstock.storage.objects.folders.scanning import Listing, Rules, scan
+from penstock.storage.objects.folders.scanning import Listing, Rules, scan, scan_file
 from penstock.storage.objects.folders.stat_cache import FolderState, StatCache
 from penstock.storage.objects.format import (
     BYTES,
@@ -26,6 +27,7 @@ from penstock.storage.objects.format import (
     encode_tree,
     to_row,
 )
+from penstock.storage.objects.local import LocalBlobStore
 from penstock.storage.objects.pack_writer import PackWriter
 
 BATCH_FILES = 256
@@ -66,11 +68,12 @@ class TreeAdder:
         self._files = self._size = self._read = 0
         self._moment_ns = time.time_ns()
 
-    def add(self, root: Path, known: StatCache, found: StatCache) -> Added:
+    def add(self, root: Path, known: StatCache, found: StatCache, only: str = "") -> Added:
         """Add a folder with all that is in it.
 
         Args:
             root: the folder.
+            only: the name of a file in it, to add that as if there were no others.
             known: what files looked like when they were read before; those that still do are not read again.
             found: is told what they look like now.
 
@@ -80,7 +83,8 @@ class TreeAdder:
         """
         waiting: deque[_Pending] = deque()
         ahead = 0
-        for listing in scan(str(root), self._rules):
+        listings = scan_file(str(root), only, self._rules) if only else scan(str(root), self._rules)
+        for listing in listings:
             pending = self._ask(str(root), listing, known.find(listing.path))
             waiting.append(pending)
             ahead += pending.files
@@ -141,6 +145,13 @@ class TreeAdder:
             size=sum(row[2] for row in rows),
             now=self._moment_ns,
         )
+
+
+def look_at(folder: Path, rules: Rules, known: StatCache, found: StatCache, only: str = "") -> Added:
+    """What `TreeAdder.add` would answer, and nothing is kept."""
+    pack = PackWriter(LocalBlobStore(folder), knows=lambda digest: True, written=lambda name, index: None)
+    with pack, Readers(FileReader(pack, ContentChunker()), lambda name, index: None, None) as readers:
+        return TreeAdder(pack, readers, rules).add(folder, known, found, only)
 
 
 class _Pending:

@@ -13,7 +13,7 @@ from typing import Protocol, Self
 
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError, CorruptDataError, InvalidInputError
-from penstock.core.ids import new_id
+from penstock.core.ids import Digest, new_id
 from penstock.storage.objects.blob_store import BlobStore, Data
 from penstock.storage.objects.folders.scanning import FileStat, Listing, to_stat
 from penstock.storage.objects.folders.stat_cache import FolderState, StatCache
@@ -50,6 +50,10 @@ class Source(Protocol):
 
     def find_places(self, digests: Sequence[bytes]) -> list[Place | None]:
         """Where objects stand, as far as they are in packs."""
+        ...
+
+    def has(self, digest: Digest) -> bool:
+        """Whether an object is there."""
         ...
 
 
@@ -120,7 +124,7 @@ class FolderWriter:
         files = [row for row in rows if row[1] not in (_FOLDER, _LINK)]
         folders = [row for row in rows if row[1] == _FOLDER]
         facts = {row[0]: self.write_file(f"{folder}/{row[0]}", row, place) for row, place in self._in_order(files)}
-        links = [(row[0], self._write_link(folder, path, row)) for row in rows if row[1] == _LINK]
+        links = [(row[0], self.write_link(folder, path, row)) for row in rows if row[1] == _LINK]
         self._note(path, tree, facts, files, folders, links)
         for name, _, _, digest in folders:
             os.mkdir(f"{folder}/{name}")
@@ -146,6 +150,20 @@ class FolderWriter:
         if found.size != size:
             raise CorruptDataError(f"object {to_digest(digest)} has another size than its tree says")
         return found
+
+    def write_link(self, folder: str, path: str, row: TreeRow) -> str:
+        """Create a link in a folder that lies under `path` of the tree; returns its target.
+
+        Raises:
+            InvalidInputError: it leads out of the tree.
+        """
+        _, payload = self._source.read_object(row[3], self._reader)
+        target = os.fsdecode(bytes(payload))
+        depth = path.count("/") + 1 if path else 0
+        if os.path.isabs(target) or _climbs(target) > depth:
+            raise InvalidInputError(f"the link {row[0]!r} leads out of its folder, to {target!r}")
+        os.symlink(target, f"{folder}/{row[0]}")
+        return target
 
     def tell(self, cache: StatCache) -> None:
         """Tell a cache what everything that was written looks like; call it when the folder has its place."""
@@ -211,15 +229,6 @@ class FolderWriter:
         while rest:
             written = os.pwrite(descriptor, rest, offset)
             offset, rest = offset + written, rest[written:]
-
-    def _write_link(self, folder: str, path: str, row: TreeRow) -> str:
-        _, payload = self._source.read_object(row[3], self._reader)
-        target = os.fsdecode(bytes(payload))
-        depth = path.count("/") + 1 if path else 0
-        if os.path.isabs(target) or _climbs(target) > depth:
-            raise InvalidInputError(f"the link {row[0]!r} leads out of its folder, to {target!r}")
-        os.symlink(target, f"{folder}/{row[0]}")
-        return target
 
 
 def _climbs(target: str) -> int:

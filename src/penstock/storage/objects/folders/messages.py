@@ -15,6 +15,7 @@ class Start(Struct, frozen=True, tag=True):
 
     store: bytes  # the folder of the object store
     pack_size: int
+    is_empty: bool  # nothing is in it yet
 
 
 class Read(Struct, frozen=True, tag=True):

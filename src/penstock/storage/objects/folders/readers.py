@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -12,7 +12,6 @@ import msgspec
 from msgspec import Struct
 
 from penstock.core.errors import UnavailableError, error_from_code
-from penstock.storage.objects.catalog import PackCatalog
 from penstock.storage.objects.folders.messages import Answer, Flush, Read, Start, receive, send
 from penstock.storage.objects.folders.reading import FileFacts, FileReader
 
@@ -26,13 +25,13 @@ class Readers:
 
     Args:
         own: reads in this process.
-        catalog: told of the packs of the others.
+        written: told the name and the index of each pack of the others.
         start: what a worker is told first; None when there can be none, as the store is not a folder of this machine.
     """
 
-    def __init__(self, own: FileReader, catalog: PackCatalog, start: Start | None) -> None:
+    def __init__(self, own: FileReader, written: Callable[[str, bytes], None], start: Start | None) -> None:
         self._own = own
-        self._catalog = catalog
+        self._written = written
         self._start = start
         self._files = 0
         self._workers: list[_Worker] = []
@@ -53,7 +52,7 @@ class Readers:
         """Make everything that was read by workers safe."""
         for flushed in [worker.flush() for worker in self._workers]:
             for name, index in flushed.result():
-                self._catalog.add(name, index)
+                self._written(name, index)
 
     def __enter__(self) -> Self:
         """Itself."""

@@ -84,6 +84,18 @@ def scan(root: str, rules: Rules) -> Iterator[Listing]:
     return _scan(root, "", rules, 0)
 
 
+def scan_file(root: str, name: str, rules: Rules) -> Iterator[Listing]:
+    """One file of a folder, as if it were all that is in it; errors as `scan`."""
+    path = f"{root}/{name}"
+    with explained(Path(path)):
+        if rules.links == "refuse" and os.path.islink(path):
+            raise InvalidInputError(f"{path} is a symbolic link", hint="name the file itself")
+        found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise InvalidInputError(f"{path} is no ordinary file")
+    yield Listing("", [name], array("q", to_stat(found)), [], [])
+
+
 def to_stat(found: os.stat_result) -> FileStat:
     """The part of an answer of the file system that matters here."""
     return FileStat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode)

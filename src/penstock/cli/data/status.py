@@ -1,0 +1,41 @@
+"""`penstock data status`: what changed since it was added."""
+
+from pathlib import Path
+
+import typer
+
+from penstock.cli.apps import command_app
+from penstock.cli.data.folder import open_workspace
+from penstock.cli.options import JsonOption
+from penstock.core import codec
+from penstock.datasets.workspace.workspace import PathStatus, path_in
+
+app = command_app()
+SHOWN = 20  # changes of a path; --json has all
+
+
+@app.command()
+def status(
+    paths: list[Path] = typer.Argument(None, help="Files or folders that were added. [default: all of them]"),
+    json: bool = JsonOption,
+) -> None:
+    """Compare files and folders with the versions in penstock.data; exit code 1 when something changed."""
+    workspace = open_workspace()
+    names = [path_in(workspace.root, path) for path in paths or []] or list(workspace.pointers())
+    found = [workspace.status(name) for name in names]
+    if json:
+        typer.echo(codec.encode_text(found))
+    elif not found:
+        typer.echo("Nothing was added yet; 'penstock data add PATH' does that.")
+    else:
+        for each in found:
+            _print(each)
+    raise typer.Exit(0 if all(each.state == "unchanged" for each in found) else 1)
+
+
+def _print(found: PathStatus) -> None:
+    typer.echo(f"{found.path}: {found.state}")
+    for change in found.changes[:SHOWN]:
+        typer.echo(f"  {change.change:<9} {change.path or found.path}")
+    if len(found.changes) > SHOWN:
+        typer.echo(f"  and {len(found.changes) - SHOWN:,} more")

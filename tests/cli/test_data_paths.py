@@ -1,0 +1,170 @@
+"""`penstock data` with files and folders of one's own: no project, no server, and Git beside it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GIT = dict(
+    os.environ,
+    GIT_CONFIG_GLOBAL="/dev/null",
+    GIT_CONFIG_SYSTEM="/dev/null",
+    GIT_AUTHOR_NAME="a",
+    GIT_AUTHOR_EMAIL="a@example.org",
+    GIT_COMMITTER_NAME="a",
+    GIT_COMMITTER_EMAIL="a@example.org",
+)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PENSTOCK_HOME", raising=False)
+    (tmp_path / "images").mkdir()
+    for number in range(12):
+        (tmp_path / "images" / f"{number}.png").write_bytes(os.urandom(100))
+    return tmp_path
+
+
+def git(*words: str, check: bool = True) -> str:
+    return subprocess.run(["git", *words], env=GIT, check=check, capture_output=True, text=True).stdout
+
+
+def test_a_folder_is_added_compared_and_checked_out(here: Path, penstock) -> None:
+    said = penstock("data", "add", "images")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == "images: version 1 of images, 12 files, 0.0 MB, 12 read\n"
+    assert penstock("data", "status").out == "images: unchanged\n"
+    (here / "images" / "0.png").write_bytes(b"other")
+    (here / "images" / "new.png").write_bytes(b"new")
+    said = penstock("data", "status", "images")
+    assert said.code == 1
+    assert said.out == "images: changed\n  modified  0.png\n  added     new.png\n"
+    said = penstock("data", "checkout", "images")
+    assert said.code == 1
+    assert "0.png, new.png; " in said.err.replace("\n  ", "; ")
+    assert penstock("data", "add", "images").out.startswith("images: version 2 of images, 13 files")
+    shutil.rmtree(here / "images")
+    assert penstock("data", "checkout").out == "images: 13 files written or removed\n"
+    assert penstock("data", "checkout", "images", "--version", "1", "--json").code == 0
+    assert len(list((here / "images").iterdir())) == 12
+    assert penstock("data", "status").out == "images: unchanged\n"
+
+
+def test_the_log_has_every_version(here: Path, penstock) -> None:
+    penstock("data", "add", "images", "--name", "pictures")
+    (here / "images" / "0.png").unlink()
+    (row,) = json.loads(penstock("data", "add", "images", "--json").out)
+    assert (row["dataset"], row["version"], row["files"], row["new"]) == ("pictures", 2, 11, True)
+    listed = json.loads(penstock("data", "log", "--json").out)
+    assert [(each["version"], each["file_count"], each["source"]) for each in listed] == [
+        (2, 11, "images"),
+        (1, 12, "images"),
+    ]
+    assert penstock("data", "log", "pictures").out.count("pictures") == 2
+
+
+def test_where_nothing_was_added_nothing_is_made(here: Path, penstock) -> None:
+    before = sorted(here.iterdir())
+    for line in (["log"], ["status"], ["checkout"], ["checkout", "images"]):
+        said = penstock("data", *line)
+        assert "data add" in said.out + said.err
+    assert sorted(here.iterdir()) == before
+
+
+def test_another_path_needs_another_name(here: Path, penstock) -> None:
+    (here / "more" / "images").mkdir(parents=True)
+    penstock("data", "add", "images")
+    said = penstock("data", "add", "more/images")
+    assert said.code == 1
+    assert "comes from 'images', not from 'more/images'" in said.err
+    assert "--name" in said.err
+    assert penstock("data", "add", "more/images", "--name", "more").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing"], "there is no file or folder nothing"),
+        (["images", "--links", "some"], "--links cannot be 'some'"),
+        (["images", "--names", "all"], "--names cannot be 'all'"),
+        (["."], "is not below"),
+        ([".penstock"], "keeps its own state"),
+        (["images", "other", "--name", "x"], "--name is for one path"),
+    ],
+)
+def test_what_cannot_be_added_is_explained(arguments: list[str], said: str, here: Path, penstock) -> None:
+    (here / ".penstock").mkdir()
+    (here / "other").mkdir()
+    refused = penstock("data", "add", *arguments)
+    assert refused.code == 1
+    assert said in refused.err
+    assert not (here / "penstock.data").exists()
+
+
+def test_a_name_that_windows_cannot_have_is_taken_only_on_request(here: Path, penstock) -> None:
+    (here / "images" / "aux.png").write_bytes(b"x")
+    refused = penstock("data", "add", "images")
+    assert "'aux.png' on Windows" in refused.err
+    assert penstock("data", "add", "images", "--names", "any").code == 0
+    assert penstock("data", "status").code == 0
+
+
+def test_two_branches_that_both_add_data_merge(here: Path, penstock) -> None:
+    git("init", "-q", "-b", "main")
+    penstock("data", "add", "images")
+    git("add", ".")
+    git("commit", "-qm", "base")
+    assert git("ls-files").split() == [".gitattributes", ".gitignore", "penstock.data"]
+
+    git("switch", "-qc", "theirs")
+    (here / "images" / "theirs.png").write_bytes(b"theirs")
+    (here / "sounds").mkdir()
+    (here / "sounds" / "a.wav").write_bytes(b"a")
+    penstock("data", "add", "images", "sounds")
+    git("add", ".")
+    git("commit", "-qm", "theirs")
+
+    git("switch", "-q", "main")
+    penstock("data", "checkout")
+    assert not (here / "images" / "theirs.png").exists()
+    (here / "images" / "ours.png").write_bytes(b"ours")
+    (here / "table.csv").write_text("1,2\n")
+    penstock("data", "add", "images", "table.csv")
+    git("add", ".")
+    git("commit", "-qm", "ours")
+
+    environment = GIT | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run(["git", "merge", "-q", "theirs", "-m", "merged"], env=environment, check=True)
+    assert penstock("data", "checkout").code == 0
+    names = {path.name for path in (here / "images").iterdir()}
+    assert {"ours.png", "theirs.png", "0.png"} <= names
+    assert (here / "sounds" / "a.wav").read_bytes() == b"a"
+    assert penstock("data", "status").code == 0
+    assert git("status", "--porcelain") == ""
+
+
+def test_a_conflict_is_left_to_people(here: Path, penstock) -> None:
+    git("init", "-q", "-b", "main")
+    penstock("data", "add", "images")
+    git("add", ".")
+    git("commit", "-qm", "base")
+    for branch in ("theirs", "ours"):
+        git("switch", "-qc", branch, "main")
+        (here / "images" / "0.png").write_bytes(branch.encode())
+        penstock("data", "add", "images")
+        git("commit", "-qam", branch)
+        (here / "images" / "0.png").write_bytes(b"x")
+        penstock("data", "add", "images")
+        git("checkout", "-q", ".")
+    environment = GIT | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    merged = subprocess.run(["git", "merge", "theirs"], env=environment, check=False, capture_output=True, text=True)
+    assert merged.returncode == 1
+    assert "both sides changed images/0.png" in merged.stderr
+    refused = penstock("data", "status")
+    assert refused.code == 1
+    assert "is a merge conflict; keep one line" in refused.err.replace("\n  ", "; ")
