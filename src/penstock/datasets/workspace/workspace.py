@@ -18,7 +18,7 @@ from penstock.storage.objects.folders.adding import Added, Progress, look_at
 from penstock.storage.objects.folders.checkout import Source
 from penstock.storage.objects.folders.comparing import FOLDER, Difference, compare, look_into
 from penstock.storage.objects.folders.scanning import Rules
-from penstock.storage.objects.folders.stat_cache import StatCache
+from penstock.storage.objects.folders.stat_cache import StatCache, wait_until_settled
 from penstock.storage.objects.folders.updating import check_saved, recover, update_folder
 from penstock.storage.objects.format import TreeEntry, check_entry_name, decode_rows, digest_of, parse_digest, to_digest
 from penstock.storage.objects.local import explained
@@ -191,10 +191,11 @@ class Workspace:
         if not is_forced:
             check_saved(self.objects, differences, target)
         if differences:
-            update_folder(self.objects, differences, root, beside)
-            self._save(pointer.path, found)
-            found = StatCache()
-            self._scan(pointer.path, Rules(pointer.links), found, is_kept=False)
+            fresh = update_folder(self.objects, differences, root, beside)
+            known, found = found, StatCache()
+            wait_until_settled(fact[0].changed_ns for fact in fresh.values())
+            folder, only = (root, target.name) if pointer.kind == "file" else (root, "")
+            look_at(folder, Rules(pointer.links), known, found, only, fresh)
         self._save(pointer.path, found)
         return sum(1 for each in differences if _is_file(each))
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias
 
 from msgspec import Struct, structs
@@ -68,7 +69,14 @@ class TreeAdder:
         self._files = self._size = self._read = 0
         self._moment_ns = time.time_ns()
 
-    def add(self, root: Path, known: StatCache, found: StatCache, only: str = "") -> Added:
+    def add(
+        self,
+        root: Path,
+        known: StatCache,
+        found: StatCache,
+        only: str = "",
+        fresh: Mapping[str, FileFacts] = MappingProxyType({}),
+    ) -> Added:
         """Add a folder with all that is in it.
 
         Args:
@@ -76,6 +84,7 @@ class TreeAdder:
             only: the name of a file in it, to add that as if there were no others.
             known: what files looked like when they were read before; those that still do are not read again.
             found: is told what they look like now.
+            fresh: files that were written a moment ago, by their paths: those that still look so are not read either.
 
         Raises:
             NotFoundError, InvalidInputError: see `scan`.
@@ -85,7 +94,7 @@ class TreeAdder:
         ahead = 0
         listings = scan_file(str(root), only, self._rules) if only else scan(str(root), self._rules)
         for listing in listings:
-            pending = self._ask(str(root), listing, known.find(listing.path))
+            pending = self._ask(str(root), listing, known.find(listing.path), fresh)
             waiting.append(pending)
             ahead += pending.files
             while ahead > _AHEAD:
@@ -96,8 +105,10 @@ class TreeAdder:
         digest, size = self._done.pop("")
         return Added(digest, self._files, size, self._read)
 
-    def _ask(self, root: str, listing: Listing, known: FolderState | None) -> "_Pending":
-        pending = _Pending(listing, known)
+    def _ask(
+        self, root: str, listing: Listing, known: FolderState | None, fresh: Mapping[str, FileFacts]
+    ) -> "_Pending":
+        pending = _Pending(listing, known, fresh)
         if pending.has_same_files:
             return pending
         listing.check_names(root, self._rules)
@@ -147,21 +158,29 @@ class TreeAdder:
         )
 
 
-def look_at(folder: Path, rules: Rules, known: StatCache, found: StatCache, only: str = "") -> Added:
+def look_at(
+    folder: Path,
+    rules: Rules,
+    known: StatCache,
+    found: StatCache,
+    only: str = "",
+    fresh: Mapping[str, FileFacts] = MappingProxyType({}),
+) -> Added:
     """What `TreeAdder.add` would answer, and nothing is kept."""
     pack = PackWriter(LocalBlobStore(folder), knows=lambda digest: True, written=lambda name, index: None)
     with pack, Readers(FileReader(pack, ContentChunker()), lambda name, index: None, None) as readers:
-        return TreeAdder(pack, readers, rules).add(folder, known, found, only)
+        return TreeAdder(pack, readers, rules).add(folder, known, found, only, fresh)
 
 
 class _Pending:
     """A folder whose files are being read, as far as they are not what they were."""
 
-    def __init__(self, listing: Listing, known: FolderState | None) -> None:
+    def __init__(self, listing: Listing, known: FolderState | None, fresh: Mapping[str, FileFacts]) -> None:
         self.listing = listing
         self.files = 0  # that are read
         self.has_same_files = known is not None and known.is_unchanged(listing)
         self._known = known
+        self._fresh = fresh
         self._facts: list[FileFacts | None] | None = None
         self._asked: list[tuple[list[int], Future[list[FileFacts]]]] = []
 
@@ -191,7 +210,15 @@ class _Pending:
         if self._facts is None:
             known, files = self._known, self.listing.files
             self._facts = known.unchanged(self.listing) if known else [None] * len(files)
+            if self._fresh:
+                self._facts = [self._recall_fresh(place, fact) for place, fact in enumerate(self._facts)]
         return self._facts
+
+    def _recall_fresh(self, place: int, fact: FileFacts | None) -> FileFacts | None:
+        if fact is None:
+            path, name = self.listing.path, self.listing.files[place]
+            fact = self._fresh.get(f"{path}/{name}" if path else name)
+        return fact if fact is not None and fact[0] == self.listing.stat(place) else None
 
 
 def plan_files(files: Mapping[str, FilePlan]) -> FolderPlan:

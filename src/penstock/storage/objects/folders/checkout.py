@@ -16,7 +16,7 @@ from penstock.core.errors import ConflictError, CorruptDataError, InvalidInputEr
 from penstock.core.ids import Digest, new_id
 from penstock.storage.objects.blob_store import BlobStore, Data
 from penstock.storage.objects.folders.scanning import FileStat, Listing, to_stat
-from penstock.storage.objects.folders.stat_cache import FolderState, StatCache
+from penstock.storage.objects.folders.stat_cache import FolderState, StatCache, wait_until_settled
 from penstock.storage.objects.format import (
     BYTES,
     FILE,
@@ -167,6 +167,7 @@ class FolderWriter:
 
     def tell(self, cache: StatCache) -> None:
         """Tell a cache what everything that was written looks like; call it when the folder has its place."""
+        wait_until_settled(found.changed_ns for _, facts, _, _ in self._written for found, _ in facts)
         now = time.time_ns()
         sizes: dict[str, int] = {}
         for listing, facts, folders, tree in reversed(self._written):  # those below come first

@@ -2,8 +2,9 @@
 
 import os
 import struct
+import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -94,8 +95,7 @@ class FolderState(Struct, frozen=True, array_like=True):
         return facts
 
     def _is_settled(self, changed_ns: int) -> bool:
-        tick = _TICK_NS if changed_ns % _SECOND_NS else _COARSE_TICK_NS
-        return changed_ns < self.moment_ns - tick
+        return changed_ns < self.moment_ns - _tick_ns(changed_ns)
 
 
 class StatCache:
@@ -158,6 +158,17 @@ class StatCache:
     def __iter__(self) -> Iterator[str]:
         """The paths of all folders."""
         return iter(self._states)
+
+
+def wait_until_settled(changed_ns: Iterable[int]) -> None:
+    """Wait until none of these changes could be followed by another one that looks the same."""
+    newest = max(changed_ns, default=0)
+    rest = newest + _tick_ns(newest) + 1 - time.time_ns()
+    time.sleep(min(max(0, rest), _COARSE_TICK_NS) / _SECOND_NS)  # a clock that was set back is not waited for
+
+
+def _tick_ns(changed_ns: int) -> int:
+    return _TICK_NS if changed_ns % _SECOND_NS else _COARSE_TICK_NS
 
 
 _states = msgspec.msgpack.Decoder(FolderState)

@@ -16,6 +16,8 @@ from penstock.core.errors import ConflictError
 from penstock.core.ids import new_id
 from penstock.storage.objects.folders.checkout import FolderWriter, Progress, Source
 from penstock.storage.objects.folders.comparing import FOLDER, LINK, Difference
+from penstock.storage.objects.folders.reading import FileFacts
+from penstock.storage.objects.folders.scanning import to_stat
 from penstock.storage.objects.format import to_digest
 from penstock.storage.objects.local import explained
 
@@ -52,7 +54,7 @@ def check_saved(source: Source, differences: Sequence[Difference], target: Path)
 
 def update_folder(
     source: Source, differences: Sequence[Difference], root: Path, beside: Path, progress: Progress | None = None
-) -> None:
+) -> dict[str, FileFacts]:
     """Make a folder what it shall be, by the differences between what it is and that.
 
     New files are written first. Then everything is moved; what fails is moved back at once, and where the process was
@@ -64,6 +66,9 @@ def update_folder(
         root: the folder.
         beside: the folder above it, or itself: where new files are written, on the same file system.
         progress: told the files and bytes so far, now and then.
+
+    Returns:
+        What the files that were put look like, by their paths.
 
     Raises:
         NotFoundError, CorruptDataError: something is not there or not as it was written.
@@ -86,6 +91,7 @@ def update_folder(
                     raise
                 finally:
                     (staging / _JOURNAL).unlink()  # from here on it is done, or undone
+            return _look_at_new(differences, moves, root)
         finally:
             if not (staging / _JOURNAL).exists():
                 shutil.rmtree(staging, ignore_errors=True)
@@ -148,6 +154,15 @@ def _write_new(
             size += row[2]
             if progress is not None:
                 progress(done, size)
+
+
+def _look_at_new(differences: Sequence[Difference], moves: Sequence[Move], root: Path) -> dict[str, FileFacts]:
+    facts = {}
+    for move in moves:
+        row = differences[move.number].after
+        if move.kind == "put" and row is not None and row[1] != LINK:
+            facts[move.path] = to_stat(os.stat(root / move.path)), row[3]
+    return facts
 
 
 @contextlib.contextmanager
