@@ -207,6 +207,39 @@ def test_a_change_that_is_killed_at_any_step_is_undone_by_the_next_command(place
         assert place.leftovers() == []
 
 
+def test_folders_can_share_their_files(place: Place) -> None:
+    tree = place.add()
+    other = Place(place.root.parent / "other")
+    other.workspace = Workspace(other.root, lambda: place.workspace.objects, place.home)
+    assert other.add() == tree
+    for each in (place, other):
+        shutil.rmtree(each.data)
+        each.workspace.check_out("data", link="hardlink")
+        assert each.read() == FILES
+        assert each.workspace.status("data").state == "unchanged"
+    one, two = (each.data / "sub" / "b.bin" for each in (place, other))
+    assert one.stat().st_ino == two.stat().st_ino
+    assert one.stat().st_mode & 0o222 == 0
+
+    one.chmod(0o644)
+    one.write_bytes(b"damaged")  # whoever insists: nobody else is given this
+    assert place.workspace.status("data").changes == (Change("sub/b.bin", "modified"),)
+    place.workspace.check_out("data", is_forced=True, link="hardlink")
+    assert place.read() == FILES
+
+
+def test_files_share_blocks_where_the_file_system_can(place: Place) -> None:
+    place.add()
+    shutil.rmtree(place.data)
+    try:
+        place.workspace.check_out("data", link="reflink")
+    except InvalidInputError as error:
+        assert "cannot share blocks between files; use '--link copy'" in str(error)
+        assert not place.data.exists()
+    else:
+        assert place.read() == FILES
+
+
 def test_a_full_disk_while_adding_or_checking_out_changes_nothing(place: Place) -> None:
     for point in ("objects.append", "objects.fsync", "objects.rename"):
         failpoints.arm(f"{point}=enospc@1")

@@ -203,6 +203,7 @@ class StorageSection(Section, frozen=True, kw_only=True):
 
     database: str | None = None
     objects: str | None = None
+    link: Literal["copy", "hardlink", "reflink"] = "copy"  # how 'penstock data checkout' writes files
 
 
 class Project(Struct, frozen=True, kw_only=True):

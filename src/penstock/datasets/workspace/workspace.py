@@ -18,6 +18,7 @@ from penstock.storage.objects.folders.adding import Added, Progress, look_at
 from penstock.storage.objects.folders.checkout import Source
 from penstock.storage.objects.folders.comparing import FOLDER, Difference, compare, look_into
 from penstock.storage.objects.folders.scanning import Rules
+from penstock.storage.objects.folders.shared_files import LinkKind, SharedFiles
 from penstock.storage.objects.folders.stat_cache import StatCache, wait_until_settled
 from penstock.storage.objects.folders.updating import check_saved, recover, update_folder
 from penstock.storage.objects.format import TreeEntry, check_entry_name, decode_rows, digest_of, parse_digest, to_digest
@@ -61,7 +62,7 @@ class Objects(Source, Protocol):
         """Keep a folder, or one file of it."""
         ...
 
-    def checkout(self, tree: Digest, target: Path, *, found: StatCache) -> None:
+    def checkout(self, tree: Digest, target: Path, *, found: StatCache, shared: SharedFiles | None) -> None:
         """Write a tree to a folder."""
         ...
 
@@ -140,13 +141,16 @@ class Workspace:
         differences = self._differences(pointer.tree, added.digest, found)
         return PathStatus(path, "changed", tuple(_to_change(each, pointer) for each in differences if _is_file(each)))
 
-    def check_out(self, path: str, *, tree: Digest | None = None, is_forced: bool = False) -> int:
+    def check_out(
+        self, path: str, *, tree: Digest | None = None, is_forced: bool = False, link: LinkKind = "copy"
+    ) -> int:
         """Make a path what its version is, or another one; returns how many files were written or removed.
 
         Args:
             path: has a version.
             tree: of another version, which becomes the one that the folder has.
             is_forced: whether files may be lost that were never added.
+            link: whether files are written, or are links to files that other folders have as well.
 
         Raises:
             NotFoundError: the path has no version, or the store not all of it.
@@ -156,7 +160,8 @@ class Workspace:
         with self._locked():
             pointer = self.get_pointer(path)
             wanted = parse_digest(tree or pointer.tree)
-            changed = self._write(pointer, wanted, is_forced)
+            shared = None if link == "copy" else SharedFiles(self._home / "cache" / "files", link)
+            changed = self._write(pointer, wanted, is_forced, shared)
             if tree is not None and tree != pointer.tree:
                 files = [entry for _, entry in self.objects.list_files(tree)]
                 size = sum(entry.size for entry in files)
@@ -171,13 +176,13 @@ class Workspace:
             raise NotFoundError(f"{path} has no version in {FILE_NAME}", hint=f"penstock data add {path}")
         return pointer
 
-    def _write(self, pointer: Pointer, wanted: bytes, is_forced: bool) -> int:
+    def _write(self, pointer: Pointer, wanted: bytes, is_forced: bool, shared: SharedFiles | None) -> int:
         target = self.root / pointer.path
         root, beside = (target.parent, target.parent) if pointer.kind == "file" else (target, target.parent)
         found = StatCache()
         if pointer.kind == "folder" and not os.path.lexists(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            self.objects.checkout(to_digest(wanted), target, found=found)
+            self.objects.checkout(to_digest(wanted), target, found=found, shared=shared)
             self._save(pointer.path, found)
             return pointer.files
         recover(beside)
@@ -191,7 +196,7 @@ class Workspace:
         if not is_forced:
             check_saved(self.objects, differences, target)
         if differences:
-            fresh = update_folder(self.objects, differences, root, beside)
+            fresh = update_folder(self.objects, differences, root, beside, shared)
             known, found = found, StatCache()
             wait_until_settled(fact[0].changed_ns for fact in fresh.values())
             folder, only = (root, target.name) if pointer.kind == "file" else (root, "")

@@ -18,6 +18,7 @@ from penstock.storage.objects.folders.messages import Start
 from penstock.storage.objects.folders.readers import Readers
 from penstock.storage.objects.folders.reading import FileReader, check_file
 from penstock.storage.objects.folders.scanning import DEFAULT_RULES, Rules
+from penstock.storage.objects.folders.shared_files import SharedFiles
 from penstock.storage.objects.folders.stat_cache import StatCache
 from penstock.storage.objects.format import (
     BYTES,
@@ -274,7 +275,13 @@ class ObjectStore:
         return found
 
     def checkout(
-        self, tree: Digest, target: Path, *, found: StatCache | None = None, progress: Progress | None = None
+        self,
+        tree: Digest,
+        target: Path,
+        *,
+        found: StatCache | None = None,
+        shared: SharedFiles | None = None,
+        progress: Progress | None = None,
     ) -> None:
         """Write a tree to a folder, whole or not at all; after a power cut it may have to be written again.
 
@@ -282,6 +289,7 @@ class ObjectStore:
             tree: its digest.
             target: absent, or an empty folder.
             found: is told what the files look like.
+            shared: files that other folders have as well; None to write each file.
             progress: told the files and bytes so far, now and then.
 
         Raises:
@@ -289,7 +297,8 @@ class ObjectStore:
             NotFoundError, CorruptDataError: something of the tree is not there or not as it was written.
             StorageFullError: there is no room; nothing is left behind.
         """
-        write_folder(self, parse_digest(tree), target, StatCache() if found is None else found, progress)
+        cache = StatCache() if found is None else found
+        write_folder(self, parse_digest(tree), target, cache, shared=shared, progress=progress)
 
     def verify(self, roots: Iterable[Digest] = ()) -> VerifyReport:
         """Read every byte again and name each object that is damaged, missing, or known to nothing.

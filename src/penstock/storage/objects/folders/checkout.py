@@ -11,11 +11,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from msgspec import structs
+
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError, CorruptDataError, InvalidInputError
 from penstock.core.ids import Digest, new_id
 from penstock.storage.objects.blob_store import BlobStore, Data
+from penstock.storage.objects.chunker import ContentChunker
+from penstock.storage.objects.folders.reading import FileReader
 from penstock.storage.objects.folders.scanning import FileStat, Listing, to_stat
+from penstock.storage.objects.folders.shared_files import SharedFiles
 from penstock.storage.objects.folders.stat_cache import FolderState, StatCache, wait_until_settled
 from penstock.storage.objects.format import (
     BYTES,
@@ -30,6 +35,7 @@ from penstock.storage.objects.format import (
 )
 from penstock.storage.objects.local import explained
 from penstock.storage.objects.pack import PackReader, Place
+from penstock.storage.objects.pack_writer import PackWriter
 
 THREADS = min(8, len(os.sched_getaffinity(0)))  # that write the chunks of a large file
 _AHEAD = 4 * THREADS  # chunks on their way
@@ -68,7 +74,15 @@ def check_target(target: Path) -> None:
         raise ConflictError(f"{target} is there already", hint="name a new folder, or remove this one first")
 
 
-def write_folder(source: Source, tree: bytes, target: Path, found: StatCache, progress: Progress | None = None) -> None:
+def write_folder(
+    source: Source,
+    tree: bytes,
+    target: Path,
+    found: StatCache,
+    *,
+    shared: SharedFiles | None = None,
+    progress: Progress | None = None,
+) -> None:
     """Write a tree to a folder, whole or not at all.
 
     Args:
@@ -76,6 +90,7 @@ def write_folder(source: Source, tree: bytes, target: Path, found: StatCache, pr
         tree: its digest.
         target: absent, or an empty folder.
         found: is told what the files look like.
+        shared: files that other folders have as well; None to write each file.
         progress: told how far it is, now and then.
     """
     check_target(target)
@@ -83,7 +98,7 @@ def write_folder(source: Source, tree: bytes, target: Path, found: StatCache, pr
     with explained(target):
         try:
             os.makedirs(temporary)
-            with FolderWriter(source, progress) as writer:
+            with FolderWriter(source, shared=shared, progress=progress) as writer:
                 writer.write(str(temporary), "", tree)
             failpoints.hit("objects.checkout")
             _move(temporary, target)
@@ -94,14 +109,21 @@ def write_folder(source: Source, tree: bytes, target: Path, found: StatCache, pr
 
 
 class FolderWriter:
-    """Writes folders; for one thread."""
+    """Writes folders; for one thread.
 
-    def __init__(self, source: Source, progress: Progress | None = None) -> None:
+    Args:
+        source: has the objects.
+        shared: files that other folders have as well; None to write each file.
+        progress: told how far it is, now and then.
+    """
+
+    def __init__(self, source: Source, *, shared: SharedFiles | None = None, progress: Progress | None = None) -> None:
         self._source = source
+        self._shared = shared
         self._progress = progress
         self._reader = PackReader(source.blobs)
         self._threads: ThreadPoolExecutor | None = None
-        self._written: list[tuple[Listing, list[tuple[FileStat, bytes]], list[TreeRow], bytes]] = []
+        self._written: list[tuple[str, FolderState]] = []
         self._files = self._size = 0
 
     def write(self, root: str, path: str, tree: bytes) -> None:
@@ -132,6 +154,24 @@ class FolderWriter:
 
     def write_file(self, path: str, row: TreeRow, place: Place | None = None) -> FileStat:
         """Create one file, which must not be there; returns what the file system says of it."""
+        if self._shared is None:
+            return self._write_content(path, row, place)
+        _, kind, _, digest = row
+        self._shared.give(
+            digest.hex() + ("x" if kind == _EXECUTABLE else ""),  # a file has one mode under all its names
+            path,
+            write=lambda target: self._write_content(target, row, place),
+            is_good=lambda kept: self._has_content(kept, row),
+        )
+        return to_stat(os.stat(path))
+
+    def _has_content(self, path: str, row: TreeRow) -> bool:
+        """Whether a file has the content of an entry; it is read."""
+        with PackWriter(self._source.blobs, knows=lambda digest: True, written=lambda name, index: None) as pack:
+            found, digest = FileReader(pack, ContentChunker()).read(path)
+        return (found.size, digest) == (row[2], row[3])
+
+    def _write_content(self, path: str, row: TreeRow, place: Place | None) -> FileStat:
         _, kind, size, digest = row
         descriptor = os.open(
             path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o777 if kind == _EXECUTABLE else 0o666
@@ -167,15 +207,12 @@ class FolderWriter:
 
     def tell(self, cache: StatCache) -> None:
         """Tell a cache what everything that was written looks like; call it when the folder has its place."""
-        wait_until_settled(found.changed_ns for _, facts, _, _ in self._written for found, _ in facts)
+        wait_until_settled(state.newest_ns for _, state in self._written)
         now = time.time_ns()
         sizes: dict[str, int] = {}
-        for listing, facts, folders, tree in reversed(self._written):  # those below come first
-            below = [sizes[f"{listing.path}/{name}" if listing.path else name] for name in listing.folders]
-            sizes[listing.path] = sum(found.size for found, _ in facts) + sum(below)
-            digests = [row[3] for row in folders]
-            state = FolderState.of(listing, facts, digests, tree=tree, size=sizes[listing.path], now=now)
-            cache.add(listing.path, state)
+        for path, state in reversed(self._written):  # those below come first
+            sizes[path] = state.size + sum(sizes[f"{path}/{name}" if path else name] for name in state.folders)
+            cache.add(path, structs.replace(state, size=sizes[path], moment_ns=now))
 
     def __enter__(self) -> Self:
         """The writer itself."""
@@ -204,9 +241,12 @@ class FolderWriter:
     ) -> None:
         """Remember what was written, and say so."""
         listing = Listing(path, [row[0] for row in files], array("q"), [row[0] for row in folders], links)
-        self._written.append((listing, [(facts[row[0]], row[3]) for row in files], folders, tree))
+        known = [(facts[row[0]], row[3]) for row in files]
+        size = sum(row[2] for row in files)
+        state = FolderState.of(listing, known, [row[3] for row in folders], tree=tree, size=size, now=0)
+        self._written.append((path, state))
         self._files += len(files) + len(links)
-        self._size += sum(row[2] for row in files)
+        self._size += size
         if self._progress is not None:
             self._progress(self._files, self._size)
 

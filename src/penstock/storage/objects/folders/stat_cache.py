@@ -105,7 +105,7 @@ class StatCache:
     """
 
     def __init__(self) -> None:
-        self._states: dict[str, FolderState | memoryview] = {}  # those of a file are decoded when they are asked for
+        self._states: dict[str, bytes | memoryview] = {}  # encoded, as there may be a million files
 
     @classmethod
     def load(cls, file: Path) -> Self:
@@ -136,8 +136,7 @@ class StatCache:
                 out.write(bytes(len(_MAGIC) + DIGEST_SIZE))
                 for path, state in self._states.items():
                     name = path.encode()
-                    body = state if isinstance(state, memoryview) else msgspec.msgpack.encode(state)
-                    frame = b"".join((_HEAD.pack(len(name), len(body)), name, body))
+                    frame = b"".join((_HEAD.pack(len(name), len(state)), name, state))
                     hasher.update(frame)
                     out.write(frame)
                 out.seek(0)
@@ -149,11 +148,11 @@ class StatCache:
     def find(self, path: str) -> FolderState | None:
         """The state of a folder, when there is one."""
         state = self._states.get(path)
-        return _states.decode(state) if isinstance(state, memoryview) else state
+        return None if state is None else _states.decode(state)
 
     def add(self, path: str, state: FolderState) -> None:
         """Remember a folder."""
-        self._states[path] = state
+        self._states[path] = msgspec.msgpack.encode(state)
 
     def __iter__(self) -> Iterator[str]:
         """The paths of all folders."""

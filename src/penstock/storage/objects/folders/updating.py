@@ -14,10 +14,11 @@ from msgspec import Struct
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError
 from penstock.core.ids import new_id
-from penstock.storage.objects.folders.checkout import FolderWriter, Progress, Source
+from penstock.storage.objects.folders.checkout import FolderWriter, Source
 from penstock.storage.objects.folders.comparing import FOLDER, LINK, Difference
 from penstock.storage.objects.folders.reading import FileFacts
 from penstock.storage.objects.folders.scanning import to_stat
+from penstock.storage.objects.folders.shared_files import SharedFiles
 from penstock.storage.objects.format import to_digest
 from penstock.storage.objects.local import explained
 
@@ -53,7 +54,7 @@ def check_saved(source: Source, differences: Sequence[Difference], target: Path)
 
 
 def update_folder(
-    source: Source, differences: Sequence[Difference], root: Path, beside: Path, progress: Progress | None = None
+    source: Source, differences: Sequence[Difference], root: Path, beside: Path, shared: SharedFiles | None = None
 ) -> dict[str, FileFacts]:
     """Make a folder what it shall be, by the differences between what it is and that.
 
@@ -65,7 +66,7 @@ def update_folder(
         differences: what is changed.
         root: the folder.
         beside: the folder above it, or itself: where new files are written, on the same file system.
-        progress: told the files and bytes so far, now and then.
+        shared: files that other folders have as well; None to write each file.
 
     Returns:
         What the files that were put look like, by their paths.
@@ -80,7 +81,7 @@ def update_folder(
             os.makedirs(staging / "new")
             os.mkdir(staging / "old")
             moves = _plan(differences)
-            _write_new(source, differences, moves, staging / "new", progress)
+            _write_new(source, differences, moves, staging / "new", shared)
             with _open_journal(staging, os.path.relpath(root, beside), moves):
                 try:
                     for move in moves:
@@ -139,11 +140,12 @@ def _plan(differences: Sequence[Difference]) -> list[Move]:
 
 
 def _write_new(
-    source: Source, differences: Sequence[Difference], moves: Sequence[Move], folder: Path, progress: Progress | None
+    source: Source, differences: Sequence[Difference], moves: Sequence[Move], folder: Path, shared: SharedFiles | None
 ) -> None:
-    size = 0
-    with FolderWriter(source) as writer:
-        for done, move in enumerate((move for move in moves if move.kind == "put"), 1):
+    with FolderWriter(source, shared=shared) as writer:
+        for move in moves:
+            if move.kind != "put":
+                continue
             row = differences[move.number].after
             assert row is not None
             if row[1] == LINK:
@@ -151,9 +153,6 @@ def _write_new(
                 writer.write_link(str(folder), parent, (str(move.number), *row[1:]))
             else:
                 writer.write_file(f"{folder}/{move.number}", row)
-            size += row[2]
-            if progress is not None:
-                progress(done, size)
 
 
 def _look_at_new(differences: Sequence[Difference], moves: Sequence[Move], root: Path) -> dict[str, FileFacts]:
