@@ -20,6 +20,7 @@ dataset_versions = Table(
     Column("size", BigInteger, nullable=False),
     Column("time_start", UtcTime),
     Column("time_end", UtcTime),
+    Column("provenance", Json),
     Column("created_at", UtcTime, nullable=False),
     Column("created_by", String(200), nullable=False),
 )

@@ -8,6 +8,7 @@ from msgspec import Struct
 from penstock.core.errors import InvalidInputError
 from penstock.core.ids import Digest, Ref
 from penstock.core.project.types import CheckAction, ColumnType
+from penstock.datasets.sources.types import Provenance
 
 ColumnKind = ColumnType | Literal["other", "unknown"]  # unknown: no row has a value
 Value = bool | int | float | str | None  # one cell; dates and times as ISO text, lists as JSON
@@ -164,6 +165,7 @@ class DatasetDraft(Struct, frozen=True, kw_only=True):
     profile: Profile
     files: tuple[DataFile, ...]
     report: CheckReport
+    provenance: Provenance | None = None
     time_start: datetime | None = None
     time_end: datetime | None = None
 
@@ -193,6 +195,7 @@ class DatasetVersion(Struct, frozen=True, kw_only=True):
     size: int  # bytes of the files
     time_start: datetime | None = None  # of the time column, when there is one
     time_end: datetime | None = None
+    provenance: Provenance | None = None  # where the rows came from, and how; of files: None
     created_at: datetime
     created_by: str
 

@@ -73,8 +73,10 @@ CHECK_RULES = ("type", "not_null", "between", "allowed", "pattern", "unique", "m
 class DataSection(Section, frozen=True, kw_only=True):
     """`[data.NAME]`: where rows come from, and what their columns mean."""
 
-    source: Text  # a file, a glob, an object-store URL, or an SQL query with a `connection`
-    connection: str | None = None
+    source: Text  # files by a path or pattern, an HTTP address, an object-store URL, a Delta table, or an SQL query
+    connection: str | None = None  # of a query: a URL, or NAME for the URL in PENSTOCK_CONNECTION_NAME
+    incremental: str | None = None  # of a query: the number or time by which only new rows are fetched
+    sha256: str | None = None  # of an HTTP address: what its file has to be
     time: str | None = None
     key: str | None = None
     label: str | None = None

@@ -109,6 +109,7 @@ CREATE TABLE "dataset_versions" (
 	created_at BIGINT NOT NULL,
 	created_by VARCHAR(200) NOT NULL,
 	file_count BIGINT NOT NULL,
+	provenance TEXT,
 	CONSTRAINT pk_dataset_versions PRIMARY KEY (dataset, version)
 );
 

@@ -1,4 +1,4 @@
-"""how many files a version of a dataset has."""
+"""how many files a version of a dataset has, and where they came from."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +14,7 @@ def upgrade() -> None:
         "jsonb_array_length(files::jsonb)" if op.get_bind().dialect.name == "postgresql" else "json_array_length(files)"
     )
     op.add_column("dataset_versions", sa.Column("file_count", sa.BigInteger(), nullable=False, server_default="0"))
+    op.add_column("dataset_versions", sa.Column("provenance", sa.Text()))
     op.execute(f"UPDATE dataset_versions SET file_count = {length}")
     with op.batch_alter_table("dataset_versions") as table:
         table.alter_column("file_count", server_default=None)
