@@ -240,15 +240,41 @@ def test_files_share_blocks_where_the_file_system_can(place: Place) -> None:
         assert place.read() == FILES
 
 
-def test_a_full_disk_while_adding_or_checking_out_changes_nothing(place: Place) -> None:
-    for point in ("objects.append", "objects.fsync", "objects.rename"):
-        failpoints.arm(f"{point}=enospc@1")
-        with pytest.raises(StorageFullError):
-            place.add()
-        failpoints.arm("")
-        assert not (place.root / FILE_NAME).exists()
-        assert place.read() == FILES
+@pytest.mark.parametrize("failure", ["enospc", "eio"])
+@pytest.mark.parametrize("point", ["objects.append", "objects.fsync", "objects.rename", "objects.renamed"])
+def test_an_add_that_fails_at_any_step_changes_nothing(point: str, failure: str, place: Place) -> None:
+    before = place.add()
+    place.fill({"a.txt": b"other", "large": os.urandom(3 << 20)})
+    files = place.read()
+    for passing in range(1, 50):
+        failpoints.arm(f"{point}={failure}@{passing}")
+        try:
+            after = place.add()
+        except PenstockError as error:
+            assert isinstance(error, StorageFullError) == (failure == "enospc")
+            assert place.workspace.pointers()["data"].tree == before
+            assert place.read() == files
+            assert open_object_store(place.home / "objects").verify([before]).passed
+            continue
+        break
+    assert passing > 1
+    failpoints.arm("")
+    assert open_object_store(place.home / "objects").verify([before, after]).passed
+    place.workspace.check_out("data", tree=before)
+    place.workspace.check_out("data", tree=after)
+    assert place.read() == files
+
+
+def test_a_first_checkout_that_fails_leaves_nothing(place: Place) -> None:
     place.add()
+    shutil.rmtree(place.data)
+    failpoints.arm("objects.checkout=enospc@1")
+    with pytest.raises(StorageFullError):
+        place.workspace.check_out("data")
+    assert not place.data.exists()
+    assert place.leftovers() == []
+    place.workspace.check_out("data")
+    assert place.read() == FILES
 
 
 def test_paths_that_overlap_cannot_both_be_versioned(place: Place) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from penstock.storage.objects import catalog
 from penstock.storage.objects.catalog import PackCatalog
 from penstock.storage.objects.format import BYTES
 from penstock.storage.objects.local import LocalBlobStore
@@ -57,10 +56,7 @@ def test_what_is_read_from_indexes_is_found(packs: Packs) -> None:
     check(known, packs)
 
 
-def test_what_this_process_writes_is_found_before_and_after_it_is_sorted_in(
-    packs: Packs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(catalog, "_RECENT_LIMIT", 30)
+def test_what_this_process_writes_is_found_at_once(packs: Packs) -> None:
     known = PackCatalog(LocalBlobStore(packs.blobs.folder / "nothing"))
     for name, index in packs.indexes.items():
         known.add(name, index)

@@ -117,7 +117,7 @@ class TreeAdder:
         size = 0
         for place in pending.unknown():
             batch.append(place)
-            size += listing.stat(place).size
+            size += listing.size(place)
             if len(batch) == BATCH_FILES or size >= BATCH_BYTES:
                 pending.read(self._readers, folder, batch)
                 batch, size = [], 0

@@ -18,6 +18,11 @@ LinkPolicy = Literal["follow", "keep", "refuse"]
 _WINDOWS_ONLY = re.compile(r'(?i)(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?|.*[<>:"|?*\x01-\x1f].*|.*[. ]', re.DOTALL)
 
 
+_UNUSUAL = re.compile(  # whatever a name may be refused for, in names with slashes between them, and then some
+    r"(?i)[\\<>:\"|?*\x00-\x1f]|[. ]/|/(?:con|prn|aux|nul|com[1-9]|lpt[1-9])[./]|[^/]{256}"
+)
+
+
 class FileStat(NamedTuple):
     """What tells whether a file was changed since it was read, without reading it again."""
 
@@ -60,8 +65,15 @@ class Listing(NamedTuple):
         """What the file system says of a file."""
         return FileStat(*self.stats[place * WIDTH : (place + 1) * WIDTH])
 
+    def size(self, place: int) -> int:
+        """The bytes of a file."""
+        return self.stats[place * WIDTH]
+
     def check_names(self, root: str, rules: Rules) -> None:
         """Refuse names that cannot be stored; InvalidInputError."""
+        names = f"/{'/'.join(self.files)}/"
+        if not (self.folders or self.links) and names.isascii() and not _UNUSUAL.search(names):
+            return  # one look at all of them, as there may be millions
         for name in (*self.files, *self.folders, *(name for name, _ in self.links)):
             if rules.portable and _WINDOWS_ONLY.fullmatch(name):
                 raise InvalidInputError(
