@@ -67,3 +67,12 @@ def edges(db: Database) -> list[Edge]:
     kept: list[Edge] = []
     db.on_group(lambda connection, now, done: kept.extend(edge for tx in done for edge in tx.edges))
     return kept
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[object]:
+    """A server of the S3 API, and the environment that leads to it."""
+    import s3_server  # takes a second, which most tests need not spend
+
+    with s3_server.running() as server:
+        yield server

@@ -14,6 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from penstock.sdk.connect import connect
+from penstock.storage.objects.open import open_object_store
+from s3_server import S3Server
+
 HEAVY = ("polars", "scipy", "sklearn", "pandas", "skops", "joblib", "httpx", "rich", "pyarrow")
 MOST_IDLE_BYTES = 150 * 1024 * 1024
 
@@ -113,6 +117,7 @@ REFUSED = {
     "no URL of a database": (["--database", "what"], "names no database"),
     "an unknown database": (["--database", "oracle3://x"], "names no database"),
     "an unknown object store": (["--objects", "ftp://x/y"], "names no object store"),
+    "a bucket without a name": (["--objects", "s3:///x"], "s3://BUCKET/PREFIX"),
     "a port that is none": (["--port", "99999"], "--port"),
     "open to all": (["--host", "0.0.0.0"], "tokens create"),
     "no such token file": (["--token-file", "{file}x"], "there is no"),
@@ -156,3 +161,33 @@ def test_the_token_of_a_file_is_asked_for(tmp_path: Path) -> None:
     with running(tmp_path / "home", "--token-file", tmp_path / "token") as (url, _):
         assert httpx.get(f"{url}/api/v1/runs").status_code == 401
         assert httpx.get(f"{url}/api/v1/runs", auth=("anybody", "a long secret")).status_code == 200
+
+
+def test_artifacts_and_datasets_may_lie_in_a_bucket(tmp_path: Path, s3: S3Server) -> None:
+    bucket = f"{s3.new_bucket()}/team"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text("x,y\n1,2\n" * 50_000)
+    with running(tmp_path / "home", "--objects", bucket) as (url, _):
+        services = connect(url)
+        tree = services.objects.put_tree(tmp_path / "data")
+        small = services.objects.put_bytes(b"small")
+        run_id = httpx.post(f"{url}/api/v1/runs", json={"experiment": "first"}).json()["id"]
+        body = b"artifact " * 300_000
+        artifact = f"{url}/api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/deep/model.bin"
+        assert httpx.put(artifact, content=body).status_code == 200
+        assert httpx.get(artifact).content == body
+        services.close()
+    assert not (tmp_path / "home" / "objects").exists()
+    with running(tmp_path / "home", "--objects", bucket) as (url, _):
+        services = connect(url)
+        services.objects.checkout(tree, tmp_path / "out")
+        assert services.objects.get_bytes(small) == b"small"
+        assert httpx.get(artifact.replace(artifact.partition("/api")[0], url)).content == body
+        services.close()
+    assert (tmp_path / "out" / "a.csv").read_bytes() == (tmp_path / "data" / "a.csv").read_bytes()
+    assert open_object_store(bucket).verify([tree, small]).passed
+
+
+def test_a_bucket_that_is_not_there_is_told_at_the_start(tmp_path: Path, s3: S3Server) -> None:
+    said = run("server", "--home", tmp_path / "home", "--port", 0, "--objects", "s3://no-such-bucket/x")
+    assert said.returncode == 1 and "there is no bucket for s3://no-such-bucket/x" in said.stderr

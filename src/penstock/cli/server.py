@@ -21,7 +21,9 @@ def server(
     host: str = typer.Option(None, help="Address to listen on; other than loopback needs a token."),
     port: int = typer.Option(None, help="Port to listen on; 0 is any free one. [default: 5151]"),
     database: str = typer.Option(None, help="SQLAlchemy URL. [default: SQLite in the home folder]"),
-    objects: str = typer.Option(None, help="Folder of artifacts and models. [default: in the home folder]"),
+    objects: str = typer.Option(
+        None, help="Folder of artifacts and models, or s3://, gs://, az://. [default: in the home folder]"
+    ),
     allow_host: list[str] = typer.Option([], help="A host name it answers to beside its address; may be repeated."),
     token_file: Path = typer.Option(None, help="File with a token that every request has to show."),
     json: bool = typer.Option(False, "--json", help="Print one line of JSON when it is ready."),

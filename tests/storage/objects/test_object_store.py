@@ -282,7 +282,7 @@ def test_another_opening_of_the_store_sees_what_was_added_since(tmp_path: Path) 
     assert other.has(tree)
     assert [entry.name for entry in other.get_tree(tree).entries] == ["a.csv", "deep", "same"]
     with pytest.raises(InvalidInputError, match="no object store"):
-        open_object_store("s3://bucket")
+        open_object_store("ftp://bucket")
 
 
 def test_damage_is_refused_on_reading(tmp_path: Path) -> None:

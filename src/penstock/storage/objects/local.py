@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -13,10 +12,8 @@ from penstock.core import failpoints
 from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError, StorageFullError, UnavailableError
 from penstock.core.ids import new_id
 from penstock.storage.objects.blob_store import BlobWriter, Data
+from penstock.storage.objects.keys import check_key, check_prefix
 
-_KEY = re.compile(r"[a-z0-9-][a-z0-9.-]*(?:/[a-z0-9-][a-z0-9.-]*)*")
-_PREFIX = re.compile(rf"(?:{_KEY.pattern}/?)?")
-_KEY_LIMIT = 200  # bytes; ours are some 70, and a file system takes no name above 255
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _TEMPORARY = ".tmp-"  # a key never begins with a dot, so what is half written can never be read
@@ -69,9 +66,7 @@ class LocalBlobStore:
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """The keys below a prefix, in order of the alphabet."""
-        if not _PREFIX.fullmatch(prefix):
-            raise InvalidInputError(f"{prefix!r} is no beginning of a key", field="prefix")
-        start = self.folder / prefix.rpartition("/")[0]
+        start = self.folder / check_prefix(prefix).rpartition("/")[0]
         for key in self._walk(start):
             if key.startswith(prefix):
                 yield key
@@ -100,9 +95,7 @@ class LocalBlobStore:
         return swept
 
     def _path(self, key: str) -> Path:
-        if len(key) > _KEY_LIMIT or not _KEY.fullmatch(key):
-            raise InvalidInputError(f"{key[:_KEY_LIMIT]!r} is no key of an object store", field="key")
-        return self.folder / key
+        return self.folder / check_key(key)
 
     def _walk(self, folder: Path) -> Iterator[str]:
         try:

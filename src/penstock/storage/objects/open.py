@@ -4,29 +4,45 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from penstock.core.errors import InvalidInputError
+from penstock.storage.objects.blob_store import BlobStore
 from penstock.storage.objects.local import LocalBlobStore
 from penstock.storage.objects.object_store import ObjectStore
 
+_CLOUDS = ("s3", "gs", "az")
+_HINT = "name a folder, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX"
+
 
 def open_object_store(where: str | Path) -> ObjectStore:
-    """The store in a folder; it is created when it is first written to. What killed writers left there is swept.
+    """The store that a path or URL names; see `open_blobs`."""
+    return ObjectStore(open_blobs(where))
+
+
+def open_blobs(where: str | Path) -> BlobStore:
+    """The blobs in a folder or a bucket; a folder is created when it is first written to.
+
+    What killed writers left half written in a folder is swept.
 
     Args:
-        where: a path or a `file://` URL. A server's store is opened with the server's client.
+        where: a path, or a URL: `file://`, `s3://`, `gs://` or `az://`. A server's store is opened with its client.
 
     Raises:
         InvalidInputError: the URL names a kind of store that is not known here.
+        PermissionDeniedError: there are no credentials for it.
     """
     text = str(where)
     if "://" not in text:
         return _open_local(Path(text))
     parts = urlsplit(text)
+    if parts.scheme in _CLOUDS:
+        from penstock.storage.objects.cloud import open_cloud  # its library takes longer than a local command
+
+        return open_cloud(text)
     if parts.scheme != "file" or parts.netloc:
-        raise InvalidInputError(f"{text!r} names no object store that can be opened here", hint="name a folder")
+        raise InvalidInputError(f"a URL of kind {parts.scheme!r} names no object store", hint=_HINT)
     return _open_local(Path(unquote(parts.path)))
 
 
-def _open_local(folder: Path) -> ObjectStore:
+def _open_local(folder: Path) -> LocalBlobStore:
     blobs = LocalBlobStore(folder)
     blobs.sweep()
-    return ObjectStore(blobs)
+    return blobs
