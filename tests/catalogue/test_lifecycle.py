@@ -11,6 +11,7 @@ from penstock.evaluation.evaluate import load_evaluation
 from penstock.evaluation.gates import judge
 from penstock.governance.service import GovernanceService
 from penstock.governance.tokens.service import TokenService
+from penstock.governance.upkeep.service import UpkeepService
 from penstock.registry.types import ModelVersion
 from penstock.tracking.deliveries.service import DeliveryService
 from penstock.tracking.experiments import ExperimentService
@@ -31,6 +32,7 @@ def look(shop: Shop) -> Lifecycle:
     services = Services(
         governance=GovernanceService(shop.db),
         tokens=TokenService(shop.db),
+        upkeep=UpkeepService(shop.db),
         deliveries=DeliveryService(shop.db, shop.services.tracking, shop.services.artifacts),
         place=str(shop.folder),
         experiments=ExperimentService(shop.db),

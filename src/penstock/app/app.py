@@ -10,6 +10,7 @@ from penstock.evaluation.service import EvaluationService
 from penstock.governance.checkpoints import CheckpointLog
 from penstock.governance.service import GovernanceService
 from penstock.governance.tokens.service import TokenService
+from penstock.governance.upkeep.service import UpkeepService
 from penstock.loop.service import LoopService
 from penstock.monitoring.service import MonitoringService
 from penstock.pipelines.service import PipelineService
@@ -65,6 +66,7 @@ def _build(config: Config, db: Database, checkpoints: CheckpointLog) -> Services
     return Services(
         governance=governance,
         tokens=TokenService(db),
+        upkeep=UpkeepService(db),
         experiments=ExperimentService(db),
         tracking=tracking,
         taking_over=TakingOverService(db),

@@ -12,6 +12,8 @@ from penstock.governance import api as governance_api
 from penstock.governance.service import GovernanceService
 from penstock.governance.tokens import api as tokens_api
 from penstock.governance.tokens.service import TokenService
+from penstock.governance.upkeep import api as upkeep_api
+from penstock.governance.upkeep.service import UpkeepService
 from penstock.loop import api as loop_api
 from penstock.loop.service import LoopService
 from penstock.monitoring import api as monitoring_api
@@ -43,6 +45,7 @@ from penstock.tracking.traces.service import TraceService
 ROUTES: dict[str, list[Route]] = {
     "governance": governance_api.ROUTES,
     "tokens": tokens_api.ROUTES,
+    "upkeep": upkeep_api.ROUTES,
     "experiments": tracking_api.EXPERIMENT_ROUTES,
     "tracking": tracking_api.ROUTES,
     "taking_over": tracking_api.TAKING_OVER_ROUTES,
@@ -74,6 +77,7 @@ class Services:
 
     governance: GovernanceService
     tokens: TokenService
+    upkeep: UpkeepService
     experiments: ExperimentService
     tracking: TrackingService
     taking_over: TakingOverService

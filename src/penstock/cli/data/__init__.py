@@ -9,7 +9,7 @@ class DataGroup(LazyGroup):
     """Its commands; each is imported only when it is called, as some have to answer at once."""
 
     package = __name__
-    files: ClassVar = {name: name for name in ("add", "status", "checkout", "log", "check", "diff", "merge")}
+    files: ClassVar = {name: name for name in ("add", "status", "checkout", "log", "check", "diff", "push", "pull", "merge")}
     texts: ClassVar = {
         "add": "Take in sources, files or folders as new versions.",
         "status": "What changed in files and folders since they were added.",
@@ -17,6 +17,8 @@ class DataGroup(LazyGroup):
         "log": "The versions of a dataset, newest first.",
         "check": "Check a source as it is now, without adding a version.",
         "diff": "What changed between two versions.",
+        "push": "Copy versions to a remote store.",
+        "pull": "Fetch versions from a remote store.",
         "merge": "Merge two versions of penstock.data; Git calls this.",
     }
 

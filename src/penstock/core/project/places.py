@@ -39,6 +39,7 @@ def project_config(folder: Path, **given: object) -> Config:
         config,
         database=config.database or _beside(folder, storage.database),
         objects=config.objects or _beside(folder, storage.objects),
+        remote=config.remote or _beside(folder, storage.remote),
     )
 
 

@@ -206,6 +206,7 @@ class StorageSection(Section, frozen=True, kw_only=True):
     database: str | None = None
     objects: str | None = None
     link: Literal["copy", "hardlink", "reflink"] = "copy"  # how 'penstock data checkout' writes files
+    remote: str | None = None  # the store that `penstock data push` and `pull` speak to
 
 
 class Project(Struct, frozen=True, kw_only=True):

@@ -81,6 +81,12 @@ CREATE TABLE commit_marks (
 	CONSTRAINT pk_commit_marks PRIMARY KEY (writer)
 );
 
+CREATE TABLE database_identity (
+	id VARCHAR(26) NOT NULL,
+	created_at BIGINT NOT NULL,
+	CONSTRAINT pk_database_identity PRIMARY KEY (id)
+);
+
 CREATE TABLE dataset_inputs (
 	run BIGINT NOT NULL,
 	dataset BIGINT NOT NULL,
@@ -840,6 +846,6 @@ CREATE UNIQUE INDEX uq_episodes_open ON episodes (project) WHERE ended_at IS NUL
 
 CREATE UNIQUE INDEX uq_tokens_live_name ON tokens (name) WHERE revoked_at IS NULL;
 
-INSERT INTO alembic_version VALUES ('0013');
+INSERT INTO alembic_version VALUES ('0014');
 
 INSERT INTO experiments VALUES (0, 'Default', '', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), NULL, 'penstock')

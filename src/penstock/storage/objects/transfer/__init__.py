@@ -1,0 +1,1 @@
+"""Objects that move between two stores."""
