@@ -27,11 +27,11 @@ def test_a_version_that_was_pushed_comes_back_after_everything_here_was_lost(
     assert pushed.code == 0, pushed.err
     assert pushed.json["versions"] == [f"dataset-version:{dataset}/1"] and pushed.json["packs"] >= 1
     again = penstock("data", "push", dataset, "--remote", remote)
-    assert again.out == "pushed 1 versions: nothing was missing there\n"
+    assert again.out == "pushed 1 version: nothing was missing there\n"
     lose_objects(project)
     assert penstock("verify").code == 1
     pulled = penstock("data", "pull", f"{dataset}@1", "--remote", remote)
-    assert pulled.code == 0 and "pulled 1 versions: " in pulled.out and "packs" in pulled.out
+    assert pulled.code == 0 and "pulled 1 version: " in pulled.out and "packs" in pulled.out
     assert penstock("verify").code == 0
     assert penstock("data", "pull", "--all-versions", "--remote", remote).out.endswith("nothing was missing here\n")
 

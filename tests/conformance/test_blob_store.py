@@ -10,11 +10,11 @@ from obstore.store import MemoryStore
 from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.ids import Digest
 from penstock.storage.objects.blob_store import BlobStore
-from penstock.storage.objects.chunker import FixedChunker
 from penstock.storage.objects.cloud import CloudBlobStore
 from penstock.storage.objects.local import LocalBlobStore
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.objects.open import open_blobs
+from storage.objects.small_chunks import FixedChunker
 
 KEYS = ["a/b", "a.x", "a/b.c", "b/c/d", "a/b-c", "owner"]
 

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from penstock.storage.objects.format import digest_of
-from penstock.storage.objects.object_store import loose_key
+from penstock.storage.objects.keys import loose_key
 from server.seeding import Shop
 
 

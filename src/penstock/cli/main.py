@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "audit": ("Trust", "audit", "List audit events, or verify their chain."),
     "lineage": ("Trust", "lineage", "What something came from, or what came from it."),
     "tokens": ("Trust", "tokens", "Make, list and revoke the tokens of a server."),
+    "gc": ("Trust", "gc", "Delete what nothing refers to any more."),
+    "why-kept": ("Trust", "why_kept", "What refers to an object, and the way down to it."),
     "verify": ("Trust", "verify", "Read every stored object again and check it."),
 }
 

@@ -85,3 +85,13 @@ def ago(moment: datetime) -> str:
         return "now"
     size = next((size for limit, size in ((120, 1), (7_200, 60), (172_800, 3_600)) if seconds < limit), 86_400)
     return format_duration(timedelta(seconds=seconds // size * size)) + " ago"
+
+
+def amount(size: int) -> str:
+    """Bytes as people say them."""
+    value, unit = float(size), "bytes"
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            break
+        value /= 1024
+    return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"

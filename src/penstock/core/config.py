@@ -27,6 +27,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Folder or URL of the object store; empty: a folder in the home folder."""
     remote: str = ""
     """URL or folder of the store that `penstock data push` and `pull` speak to, such as `s3://BUCKET/PREFIX`."""
+    grace: str = "7d"
+    """How long an object that nothing refers to waits before `penstock gc` deletes it."""
     host: str = "127.0.0.1"
     """Address to listen on. Other than loopback needs a token."""
     hosts: str = ""

@@ -71,7 +71,7 @@ def serve(
     try:
         services = open_app(config, actor=Actor("controller", Role.ADMIN))  # requests say themselves who acts
         try:
-            next(services.objects.blobs.list_keys("owner"), None)  # a store that nobody can reach is told now
+            services.objects.begin_writing()  # for its clients, too; a store that nobody can reach is told now
             check_exposure(config, has_tokens=bool(services.tokens.list_tokens()))
             owner_token = read_owner_token(config.home)
             app = build_server(services, config=config, owner=local_actor(), project=project, owner_token=owner_token)

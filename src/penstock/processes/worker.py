@@ -24,6 +24,7 @@ ANSWER_S = 10.0  # a server that does not answer must not keep the worker from i
 
 def build_worker(port: WorkPort, root: Path, config: Config, objects: ObjectStore, compute: LocalProcess) -> Worker:
     """A worker that keeps its files under the home folder; its name is the same after every restart."""
+    objects.begin_writing()  # what its child processes keep, it refers to
     return Worker(
         port,
         root,

@@ -14,8 +14,9 @@ from penstock.core.errors import ConflictError, CorruptDataError, InvalidInputEr
 from penstock.core.ids import Digest
 from penstock.storage.objects.blob_store import BlobWriter, Data, HeldBlob
 from penstock.storage.objects.format import EntryKind
+from penstock.storage.objects.keys import loose_key
 from penstock.storage.objects.local import LocalBlobStore
-from penstock.storage.objects.object_store import ObjectStore, loose_key
+from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.objects.open import open_object_store
 from storage.objects.small_chunks import FixedChunker
 

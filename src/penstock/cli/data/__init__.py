@@ -9,7 +9,9 @@ class DataGroup(LazyGroup):
     """Its commands; each is imported only when it is called, as some have to answer at once."""
 
     package = __name__
-    files: ClassVar = {name: name for name in ("add", "status", "checkout", "log", "check", "diff", "push", "pull", "merge")}
+    files: ClassVar = {
+        name: name for name in ("add", "status", "checkout", "log", "check", "diff", "push", "pull", "merge")
+    }
     texts: ClassVar = {
         "add": "Take in sources, files or folders as new versions.",
         "status": "What changed in files and folders since they were added.",

@@ -6,14 +6,14 @@ from penstock.cli.apps import command_app
 from penstock.cli.data.remotes import (
     NamesArgument,
     RemoteOption,
-    amount,
     figures,
     find_versions,
     open_remote_blobs,
     showing,
 )
-from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import UrlOption, open_services
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import amount, console, print_json
+from penstock.cli.session import open_services
 from penstock.storage.objects.transfer.copying import pull as pull_objects
 from penstock.storage.objects.transfer.roots import read_roots
 
@@ -40,4 +40,4 @@ def pull(
         print_json({"versions": sorted(map(str, versions)), **figures(done)})
         return
     fetched = f"{amount(done.size)} in {done.packs} packs" if done.packs else "nothing was missing here"
-    console.print(f"pulled {len(versions)} versions: {fetched}")
+    console.print(f"pulled {len(versions)} version{'s' * (len(versions) != 1)}: {fetched}")

@@ -8,14 +8,15 @@ from penstock.cli.apps import command_app
 from penstock.cli.data.remotes import (
     NamesArgument,
     RemoteOption,
-    amount,
     figures,
     find_versions,
     open_remote_blobs,
     showing,
 )
-from penstock.cli.output import JsonOption, console, print_json
-from penstock.cli.session import UrlOption, open_services
+from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.output import amount, console, print_json
+from penstock.cli.session import open_services
+from penstock.storage.objects.collection.owner import Owner, take_store
 from penstock.storage.objects.transfer.copying import push as push_objects
 from penstock.storage.objects.transfer.roots import Push, add_roots
 
@@ -38,12 +39,15 @@ def push(
         versions = find_versions(services, names or [], newest_only=False)
         references = {(each.owner, each.digest) for each in services.upkeep.list_references()}
         roots = references if everything else set(versions.items())
+        is_new = next(blobs.list_keys(""), None) is None
         with showing("pushing", is_quiet=json) as tell:
             done = push_objects(services.objects.blobs, blobs, sorted({digest for _, digest in roots}), tell)
         database = services.upkeep.get_database_id()
+        if is_new:
+            take_store(blobs, Owner(database, services.place, datetime.now(UTC)))
         add_roots(blobs, database, Push(datetime.now(UTC), done.held_by), roots, references | roots)
     if json:
         print_json({"versions": sorted(map(str, versions)), **figures(done)})
         return
     sent = f"{amount(done.size)} in {done.packs} packs" if done.packs else "nothing was missing there"
-    console.print(f"pushed {len(versions)} versions: {sent}")
+    console.print(f"pushed {len(versions)} version{'s' * (len(versions) != 1)}: {sent}")

@@ -14,8 +14,8 @@ from penstock.cli.output import open_console
 from penstock.core.config import load_config
 from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.ids import Digest, Ref
-from penstock.datasets.types import VersionSummary
 from penstock.core.project.places import find_project_folder, project_config
+from penstock.datasets.types import VersionSummary
 from penstock.storage.objects.blob_store import BlobStore
 from penstock.storage.objects.open import open_blobs
 from penstock.storage.objects.transfer.types import Progress, Tell, Transferred
@@ -111,16 +111,6 @@ def showing(text: str, *, is_quiet: bool) -> Iterator[Tell]:
             bar.update(task, completed=progress.done, total=progress.total)
 
         yield tell
-
-
-def amount(size: int) -> str:
-    """Bytes as people say them."""
-    value, unit = float(size), "bytes"
-    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
-        if value < 1024 or unit == "TiB":
-            break
-        value /= 1024
-    return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
 
 
 def figures(done: Transferred) -> dict[str, int]:

@@ -62,11 +62,15 @@ class PackCatalog:
         return [place or self.find(digest) for digest, place in zip(digests, found, strict=True)]
 
     def refresh(self) -> None:
-        """Read the indexes written since the last look, by whichever process."""
+        """Read the indexes written since the last look, by whichever process, and forget the packs that are gone."""
         with self._lock:
-            for key in self._blobs.list_keys(FOLDER):
-                name = key.removeprefix(FOLDER).removesuffix(INDEX_ENDING)
-                if key.endswith(INDEX_ENDING) and name not in self._known:
+            keys = [key for key in self._blobs.list_keys(FOLDER) if key.endswith(INDEX_ENDING)]
+            names = [key.removeprefix(FOLDER).removesuffix(INDEX_ENDING) for key in keys]
+            gone = self._known.difference(names)
+            if gone and self._is_loaded:
+                self._forget(gone)
+            for name in names:
+                if name not in self._known:
                     self._load(name)
             if len(self._tables) > 1:
                 self._tables = (_merge(self._tables),)
@@ -100,6 +104,14 @@ class PackCatalog:
         rows["offset"], rows["length"] = ends - parts["length"], parts["length"]
         self._names.append(name)
         self._tables = (*self._tables, _sort(parts["digest"]["key"].astype("u8"), rows))
+
+    def _forget(self, gone: set[str]) -> None:
+        """Forget packs; a collector has moved what is needed of them to others."""
+        numbers = [number for number, name in enumerate(self._names) if name in gone]
+        kept = ((keys, rows, ~np.isin(rows["pack"], numbers)) for keys, rows in self._tables)
+        self._tables = tuple((keys[stays], rows[stays]) for keys, rows, stays in kept if stays.any())
+        self._known -= gone
+        self.damaged -= gone
 
 
 def _merge(tables: Sequence[_Table]) -> _Table:

@@ -179,7 +179,9 @@ class _SpooledBlob:
     def publish(self, key: str) -> bool:
         """Send the bytes."""
         self._file.seek(0)
-        return self._blobs.put_from(key, self._file, self._size)
+        is_new = self._blobs.put_from(key, self._file, self._size)
+        self.discard()
+        return is_new
 
     def discard(self) -> None:
         """Remove the file."""

@@ -1,4 +1,4 @@
-"""What may be the key of a blob; the same for every back end, so that no key can leave any store."""
+"""The keys of blobs: what may be one, for every back end alike, so that none can leave a store."""
 
 import re
 
@@ -7,6 +7,14 @@ from penstock.core.errors import InvalidInputError
 _KEY = re.compile(r"[a-z0-9-][a-z0-9.-]*(?:/[a-z0-9-][a-z0-9.-]*)*")
 _PREFIX = re.compile(rf"(?:{_KEY.pattern}/?)?")
 _KEY_LIMIT = 200  # bytes; ours are some 70, and a file system takes no name above 255
+
+LOOSE_FOLDER = "loose/"
+
+
+def loose_key(digest: bytes) -> str:
+    """The key of an object that stands alone."""
+    name = digest.hex()
+    return f"{LOOSE_FOLDER}{name[:2]}/{name}"
 
 
 def check_key(key: str) -> str:

@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -34,21 +35,19 @@ from penstock.storage.objects.format import (
     parse_digest,
     to_digest,
 )
+from penstock.storage.objects.guarding.guard import Guard, Reliable
+from penstock.storage.objects.guarding.leases import FOLDER as LEASES
+from penstock.storage.objects.guarding.leases import Now, WriterLease
+from penstock.storage.objects.keys import LOOSE_FOLDER, loose_key
 from penstock.storage.objects.local import LocalBlobStore
 from penstock.storage.objects.pack import PACK_SIZE, PackReader, Place, pack_key
+from penstock.storage.objects.pack_builder import PackBuilder
 from penstock.storage.objects.pack_writer import BLOCK_SIZE, PackWriter
 from penstock.storage.objects.reader import open_stream
 from penstock.storage.objects.verify import Verifier, VerifyReport
 from penstock.storage.objects.writer import ObjectWriter
 
-LOOSE_FOLDER = "loose/"
 _PIECE_SIZE = 1 << 20
-
-
-def loose_key(digest: bytes) -> str:
-    """The key of an object that stands alone."""
-    name = digest.hex()
-    return f"{LOOSE_FOLDER}{name[:2]}/{name}"
 
 
 def _nothing(name: str, index: bytes) -> None:
@@ -65,13 +64,31 @@ class ObjectStore:
         blobs: where the bytes go.
         chunker: where large files are cut.
         pack_size: bytes of a pack, the unit in which bulk adds are written.
+        lease: taken when objects are kept; see `Guard`.
+        now: seconds since 1970.
     """
 
-    def __init__(self, blobs: BlobStore, *, chunker: Chunker | None = None, pack_size: int = PACK_SIZE) -> None:
+    def __init__(
+        self,
+        blobs: BlobStore,
+        *,
+        chunker: Chunker | None = None,
+        pack_size: int = PACK_SIZE,
+        lease: WriterLease | None = None,
+        now: Now = time.time,
+    ) -> None:
         self.blobs = blobs
         self._chunker = chunker or ContentChunker()
         self._pack_size = pack_size
         self._catalog = PackCatalog(blobs)
+        self._guard = Guard(blobs, self._catalog.refresh, lease=lease, now=now)
+
+    def begin_writing(self) -> None:
+        """Say that this process is at work here: what it relies on is not collected before it says what it is for.
+
+        Whatever keeps an object does so by itself; a process that refers to what others keep calls it first.
+        """
+        self._guard.begin()
 
     def put_bytes(self, data: Data) -> Digest:
         """Keep some bytes as a file."""
@@ -142,7 +159,8 @@ class ObjectStore:
         """
         with self.open_pack() as pack, self._open_readers(pack) as readers:
             adder = TreeAdder(pack, readers, rules, progress)
-            added = adder.add(folder, known or StatCache(), StatCache() if found is None else found, only)
+            reliable = Reliable(known or StatCache(), self._knows_all)
+            added = adder.add(folder, reliable, StatCache() if found is None else found, only)
             readers.flush()
             pack.flush()
         return added
@@ -177,9 +195,9 @@ class ObjectStore:
         loose = _Lazily(lambda: {key.rpartition("/")[2] for key in self.blobs.list_keys(LOOSE_FOLDER)})
 
         def knows(digest: bytes) -> bool:
-            if self._catalog.find(digest) is not None:
-                return True
-            return digest.hex() in loose.get() if lists_loose else self._has_loose(digest)
+            if not lists_loose:
+                return self._knows(digest)
+            return self._knows_packed(digest) or (digest.hex() in loose.get() and self._guard.allows_loose(digest))
 
         def tell(name: str, index: bytes) -> None:
             self._catalog.add(name, index)
@@ -189,6 +207,7 @@ class ObjectStore:
             self.blobs,
             knows=knows,
             written=tell,
+            allows_name=self._guard.allows_name,
             pack_size=self._pack_size,
             block_size=block_size,
             holds_back=holds_back,
@@ -198,17 +217,17 @@ class ObjectStore:
         """Who reads a folder; workers need a store and a way to cut that they can open themselves."""
         start = None
         if isinstance(self.blobs, LocalBlobStore) and isinstance(self._chunker, ContentChunker):
-            is_empty = next(self.blobs.list_keys(""), None) is None
+            is_empty = all(key.startswith(LEASES) for key in self.blobs.list_keys(""))
             start = Start(os.fsencode(self.blobs.folder), self._pack_size, is_empty)
         return Readers(FileReader(pack, self._chunker), self._catalog.add, start)
 
     def has(self, digest: Digest) -> bool:
-        """Whether an object is there; it is not read."""
+        """Whether an object is there and may be relied on: it is not condemned. It is not read."""
         raw = parse_digest(digest)
-        if self._catalog.find(raw) or self._has_loose(raw):
+        if self._knows(raw):
             return True
         self._catalog.refresh()
-        return self._catalog.find(raw) is not None
+        return self._knows_packed(raw)
 
     def size(self, digest: Digest) -> int:
         """The bytes of a stored file, or of all files of a tree."""
@@ -311,9 +330,37 @@ class ObjectStore:
     def _put_loose(self, data: Data, header: bytes = BYTES) -> Digest:
         stored = b"".join((header, data))
         digest = digest_of(stored)
-        if self._catalog.find(digest) is None:
-            self.blobs.put_if_absent(loose_key(digest), stored)
+        if not self._knows_packed(digest):
+            if self._guard.allows_loose(digest):
+                self.blobs.put_if_absent(loose_key(digest), stored)
+            else:
+                self._put_anew(digest, stored)
         return to_digest(digest)
+
+    def _put_anew(self, digest: bytes, stored: Data) -> None:
+        """Keep an object whose own key is condemned."""
+        builder = PackBuilder()
+        builder.add(digest, stored)
+        pack = builder.build(self._guard.allows_name)
+        pack.publish(self.blobs)
+        self._catalog.add(pack.name, pack.index)
+
+    def _knows(self, digest: bytes) -> bool:
+        """Whether an object is there and may be relied on."""
+        return self._knows_packed(digest) or (self._guard.allows_loose(digest) and self._has_loose(digest))
+
+    def _knows_all(self, digests: Sequence[bytes]) -> bool:
+        self._guard.begin()
+        places = zip(digests, self._catalog.find_many(digests), strict=True)
+        return all(
+            self._guard.allows(place.pack, digest) if place is not None else self._knows(digest)
+            for digest, place in places
+        )
+
+    def _knows_packed(self, digest: bytes) -> bool:
+        self._guard.begin()
+        place = self._catalog.find(digest)
+        return place is not None and self._guard.allows(place.pack, digest)
 
     def _has_loose(self, digest: bytes) -> bool:
         try:
@@ -340,7 +387,7 @@ class ObjectStore:
             NotFoundError: there is no such object.
             CorruptDataError: its bytes are not what was written.
         """
-        stored = self._read_place(digest, place, reader) if place else self._find_stored(digest, reader)
+        stored = self._find_stored(digest, reader, place)
         if digest_of(stored) != digest:
             raise CorruptDataError(f"object {digest.hex()} is damaged", hint="run 'penstock verify'")
         view = memoryview(stored)
@@ -349,28 +396,29 @@ class ObjectStore:
             raise CorruptDataError(f"object {digest.hex()} was written by a newer penstock")
         return header, view[HEADER_SIZE:]
 
-    def _find_stored(self, digest: bytes, reader: PackReader | None) -> Data:
-        place = self._catalog.find(digest)
-        if place is None:
-            try:
-                return self.blobs.get(loose_key(digest))
-            except NotFoundError:
-                self._catalog.refresh()  # another process may have packed it since
-                place = self._catalog.find(digest)
-        if place is None:
-            raise self._explain_absence(digest)
-        return self._read_place(digest, place, reader)
-
-    def _read_place(self, digest: bytes, place: Place, reader: PackReader | None) -> Data:
+    def _find_stored(self, digest: bytes, reader: PackReader | None, place: Place | None) -> Data:
+        place = place or self._catalog.find(digest)
         try:
-            if reader is not None:
-                return reader.read(place)
-            return self.blobs.get_range(pack_key(place.pack), place.offset, place.length)
+            return self._read_place(digest, place, reader)
+        except NotFoundError:
+            self._catalog.refresh()  # another process may have packed it since, or moved it to another pack
+        place = self._catalog.find(digest)
+        try:
+            return self._read_place(digest, place, reader)
         except NotFoundError as error:
-            problem = f"object {digest.hex()} cannot be read, as pack {place.pack} is missing"
-            raise CorruptDataError(problem, hint="run 'penstock verify'") from error
+            raise self._explain_absence(digest, place) from error
 
-    def _explain_absence(self, digest: bytes) -> NotFoundError | CorruptDataError:
+    def _read_place(self, digest: bytes, place: Place | None, reader: PackReader | None) -> Data:
+        if place is None:
+            return self.blobs.get(loose_key(digest))
+        if reader is not None:
+            return reader.read(place)
+        return self.blobs.get_range(pack_key(place.pack), place.offset, place.length)
+
+    def _explain_absence(self, digest: bytes, place: Place | None) -> NotFoundError | CorruptDataError:
+        if place is not None:
+            problem = f"object {digest.hex()} cannot be read, as pack {place.pack} is missing"
+            return CorruptDataError(problem, hint="run 'penstock verify'")
         if self._catalog.damaged:
             packs = ", ".join(sorted(self._catalog.damaged))
             problem = f"object {digest.hex()} is not found, and the index of pack {packs} is damaged"

@@ -5,6 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from penstock.core.errors import InvalidInputError
 from penstock.storage.objects.blob_store import BlobStore
+from penstock.storage.objects.guarding.leases import WriterLease
 from penstock.storage.objects.local import LocalBlobStore
 from penstock.storage.objects.object_store import ObjectStore
 
@@ -13,8 +14,9 @@ _HINT = "name a folder, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAI
 
 
 def open_object_store(where: str | Path) -> ObjectStore:
-    """The store that a path or URL names; see `open_blobs`."""
-    return ObjectStore(open_blobs(where))
+    """The store that a path or URL names, to be read and written; see `open_blobs`."""
+    blobs = open_blobs(where)
+    return ObjectStore(blobs, lease=WriterLease(blobs))
 
 
 def open_blobs(where: str | Path) -> BlobStore:

@@ -1,6 +1,7 @@
 """A pack that is made in memory from objects that are stored elsewhere: to be copied, packed, or moved."""
 
 import os
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -57,14 +58,22 @@ class PackBuilder:
         self._parts.append((digest, len(stored)))
         self._body += stored
 
-    def set_apart(self) -> None:
-        """Give the pack a name that no other ever had, by an object of chance: a name may be taken or condemned."""
-        stored = BYTES + os.urandom(_DISTINCTION_SIZE)
-        self.add(digest_of(stored), stored)
+    def build(self, allows_name: Callable[[str], bool] = lambda name: True) -> BuiltPack:
+        """The pack; the builder starts anew.
 
-    def build(self) -> BuiltPack:
-        """The pack; the builder starts anew."""
+        Args:
+            allows_name: whether the pack may have this name; else an object of chance gives it another.
+        """
         index = INDEX_MAGIC + encode_parts(self._parts)
+        if not allows_name(digest_of(index).hex()):
+            stored = make_distinction()
+            self.add(digest_of(stored), stored)
+            index = INDEX_MAGIC + encode_parts(self._parts)
         built = BuiltPack(digest_of(index).hex(), self._body, index)
         self._parts, self._body = [], bytearray(PACK_MAGIC)
         return built
+
+
+def make_distinction() -> bytes:
+    """A stored object that no other pack has; nothing refers to it."""
+    return BYTES + os.urandom(_DISTINCTION_SIZE)

@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 from penstock.storage.objects.blob_store import BlobStore, Data
 from penstock.storage.objects.format import BYTES, HEADER_SIZE, digest_of, encode_parts
 from penstock.storage.objects.pack import INDEX_MAGIC, PACK_MAGIC, PACK_SIZE, index_key, pack_key
+from penstock.storage.objects.pack_builder import make_distinction
 
 BLOCK_SIZE = 16 << 20
 _BLOCKS = 3  # one to fill, one to append, one that waits
@@ -29,6 +30,7 @@ class PackWriter:
         blobs: where packs go.
         knows: whether the store holds an object.
         written: told the name and the index of each pack.
+        allows_name: whether a pack may have this name.
         pack_size: bytes after which a pack is full.
         block_size: bytes of a block, unless packs are smaller; up to three are held.
         holds_back: whether no pack is to be seen before `flush`; else a full one is published at once, so that
@@ -41,6 +43,7 @@ class PackWriter:
         *,
         knows: Callable[[bytes], bool],
         written: Callable[[str, bytes], None],
+        allows_name: Callable[[str], bool] = lambda name: True,
         pack_size: int = PACK_SIZE,
         block_size: int = BLOCK_SIZE,
         holds_back: bool = False,
@@ -48,6 +51,7 @@ class PackWriter:
         self._blobs = blobs
         self._knows = knows
         self._written = written
+        self._allows_name = allows_name
         self._pack_size = pack_size
         self._block_size = min(block_size, pack_size)
         self._holds_back = holds_back
@@ -175,7 +179,7 @@ class PackWriter:
 
     def _open_pack(self) -> "_OpenPack":
         if not self._packs or self._packs[-1].is_sealed:
-            self._packs.append(_OpenPack(self._blobs))
+            self._packs.append(_OpenPack(self._blobs, self._allows_name))
         return self._packs[-1]
 
     def _roll_over(self) -> None:
@@ -203,8 +207,9 @@ class _Block:
 class _OpenPack:
     """A pack that grows under a temporary name."""
 
-    def __init__(self, blobs: BlobStore) -> None:
+    def __init__(self, blobs: BlobStore, allows_name: Callable[[str], bool]) -> None:
         self._blobs = blobs
+        self._allows_name = allows_name
         self._writer = blobs.open_writer()
         self._parts: list[Part] = []
         self.size = 0
@@ -220,16 +225,22 @@ class _OpenPack:
     def seal(self) -> None:
         """Nothing is added any more; what is there survives a power cut."""
         if not self.is_sealed:
+            if not self._allows_name(self._name_index()[0]):
+                distinction = make_distinction()
+                self.append([(digest_of(distinction), len(distinction))], distinction)
             self._writer.seal()
             self.is_sealed = True
 
     def publish(self) -> tuple[str, bytes]:
         """Make the pack visible; its name and index."""
-        index = INDEX_MAGIC + encode_parts(self._parts)
-        name = digest_of(index).hex()
+        name, index = self._name_index()
         self._writer.publish(pack_key(name))
         self._blobs.put_if_absent(index_key(name), index)
         return name, index
+
+    def _name_index(self) -> tuple[str, bytes]:
+        index = INDEX_MAGIC + encode_parts(self._parts)
+        return digest_of(index).hex(), index
 
     def discard(self) -> None:
         """Leave nothing; harmless after `publish`."""

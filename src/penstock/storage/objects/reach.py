@@ -10,16 +10,17 @@ from penstock.storage.objects.format import (
     BYTES,
     FILE,
     HEADER_SIZE,
+    KINDS,
     PART,
     TREE,
     EntryKind,
     decode_parts,
-    decode_tree,
-    parse_digest,
+    decode_rows,
 )
 from penstock.storage.objects.store_view import Location, StoreView
 
 _BATCH = 50_000  # objects that are read together
+_FOLDER = KINDS.index(EntryKind.FOLDER)
 _UNKNOWN = -1  # bytes of a file whose size nothing says
 
 
@@ -131,7 +132,7 @@ def children_of(stored: Data) -> Iterator[tuple[bytes, int | None]]:
         for chunk, _ in decode_parts(payload):
             yield chunk, _UNKNOWN
     elif header == TREE:
-        for entry in decode_tree(payload).entries:
-            yield parse_digest(entry.digest), None if entry.kind is EntryKind.FOLDER else entry.size
+        for _, kind, size, digest in decode_rows(payload):
+            yield digest, None if kind == _FOLDER else size
     elif header != BYTES:
         raise CorruptDataError(f"this penstock knows no objects that begin with {header!r}")

@@ -3,7 +3,7 @@
 from penstock.core.errors import ConflictError, CorruptDataError, InvalidInputError, NotFoundError
 from penstock.storage.objects.blob_store import BlobStore, Data
 from penstock.storage.objects.format import digest_of
-from penstock.storage.objects.object_store import loose_key
+from penstock.storage.objects.keys import loose_key
 from penstock.storage.objects.pack import PACK_MAGIC, PackReader, decode_index, index_key, pack_key
 
 

@@ -10,12 +10,12 @@ from typing import Literal, TypeAlias, TypeVar
 
 from penstock.core.errors import CorruptDataError, NotFoundError, PenstockError
 from penstock.storage.objects.blob_store import BlobStore, Data
+from penstock.storage.objects.catalog import PackCatalog
 from penstock.storage.objects.format import digest_of
-from penstock.storage.objects.object_store import LOOSE_FOLDER, loose_key
+from penstock.storage.objects.keys import LOOSE_FOLDER, loose_key
 from penstock.storage.objects.pack import (
     FOLDER,
     PACK_MAGIC,
-    PackCatalog,
     Place,
     decode_index,
     index_key,
@@ -45,6 +45,7 @@ class StoreView:
         self.pool = pool
         self.gap = gap
         self.indexes: dict[str, bytes] = {}  # of the packs whose index was read
+        self._sizes: dict[str, int] = {}
         self.damaged: set[str] = set()  # packs whose index cannot be trusted
         self._catalog = PackCatalog(_Unlisted())  # type: ignore[arg-type]  # it is told of each pack, and only lists
         self._lock = threading.Lock()
@@ -73,12 +74,12 @@ class StoreView:
         """Read indexes, several at a time: those of these packs, or all."""
         chosen = self.packs if names is None else self.packs.intersection(names)
         wanted = sorted(chosen - self.indexes.keys() - self.damaged)
-        for name, index in zip(wanted, run_ahead(self.pool, self._read_index, wanted), strict=True):
-            if index is None:
+        for name, found in zip(wanted, run_ahead(self.pool, self._read_index, wanted), strict=True):
+            if found is None:
                 self.damaged.add(name)
             else:
-                self.indexes[name] = index
-                self._catalog.add(name, index)
+                self.indexes[name], self._sizes[name] = found
+                self._catalog.add(name, self.indexes[name])
 
     def find_packed(self, digest: bytes) -> Place | None:
         """Where an object stands in a pack whose index was read."""
@@ -96,12 +97,12 @@ class StoreView:
         return "loose" if digest in self.loose else None
 
     def objects_of(self, name: str) -> list[tuple[bytes, Place]]:
-        """Each object of a pack whose index was read."""
+        """Each object of a pack whose index was read, with its place, in the order in which they stand."""
         return decode_index(name, self.indexes[name])
 
     def size_of(self, name: str) -> int:
         """The bytes of a pack whose index was read."""
-        return pack_length([place for _, place in self.objects_of(name)])
+        return self._sizes[name]
 
     def read(self, wanted: Sequence[tuple[bytes, Location]]) -> Iterator[tuple[bytes, Data | PenstockError]]:
         """Objects as they are stored, checked, from pack to pack and front to back; or what is wrong with one."""
@@ -112,13 +113,12 @@ class StoreView:
             yield from found
         yield from run_ahead(self.pool, self._read_loose, loose)
 
-    def _read_index(self, name: str) -> bytes | None:
+    def _read_index(self, name: str) -> tuple[bytes, int] | None:
         try:
             index = self.blobs.get(index_key(name))
-            decode_index(name, index)
+            return index, pack_length([place for _, place in decode_index(name, index)])
         except (NotFoundError, CorruptDataError):
             return None
-        return index
 
     def _read_loose(self, digest: bytes) -> tuple[bytes, Data | PenstockError]:
         try:

@@ -20,6 +20,7 @@ from penstock.storage.objects.format import (
     parse_digest,
     to_digest,
 )
+from penstock.storage.objects.guarding.condemned import Condemned, read_condemned
 from penstock.storage.objects.pack import (
     FOLDER,
     PackReader,
@@ -30,6 +31,9 @@ from penstock.storage.objects.pack import (
     pack_key,
     pack_length,
 )
+
+CONDEMNED, LEASES, ROOTS, ASIDE, OWNER = "condemned/", "leases/", "roots/", "aside/", "owner"
+KNOWN_FOLDERS = (CONDEMNED, LEASES, ROOTS, ASIDE)  # that hold no objects
 
 
 class ProblemKind(StrEnum):
@@ -93,6 +97,7 @@ class Verifier:
         self._loose_folder = loose_folder
         self._problems: list[Problem] = []
         self._good: set[bytes] = set()
+        self._condemned = Condemned()
         self._needed: dict[bytes, str] = {}  # by whom, in words
         self._objects = 0
         self._size = 0
@@ -101,17 +106,26 @@ class Verifier:
         """Read everything; `roots` are objects that must be there, with all that they lead to."""
         for root in roots:
             self._needed.setdefault(parse_digest(root), "a reference in the database")
+        self._read_condemned()
         keys = dict.fromkeys(self._blobs.list_keys(""))
         packs = {name for name in map(_pack_of, keys) if index_key(name) in keys}
         for key in keys:
             if key.startswith(self._loose_folder):
                 self._check_loose(key)
+            elif key.startswith(KNOWN_FOLDERS) or key == OWNER:
+                continue
             elif _pack_of(key) not in packs:
                 self._note(ProblemKind.EXTRA, key, key, "no index knows it")
         for name in sorted(packs):
             self._check_pack(name, has_pack=pack_key(name) in keys)
         self._check_needed()
         return VerifyReport(self._objects, self._size, tuple(self._problems))
+
+    def _read_condemned(self) -> None:
+        try:
+            self._condemned = read_condemned(self._blobs)
+        except CorruptDataError as error:
+            self._note(ProblemKind.DAMAGED, CONDEMNED, CONDEMNED, error.message)
 
     def _note(self, kind: ProblemKind, name: str, key: str, reason: str) -> None:
         self._problems.append(Problem(kind, name, key, reason))
@@ -126,7 +140,8 @@ class Verifier:
             self._note(ProblemKind.EXTRA, key, key, "this is no name of an object")
             return
         with contextlib.suppress(NotFoundError):  # deleted since the listing
-            self._check_object(digest, key, self._blobs.get(key))
+            leads_on = digest not in self._condemned.loose
+            self._check_object(digest, key, self._blobs.get(key), leads_on=leads_on)
 
     def _check_pack(self, name: str, *, has_pack: bool) -> None:
         key = pack_key(name)
@@ -143,7 +158,8 @@ class Verifier:
         self._check_pack_frame(name, [place for _, place in placed])
         reader = PackReader(self._blobs)
         for digest, place in placed:
-            self._check_object(digest, key, reader.read(place))
+            leads_on = self._condemned.since(name, digest) is None
+            self._check_object(digest, key, reader.read(place), leads_on=leads_on)
 
     def _check_pack_frame(self, name: str, places: list[Place]) -> None:
         key = pack_key(name)
@@ -153,28 +169,31 @@ class Verifier:
         if length != wanted:
             self._note(ProblemKind.DAMAGED, key, key, f"it has {length} bytes instead of {wanted}")
 
-    def _check_object(self, digest: bytes, key: str, stored: Data) -> None:
+    def _check_object(self, digest: bytes, key: str, stored: Data, *, leads_on: bool) -> None:
+        """Check an object; what a condemned one leads to may be gone before it is itself."""
         self._objects += 1
         self._size += len(stored)
         if digest_of(stored) != digest:
             self._note(ProblemKind.DAMAGED, to_digest(digest), key, "its bytes are not those that were written")
             return
         try:
-            self._follow(digest, memoryview(stored))
+            self._follow(digest, memoryview(stored), leads_on=leads_on)
         except CorruptDataError as error:
             self._note(ProblemKind.DAMAGED, to_digest(digest), key, error.message)
             return
         self._good.add(digest)
 
-    def _follow(self, digest: bytes, stored: memoryview) -> None:
+    def _follow(self, digest: bytes, stored: memoryview, *, leads_on: bool) -> None:
         header, payload = bytes(stored[:HEADER_SIZE]), stored[HEADER_SIZE:]
         if header == FILE:
             for chunk, _ in decode_parts(payload):
-                self._needed.setdefault(chunk, f"file {to_digest(digest)}")
+                if leads_on:
+                    self._needed.setdefault(chunk, f"file {to_digest(digest)}")
         elif header == TREE:
             for entry in decode_tree(payload).entries:
                 needed_by = f"{entry.name!r} of tree {to_digest(digest)}"
-                self._needed.setdefault(parse_digest(entry.digest), needed_by)
+                if leads_on:
+                    self._needed.setdefault(parse_digest(entry.digest), needed_by)
         elif header != BYTES:
             raise CorruptDataError(f"this penstock knows no objects that begin with {header!r}")
 

@@ -11,14 +11,15 @@ import pytest
 from penstock.core.errors import ConflictError, CorruptDataError, NotFoundError, UnavailableError
 from penstock.core.ids import Digest
 from penstock.storage.objects import store_view
-from penstock.storage.objects.chunker import FixedChunker
+from penstock.storage.objects.keys import LOOSE_FOLDER
 from penstock.storage.objects.local import LocalBlobStore
-from penstock.storage.objects.object_store import LOOSE_FOLDER, ObjectStore
+from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.objects.open import open_blobs
 from penstock.storage.objects.transfer import copying
 from penstock.storage.objects.transfer.copying import pull, push
 from penstock.storage.objects.transfer.types import Progress
 from s3_server import S3Server
+from storage.objects.small_chunks import FixedChunker
 
 PUSH = """
 import sys

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct, structs
 
@@ -50,6 +50,14 @@ class Added(Struct, frozen=True):
     read: int  # files that were read, as they are new or may have changed
 
 
+class Known(Protocol):
+    """What folders looked like."""
+
+    def find(self, path: str) -> FolderState | None:
+        """A folder as it was; None when it has to be kept anew."""
+        ...
+
+
 class TreeAdder:
     """Adds folders; for one thread.
 
@@ -72,7 +80,7 @@ class TreeAdder:
     def add(
         self,
         root: Path,
-        known: StatCache,
+        known: Known,
         found: StatCache,
         only: str = "",
         fresh: Mapping[str, FileFacts] = MappingProxyType({}),

@@ -1,0 +1,1 @@
+"""Collecting what nothing needs any more, safe beside those who write."""
