@@ -59,3 +59,22 @@ def test_a_folder_without_a_database_is_not_called_whole(penstock: Penstock, now
         assert said.code == 1
         assert "there is no database in" in said.err
     assert list(nowhere.iterdir()) == []
+
+
+def test_what_is_damaged_is_mended_from_a_remote(penstock: Penstock, project: Path) -> None:
+    penstock("data", "add")
+    penstock("data", "push", "--everything", "--remote", "../copy")
+    before = penstock("verify", "--repair", "../copy")
+    assert before.code == 0 and "whole" in before.out and "brought back" not in before.out
+    objects = project / ".penstock" / "objects"
+    for path in [path for path in objects.rglob("*") if path.is_file() and path.suffix in ("", ".pack")]:
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[:-3] + b"bad")
+    assert penstock("verify").code == 1
+    assert penstock("verify", "--repair", "here").code == 1
+    mended = penstock("verify", "--repair", "../copy")
+    assert mended.code == 0, mended.out + mended.err
+    assert "whole" in mended.out and list((objects / "aside").rglob("*.pack"))
+    assert penstock("verify", "--json").json["objects"]["problems"] == []
+    refused = penstock("verify", "--repair", "ftp://x")
+    assert refused.code == 1 and "names no object store" in refused.err

@@ -108,13 +108,13 @@ class Verifier:
             self._needed.setdefault(parse_digest(root), "a reference in the database")
         self._read_condemned()
         keys = dict.fromkeys(self._blobs.list_keys(""))
-        packs = {name for name in map(_pack_of, keys) if index_key(name) in keys}
+        packs = {name for name in map(pack_of, keys) if index_key(name) in keys}
         for key in keys:
             if key.startswith(self._loose_folder):
                 self._check_loose(key)
             elif key.startswith(KNOWN_FOLDERS) or key == OWNER:
                 continue
-            elif _pack_of(key) not in packs:
+            elif pack_of(key) not in packs:
                 self._note(ProblemKind.EXTRA, key, key, "no index knows it")
         for name in sorted(packs):
             self._check_pack(name, has_pack=pack_key(name) in keys)
@@ -125,7 +125,8 @@ class Verifier:
         try:
             self._condemned = read_condemned(self._blobs)
         except CorruptDataError as error:
-            self._note(ProblemKind.DAMAGED, CONDEMNED, CONDEMNED, error.message)
+            key = max(self._blobs.list_keys(CONDEMNED), default=CONDEMNED)
+            self._note(ProblemKind.DAMAGED, key, key, error.message)
 
     def _note(self, kind: ProblemKind, name: str, key: str, reason: str) -> None:
         self._problems.append(Problem(kind, name, key, reason))
@@ -203,7 +204,7 @@ class Verifier:
                 self._note(ProblemKind.MISSING, to_digest(digest), self._loose_folder, f"it is needed by {reason}")
 
 
-def _pack_of(key: str) -> str:
+def pack_of(key: str) -> str:
     """The name of the pack that a key belongs to, or no name of any pack."""
     name = key.removeprefix(FOLDER).partition(".")[0]
     return name if key in (pack_key(name), index_key(name)) else ""
