@@ -7,9 +7,10 @@ import polars as pl
 from msgspec import Struct
 
 from penstock.core.errors import InvalidInputError
+from penstock.datasets.checks.rules import key_columns
 from penstock.datasets.frames import read_version, to_value
-from penstock.datasets.profile import profile_frame, shorten
-from penstock.datasets.rules import key_columns
+from penstock.datasets.frames.values import shorten
+from penstock.datasets.profile import profile_frame
 from penstock.datasets.schema import compare_schemas, kind_of
 from penstock.datasets.types import ColumnProfile, DatasetVersion, SchemaChange, Value
 from penstock.storage.objects.object_store import ObjectStore

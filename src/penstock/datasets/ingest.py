@@ -1,22 +1,28 @@
-"""From a source to a draft: find the files, store them, read them back, check them."""
+"""From a source to a draft: find the files, store them, check them."""
 
 import glob
+import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from penstock.core.errors import InvalidInputError, NotFoundError
+from msgspec import structs
+
+from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import Digest
 from penstock.core.project.types import DataSection
-from penstock.datasets.checks import run_checks
-from penstock.datasets.frames import SourceTable, is_readable, read_files, time_range
-from penstock.datasets.profile import profile_frame
-from penstock.datasets.schema import infer_schema
+from penstock.datasets.checks import Checked, Past, run_checks
+from penstock.datasets.checks.findings import verdict
+from penstock.datasets.checks.past import read_past
+from penstock.datasets.checks.quarantine import put_aside
+from penstock.datasets.frames import is_readable, open_files
 from penstock.datasets.service import DatasetService
 from penstock.datasets.types import (
     DataFile,
     DatasetChecksError,
     DatasetDraft,
     DatasetVersion,
+    Quarantine,
     Roles,
 )
 from penstock.storage.objects.object_store import ObjectStore
@@ -49,7 +55,8 @@ def add_version(
     """
     previous = datasets.find_latest(name)
     try:
-        draft = ingest(objects, section, root, previous, now=now)
+        past = read_past(datasets, objects, name, previous)
+        draft = ingest(objects, section, root, past, now=now)
     except DatasetChecksError as error:
         datasets.record_check_report(name, error.report)
         raise
@@ -60,11 +67,18 @@ def ingest(
     objects: ObjectStore,
     section: DataSection,
     root: Path,
-    previous: DatasetVersion | None,
+    past: Past | None = None,
     *,
     now: datetime | None = None,
 ) -> DatasetDraft:
-    """Store the files of a source, read them back and check them.
+    """Store the files of a source and check them, in one pass over their rows.
+
+    Args:
+        objects: where the files are kept.
+        section: what the project file says about the dataset.
+        root: the folder that the source is found from.
+        past: what it is compared with; None for a first version.
+        now: what `max_age` is measured against; None for the present moment.
 
     Raises:
         DatasetChecksError: a blocking check failed.
@@ -77,23 +91,75 @@ def ingest(
             f"the columns {', '.join(sorted(section.mask))} are to be masked, and this release cannot mask yet",
             hint="mask them before, and remove 'mask' from penstock.toml",
         )
-    tree = objects.put_files(find_files(section.source, root))
-    table, files = _read_back(objects, tree)
-    report = run_checks(table, section, tree=tree, previous=previous, now=now or datetime.now(UTC))
-    if not report.passed:
-        raise DatasetChecksError(report)
-    is_known = previous is not None and previous.tree == tree
-    start, end = time_range(table.frame.get_column(section.time)) if section.time else (None, None)
+    files = find_files(section.source, root)
+    seen = _signatures(files)
+    table = open_files(files.items())
+    tree = objects.put_files(files)
+    now = now or datetime.now(UTC)
+    checked = run_checks(table, section, tree=tree, now=now, past=past)
+    _refuse_changed(files, seen)
+    if not checked.report.passed:
+        raise DatasetChecksError(checked.report)
+    if checked.marks:
+        return _keep_the_good(objects, section, files, checked)
+    return _draft(section, checked, tree, _stored(objects, tree, checked.rows, {}))
+
+
+def _signatures(files: Mapping[str, Path]) -> dict[str, tuple[int, ...]]:
+    """What changes when a file does."""
+    stats = {name: path.stat() for name, path in files.items()}
+    return {name: (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for name, stat in stats.items()}
+
+
+def _refuse_changed(files: Mapping[str, Path], seen: Mapping[str, tuple[int, ...]]) -> None:
+    """What was checked has to be what was stored."""
+    for name, signature in _signatures(files).items():
+        if signature != seen[name]:
+            raise ConflictError(f"{files[name]} was changed while it was read", hint="try again when it is whole")
+
+
+def _keep_the_good(
+    objects: ObjectStore, section: DataSection, files: Mapping[str, Path], checked: Checked
+) -> DatasetDraft:
+    """Take in the rows that may stay, and keep the others beside the report."""
+    with tempfile.TemporaryDirectory(prefix="penstock-quarantine-") as folder:
+        parted = put_aside(files, checked, Path(folder))
+        lost = sum(parted.rows.values())
+        if lost == checked.report.rows:
+            told = verdict("quarantine", None, "block", f"all {lost:,} rows would be put aside, and none be left")
+            results = (*checked.report.results, told)
+            raise DatasetChecksError(structs.replace(checked.report, passed=False, results=results))
+        tree = objects.put_files(parted.kept)
+        aside = Quarantine(tree=objects.put_files(parted.aside), rows=lost)
+        # The same section without checks says what is left; its checks were made on all rows.
+        table = open_files(parted.kept.items())
+        left = run_checks(table, structs.replace(section, checks=()), tree=tree, now=datetime.now(UTC))
+        stored = _stored(objects, tree, left.rows, parted.rows)
+    report = structs.replace(checked.report, quarantine=aside)
+    return _draft(section, structs.replace(left, report=report), tree, stored)
+
+
+def _draft(section: DataSection, checked: Checked, tree: Digest, files: tuple[DataFile, ...]) -> DatasetDraft:
+    start, end = checked.span
     return DatasetDraft(
         source=section.source,
         tree=tree,
         roles=Roles(section.time, section.key, section.label),
-        schema=infer_schema(table.frame),
-        profile=previous.profile if is_known and previous else profile_frame(table.frame),
+        schema=checked.schema,
+        profile=checked.profile,
         files=files,
-        report=report,
+        report=checked.report,
         time_start=start,
         time_end=end,
+    )
+
+
+def _stored(
+    objects: ObjectStore, tree: Digest, rows: Mapping[str, int], lost: Mapping[str, int]
+) -> tuple[DataFile, ...]:
+    return tuple(
+        DataFile(path, entry.digest, entry.size, rows[path], lost.get(path, 0))
+        for path, entry in objects.list_files(tree)
     )
 
 
@@ -129,11 +195,3 @@ def _fixed_part(pattern: str) -> Path:
     parts = Path(pattern).parts
     wild = next((n for n, part in enumerate(parts) if any(sign in part for sign in _WILD)), len(parts) - 1)
     return Path(*parts[:wild])
-
-
-def _read_back(objects: ObjectStore, tree: Digest) -> tuple[SourceTable, tuple[DataFile, ...]]:
-    """What was stored, rather than the files: they may be changed at any moment."""
-    stored = list(objects.list_files(tree))
-    table = read_files(objects, [(path, entry.digest) for path, entry in stored])
-    rows = dict(table.rows)
-    return table, tuple(DataFile(path, entry.digest, entry.size, rows[path]) for path, entry in stored)

@@ -1,5 +1,7 @@
 """Schemas: what kind each column is, and how two tables differ in that."""
 
+from collections.abc import Mapping, Sequence
+
 import polars as pl
 
 from penstock.datasets.types import Column, ColumnKind, Schema, SchemaChange
@@ -28,8 +30,18 @@ def kind_of(dtype: pl.DataType) -> ColumnKind:
 
 
 def infer_schema(frame: pl.DataFrame) -> Schema:
-    """The schema of a table as it stands."""
-    return Schema(tuple(_infer_column(frame.get_column(name)) for name in frame.columns))
+    """The schema of rows in memory."""
+    nulls = [frame.get_column(name).null_count() for name in frame.columns]
+    return schema_of(frame.schema, nulls, frame.height)
+
+
+def schema_of(types: Mapping[str, pl.DataType], nulls: Sequence[int], rows: int) -> Schema:
+    """A schema from the types of the columns, how many rows lack a value in each, and how many rows there are."""
+    columns = []
+    for (name, dtype), missing in zip(types.items(), nulls, strict=True):
+        kind = "unknown" if rows and missing == rows else kind_of(dtype)
+        columns.append(Column(name, kind, str(dtype), missing > 0))
+    return Schema(tuple(columns))
 
 
 def compare_schemas(before: Schema, after: Schema) -> list[SchemaChange]:
@@ -49,9 +61,3 @@ def compare_schemas(before: Schema, after: Schema) -> list[SchemaChange]:
 def breaks_readers(change: SchemaChange) -> bool:
     """Whether code written for the schema before may fail on the one after."""
     return change.change == "removed" or (change.change == "retyped" and (change.before, change.after) not in _WIDENS)
-
-
-def _infer_column(series: pl.Series) -> Column:
-    nulls = series.null_count()
-    kind = "unknown" if nulls == len(series) and len(series) else kind_of(series.dtype)
-    return Column(series.name, kind, str(series.dtype), nulls > 0)

@@ -149,13 +149,17 @@ class DatasetService:
     def _note_checks(self, tx: Transaction, version: DatasetVersion, report: CheckReport) -> None:
         """Keep what checks found in a version that is there already, when that is news."""
         known = self._store.list_reports(tx, version.dataset, 1, None)
-        if not known or known[0].results != report.results:
+        if not known or (known[0].results, known[0].quarantine) != (report.results, report.quarantine):
             self._add_report(tx, version.dataset, report, version.version)
 
     def _add_report(self, tx: Transaction, dataset: str, report: CheckReport, version: int | None) -> CheckReport:
         number = self._store.last_report_number(tx, dataset) + 1
         recorded = structs.replace(report, dataset=dataset, version=version, number=number, created_at=tx.now)
         self._store.add_report(tx, recorded)
+        if report.quarantine is not None:
+            aside = Ref("quarantine", f"{dataset}/{number}")
+            keep_objects(tx, aside, [report.quarantine.tree])
+            tx.link(Ref("dataset-version", f"{dataset}/{version}"), aside, "quarantined")
         return recorded
 
 

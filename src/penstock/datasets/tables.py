@@ -36,5 +36,6 @@ check_reports = Table(
     Column("rows", BigInteger, nullable=False),
     Column("results", Json, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("quarantine", Json),
     Index("ix_check_reports_version", "dataset", "version"),
 )

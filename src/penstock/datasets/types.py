@@ -51,12 +51,13 @@ class ColumnProfile(Struct, frozen=True, kw_only=True):
     name: str
     kind: ColumnKind
     nulls: int
-    distinct: int | None = None  # approximate above a million rows
+    distinct: int | None = None  # estimated where a large table has very many
     minimum: Value = None
     maximum: Value = None
     mean: float | None = None
     std: float | None = None
     top: tuple[TopValue, ...] = ()  # the most frequent values, most frequent first
+    quantiles: tuple[float, ...] = ()  # smallest, 1st to 99th percentile, largest; times as seconds since 1970
 
 
 class Profile(Struct, frozen=True):
@@ -77,6 +78,7 @@ class DataFile(Struct, frozen=True):
     digest: Digest
     size: int  # bytes
     rows: int
+    quarantined: int = 0  # rows of the source's file that were kept out; what is left counts from 1 again
 
 
 class Roles(Struct, frozen=True):
@@ -118,6 +120,13 @@ class CheckResult(Struct, frozen=True, kw_only=True):
         return not self.passed and self.action == "block"
 
 
+class Quarantine(Struct, frozen=True, kw_only=True):
+    """Rows that checks kept out of a version: the tree has them file by file, and `reasons.jsonl` says why."""
+
+    tree: Digest
+    rows: int
+
+
 class CheckReport(Struct, frozen=True, kw_only=True):
     """All checks of one set of files."""
 
@@ -129,6 +138,7 @@ class CheckReport(Struct, frozen=True, kw_only=True):
     version: int | None = None  # the version these checks let in; None when they kept the data out
     number: int = 0  # of this report among those of its dataset
     created_at: datetime | None = None  # when it was recorded
+    quarantine: Quarantine | None = None  # what was kept out while the other rows were let in
 
     @property
     def failures(self) -> tuple[CheckResult, ...]:

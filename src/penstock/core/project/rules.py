@@ -10,6 +10,8 @@ from penstock.core.project.positions import KeyPath
 from penstock.core.project.reading import Reader
 from penstock.core.project.types import (
     CHECK_RULES,
+    ROW_RULES,
+    TABLE_RULES,
     TRIGGERS,
     ChampionGate,
     CharterSection,
@@ -27,6 +29,7 @@ from penstock.core.project.types import (
 )
 
 _ENTRY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_REFERENCE = re.compile(r"[A-Za-z0-9][\w.\-]*?\.[^.\s][^.]*")
 _CRON_FIELD = re.compile(r"(\*|\d{1,2}(-\d{1,2})?)(/\d{1,2})?(,(\*|\d{1,2}(-\d{1,2})?)(/\d{1,2})?)*")
 _MASKS = ("redact", "hash", "tokenise", "truncate", "generalise", "shift_dates")
 _MASKS_WITH_NUMBER = ("truncate", "generalise", "shift_dates")
@@ -74,6 +77,9 @@ def _project(record: Project, path: KeyPath, reader: Reader, task: Task | None) 
 
 
 def _data(record: DataSection, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    if record.pandera is not None and not _ENTRY.fullmatch(record.pandera):
+        hint = "write module:object, as in schemas:Customers"
+        reader.report((*path, "pandera"), f"{record.pandera!r} names no schema", hint)
     for column, mask in record.mask.items():
         kind, _, number = mask.partition(":")
         where = (*path, "mask", column)
@@ -88,8 +94,13 @@ def _check(record: CheckSection, path: KeyPath, reader: Reader, task: Task | Non
     rules = [name for name in CHECK_RULES if getattr(record, name) is not None]
     if not rules:
         reader.report(path, "the check has no rule", f"add one of {', '.join(CHECK_RULES)}")
-    if record.column is None and rules != ["volume"]:
-        reader.report((*path, "column"), "the check has to name its column")
+    _check_columns(record, rules, path, reader)
+    rowless = [name for name in rules if name not in ROW_RULES]
+    if record.action == "quarantine" and rowless:
+        hint = "take block or warn, or give it a check of its own"
+        reader.report((*path, "action"), f"{rowless[0]} names no rows that could be put aside", hint)
+    if record.tolerance and rowless:
+        reader.report((*path, "tolerance"), f"{rowless[0]} is not about a share of rows", "give it a check of its own")
     if record.between is not None and not _is_rising(record.between):
         reader.report((*path, "between"), "the lower end comes first, and both are of one type")
     if record.pattern is not None:
@@ -97,6 +108,20 @@ def _check(record: CheckSection, path: KeyPath, reader: Reader, task: Task | Non
             re.compile(record.pattern)
         except re.error as error:
             reader.report((*path, "pattern"), f"{record.pattern!r} is no regular expression: {error}")
+    if record.references is not None and not _REFERENCE.fullmatch(record.references):
+        hint = "write dataset.column, as in customers.customer_id"
+        reader.report((*path, "references"), f"{record.references!r} names no column of a dataset", hint)
+
+
+def _check_columns(record: CheckSection, rules: list[str], path: KeyPath, reader: Reader) -> None:
+    if record.columns:
+        others = [name for name in rules if name not in ("unique", "references")]
+        if record.column is not None:
+            reader.report((*path, "columns"), "the check names column and columns", "leave one of them out")
+        elif others:
+            reader.report((*path, "columns"), f"{others[0]} is about one column", "name it with column")
+    elif record.column is None and not set(rules) <= {*TABLE_RULES, "expression"}:
+        reader.report((*path, "column"), "the check has to name its column")
 
 
 def _is_rising(pair: tuple[Any, Any]) -> bool:

@@ -10,7 +10,8 @@ from penstock.core.project.rates import Rate
 
 Task = Literal["binary", "multiclass", "regression", "ranking", "forecast"]
 Strategy = Literal["direct", "shadow", "canary", "ab"]
-CheckAction = Literal["block", "warn"]
+CheckAction = Literal["block", "warn", "quarantine"]
+Monotonic = Literal["rising", "falling", "strictly_rising", "strictly_falling"]
 ColumnType = Literal["integer", "number", "text", "boolean", "date", "datetime", "list"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
@@ -46,28 +47,49 @@ class CharterSection(Section, frozen=True, kw_only=True):
 
 
 class VolumeBounds(Section, frozen=True, kw_only=True):
-    """How many rows a version may have."""
+    """`check.volume`: how many rows a version may have, and how far that may be from the version before."""
 
     at_least: Annotated[int, Meta(ge=0)] | None = None
     at_most: Annotated[int, Meta(ge=0)] | None = None
+    shrinks_by: Share | None = None  # at most, as a share of the rows of the version before
+    grows_by: NotNegative | None = None  # at most, as a share of the rows of the version before
+
+
+class DistributionBounds(Section, frozen=True, kw_only=True):
+    """`check.distribution`: how far the values of a column may move; small and accidental moves are let pass."""
+
+    like: int | Literal["previous"] = "previous"  # the version they are compared with
+    at_most: Share = 0.1  # distance: Kolmogorov-Smirnov of numbers and times, total variation of other values
+    alpha: Annotated[float, Meta(gt=0, lt=1)] = 0.001  # a distance that chance brings about this often is no move
 
 
 class CheckSection(Section, frozen=True, kw_only=True):
-    """`[[data.NAME.check]]`: one rule of the data; all that it names must hold. Only `volume` does without a column."""
+    """`[[data.NAME.check]]`: a rule of the data; all that it names must hold."""
 
     column: str | None = None
+    columns: tuple[Text, ...] = ()  # several in place of one: the parts of a key, for unique and references
     type: ColumnType | None = None
     not_null: bool | None = None  # true: no row may lack a value
     between: tuple[Scalar, Scalar] | None = None  # both ends included; dates as ISO text
     allowed: tuple[Scalar, ...] | None = None
     pattern: str | None = None  # a regular expression the whole text has to match
     unique: bool | None = None
+    references: str | None = None  # every value stands in another dataset too: `customers.customer_id`
+    monotonic: Monotonic | None = None  # from row to row, over all files
+    expression: str | None = None  # a condition of the row in SQL, such as `end >= start`; needs no column
     max_age: timedelta | None = None  # the newest value may be no older than this
-    volume: VolumeBounds | None = None
-    action: CheckAction = "block"
+    volume: VolumeBounds | None = None  # needs no column
+    distribution: DistributionBounds | None = None
+    required_columns: tuple[Text, ...] | None = None  # have to be there
+    forbidden_columns: tuple[Text, ...] | None = None  # must not be there
+    only_columns: tuple[Text, ...] | None = None  # no others may be there
+    tolerance: Share = 0.0  # the share of rows that may break the rule
+    action: CheckAction = "block"  # quarantine: the rows that break the rule are kept out and put aside
 
 
-CHECK_RULES = ("type", "not_null", "between", "allowed", "pattern", "unique", "max_age", "volume")
+ROW_RULES = ("type", "not_null", "between", "allowed", "pattern", "unique", "references", "monotonic", "expression")
+TABLE_RULES = ("volume", "required_columns", "forbidden_columns", "only_columns")  # and no column
+CHECK_RULES = (*ROW_RULES, "max_age", "distribution", *TABLE_RULES)
 
 
 class DataSection(Section, frozen=True, kw_only=True):
@@ -82,6 +104,7 @@ class DataSection(Section, frozen=True, kw_only=True):
     label: str | None = None
     sensitive: tuple[str, ...] = ()  # for slices and fairness; not features unless asked
     mask: dict[str, str] = field(default_factory=dict)
+    pandera: str | None = None  # a schema of pandera as `module:object`, whose rules are checks as well
     checks: tuple[CheckSection, ...] = field(default=(), name="check")
 
 

@@ -1,4 +1,4 @@
-"""The rules a check may name: each says which rows break it, as a mask over the table."""
+"""The rules that a row keeps or breaks by itself: each gives the rows that break it, as a mask over a batch."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
@@ -8,7 +8,7 @@ import polars as pl
 
 from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import CheckSection, ColumnType, Scalar
-from penstock.datasets.frames import times_of
+from penstock.datasets.frames.values import times_of
 from penstock.datasets.schema import kind_of
 
 RowRule = Callable[[pl.DataFrame, str, CheckSection], pl.Series]
@@ -26,13 +26,6 @@ def key_columns(name: str, columns: Sequence[str]) -> list[str]:
 def lacks_value(series: pl.Series) -> pl.Series:
     """Rows without a value; a number that is NaN is none."""
     return series.is_null() | series.is_nan().fill_null(False) if series.dtype.is_float() else series.is_null()
-
-
-def repeats(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
-    """Rows whose key another row has as well; rows without a key do not count."""
-    keys = frame.select(columns)
-    complete = keys.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
-    return keys.is_duplicated() & complete
 
 
 def _not_null(frame: pl.DataFrame, column: str, check: CheckSection) -> pl.Series:
@@ -107,17 +100,12 @@ def _pattern(frame: pl.DataFrame, column: str, check: CheckSection) -> pl.Series
         raise InvalidInputError(f"the pattern {check.pattern!r} of {column} cannot be used: {error}") from error
 
 
-def _unique(frame: pl.DataFrame, column: str, check: CheckSection) -> pl.Series:
-    return repeats(frame, key_columns(column, frame.columns))
-
-
 ROW_RULES: dict[str, RowRule] = {
     "type": _type,
     "not_null": _not_null,
     "between": _between,
     "allowed": _allowed,
     "pattern": _pattern,
-    "unique": _unique,
 }
 
 
@@ -129,7 +117,6 @@ def describe(rule: str, column: str, check: CheckSection) -> str:
         "between": lambda: f"{column} must lie between {_show(check.between)}",
         "allowed": lambda: f"{column} must be one of {', '.join(map(repr, check.allowed or ()))}",
         "pattern": lambda: f"{column} must match {check.pattern!r}",
-        "unique": lambda: f"{column} must be unique",
     }[rule]()
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from penstock.core.ids import Digest
 from penstock.core.project.types import CheckSection, DataSection, VolumeBounds
-from penstock.datasets.checks import run_checks
-from penstock.datasets.frames import SourceTable
-from penstock.datasets.types import CheckResult
+from penstock.datasets.checks import Past, run_checks
+from penstock.datasets.frames.table import Table, TableFile, table_of
+from penstock.datasets.types import CheckReport, CheckResult
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 
@@ -26,10 +26,14 @@ def check(values: list[Any], *, dtype: Any = None, **rules: Any) -> CheckResult:
 
 def check_frame(frame: pl.DataFrame, section: CheckSection) -> CheckResult:
     first = min(2, frame.height)
-    table = SourceTable(frame, (("one.csv", first), ("two.csv", frame.height - first)))
-    data = DataSection(source="s", checks=(section,))
-    (result,) = run_checks(table, data, tree=Digest("0" * 64), previous=None, now=NOW).results
+    parts = (("one.csv", frame.head(first)), ("two.csv", frame.slice(first)))
+    table = Table(tuple(TableFile(path, part.lazy()) for path, part in parts), dict(frame.schema))
+    (result,) = report_on(table, DataSection(source="s", checks=(section,))).results
     return result
+
+
+def report_on(table: Table, data: DataSection, past: Past | None = None) -> CheckReport:
+    return run_checks(table, data, tree=Digest("0" * 64), now=NOW, past=past).report
 
 
 @pytest.mark.parametrize(
@@ -139,7 +143,7 @@ def test_a_key_of_two_columns_is_checked_together() -> None:
 def test_columns_that_the_section_names_must_be_there() -> None:
     frame = pl.DataFrame({"order_id": [1, 1, None], "day": [date(2026, 1, 1), None, None], "y": [1, 2, 3]})
     data = DataSection(source="s", key="order_id", time="day", label="why", sensitive=("race",))
-    report = run_checks(SourceTable(frame, (("a.csv", 3),)), data, tree=Digest("0" * 64), previous=None, now=NOW)
+    report = report_on(table_of(frame, "a.csv"), data)
     failed = {result.name: result.failed for result in report.failures}
     assert failed == {"label why": 0, "sensitive race": 0, "key not_null": 1, "key unique": 2, "time not_null": 2}
     assert not report.passed
@@ -151,8 +155,7 @@ def test_a_column_that_a_check_names_must_be_there() -> None:
 
 
 def test_a_table_without_rows_is_refused() -> None:
-    table = SourceTable(pl.DataFrame({"x": []}), (("a.csv", 0),))
-    report = run_checks(table, DataSection(source="s"), tree=Digest("0" * 64), previous=None, now=NOW)
+    report = report_on(table_of(pl.DataFrame({"x": []}), "a.csv"), DataSection(source="s"))
     assert not report.passed and report.results[0].message == "there are no rows"
 
 
