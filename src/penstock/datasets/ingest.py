@@ -18,6 +18,7 @@ from penstock.datasets.checks.quarantine import put_aside
 from penstock.datasets.frames import is_readable, open_files
 from penstock.datasets.service import DatasetService
 from penstock.datasets.types import (
+    CheckReport,
     DataFile,
     DatasetChecksError,
     DatasetDraft,
@@ -61,6 +62,19 @@ def add_version(
         datasets.record_check_report(name, error.report)
         raise
     return datasets.record_version(name, draft)
+
+
+def check_source(
+    section: DataSection, root: Path, past: Past | None = None, *, now: datetime | None = None
+) -> CheckReport:
+    """What the checks say of a source as it is now; nothing is stored, and the report's tree is empty.
+
+    Raises:
+        NotFoundError, InvalidInputError: the source is not there, or cannot be read.
+    """
+    files = find_files(section.source, root)
+    table = open_files(files.items())
+    return run_checks(table, section, tree=Digest(""), now=now or datetime.now(UTC), past=past).report
 
 
 def ingest(

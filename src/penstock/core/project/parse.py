@@ -10,7 +10,7 @@ from penstock.core.project.mistakes import Mistake, ProjectFileError
 from penstock.core.project.positions import KeyPath, find_positions
 from penstock.core.project.reading import Reader
 from penstock.core.project.rules import check_rules
-from penstock.core.project.types import Project
+from penstock.core.project.types import ChecksFile, DataSection, Project
 
 FILE_NAME = "penstock.toml"
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -41,6 +41,36 @@ def load_project(path: Path, *, environment: str = "") -> Project:
         line = content.count(b"\n", 0, error.start) + 1
         raise ProjectFileError(file.name, [Mistake(line, "", "the file is not UTF-8 text")]) from error
     return parse_project(text, root=file.resolve().parent, file=file.name, environment=environment)
+
+
+def load_checks(path: Path, source: str) -> DataSection:
+    """Read a file with checks alone: `[[check]]` tables, and a `key` or a `time` before them.
+
+    Args:
+        path: the file.
+        source: the table they are for.
+
+    Raises:
+        NotFoundError: no such file.
+        ProjectFileError: the file has mistakes; all of them are named.
+    """
+    try:
+        text = path.read_text("utf-8").replace("\r\n", "\n")
+    except FileNotFoundError as error:
+        raise NotFoundError(f"there is no file of checks {path}") from error
+    except UnicodeDecodeError as error:
+        raise ProjectFileError(path.name, [Mistake(1, "", "the file is not UTF-8 text")]) from error
+    values, mistakes, forgive = _parse_toml(text)
+    if values is None:
+        raise ProjectFileError(path.name, mistakes)
+    reader = Reader(find_positions(_blank(text, [mistake.line for mistake in mistakes])), forgive=forgive)
+    read = reader.read_whole(values, ChecksFile)
+    check_rules(reader)
+    if mistakes or reader.mistakes:
+        raise ProjectFileError(path.name, sorted({*mistakes, *reader.mistakes}))
+    return DataSection(
+        source=source, time=read.time, key=read.key, label=read.label, pandera=read.pandera, checks=read.checks
+    )
 
 
 def parse_project(text: str, *, root: Path, file: str = FILE_NAME, environment: str = "") -> Project:

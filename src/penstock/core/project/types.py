@@ -108,6 +108,16 @@ class DataSection(Section, frozen=True, kw_only=True):
     checks: tuple[CheckSection, ...] = field(default=(), name="check")
 
 
+class ChecksFile(Struct, frozen=True, kw_only=True):
+    """A file of checks alone, for a table of no project: what a section of data has besides its source."""
+
+    time: str | None = None
+    key: str | None = None
+    label: str | None = None
+    pandera: str | None = None
+    checks: tuple[CheckSection, ...] = field(default=(), name="check")
+
+
 class PipelineSection(Section, frozen=True, kw_only=True):
     """`[pipeline]`: the function that trains, as `module:function`, and its parameters."""
 
