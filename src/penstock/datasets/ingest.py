@@ -13,9 +13,10 @@ from penstock.core.ids import Digest
 from penstock.core.project.types import DataSection
 from penstock.datasets.checks import Checked, Past, run_checks
 from penstock.datasets.checks.findings import verdict
+from penstock.datasets.checks.pandera_schema import check_with_pandera
 from penstock.datasets.checks.past import read_past
 from penstock.datasets.checks.quarantine import put_aside
-from penstock.datasets.frames import is_readable, open_files
+from penstock.datasets.frames import Table, is_readable, open_files
 from penstock.datasets.service import DatasetService
 from penstock.datasets.types import (
     CheckReport,
@@ -74,7 +75,7 @@ def check_source(
     """
     files = find_files(section.source, root)
     table = open_files(files.items())
-    return run_checks(table, section, tree=Digest(""), now=now or datetime.now(UTC), past=past).report
+    return _check(table, section, root, Digest(""), past, now).report
 
 
 def ingest(
@@ -109,14 +110,25 @@ def ingest(
     seen = _signatures(files)
     table = open_files(files.items())
     tree = objects.put_files(files)
-    now = now or datetime.now(UTC)
-    checked = run_checks(table, section, tree=tree, now=now, past=past)
+    checked = _check(table, section, root, tree, past, now)
     _refuse_changed(files, seen)
     if not checked.report.passed:
         raise DatasetChecksError(checked.report)
     if checked.marks:
         return _keep_the_good(objects, section, files, checked)
     return _draft(section, checked, tree, _stored(objects, tree, checked.rows, {}))
+
+
+def _check(
+    table: Table, section: DataSection, root: Path, tree: Digest, past: Past | None, now: datetime | None
+) -> Checked:
+    checked = run_checks(table, section, tree=tree, now=now or datetime.now(UTC), past=past)
+    if section.pandera is None:
+        return checked
+    found = tuple(check_with_pandera(table, section.pandera, root, checked.rows))
+    passed = checked.report.passed and not any(result.blocks for result in found)
+    report = structs.replace(checked.report, passed=passed, results=(*checked.report.results, *found))
+    return structs.replace(checked, report=report)
 
 
 def _signatures(files: Mapping[str, Path]) -> dict[str, tuple[int, ...]]:

@@ -14,6 +14,7 @@ from penstock.datasets.types import Value
 
 ReadKeys = Callable[[], Iterator[pl.DataFrame]]
 _ROW = "__row"
+_COUNTED_AT_ONCE = 2_000_000  # keys
 
 
 class Unique:
@@ -45,15 +46,18 @@ class Unique:
             self._spill.close()
 
     def _repeated(self, pieces: Sequence[Path | pl.DataFrame]) -> pl.DataFrame:
-        counts: pl.DataFrame | None = None
+        """The keys of a part that stand in several rows, by counts that are put together now and then."""
+        counts: list[pl.DataFrame] = []
         for piece in pieces:
-            fresh = load(piece).group_by(self._keys).agg(pl.len().cast(pl.UInt64).alias(_ROW))
-            if counts is not None:
-                fresh = pl.concat([counts, fresh]).group_by(self._keys).agg(pl.col(_ROW).sum())
-            counts = fresh
-        if counts is None:
+            counts.append(load(piece).select(*self._keys, pl.lit(1, dtype=pl.UInt64).alias(_ROW)))
+            if sum(frame.height for frame in counts) > _COUNTED_AT_ONCE:
+                counts = [self._count(counts)]
+        if not counts:
             return pl.DataFrame(schema=dict.fromkeys(self._keys, pl.Null))
-        return counts.filter(pl.col(_ROW) > 1).select(self._keys)
+        return self._count(counts).filter(pl.col(_ROW) > 1).select(self._keys)
+
+    def _count(self, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        return pl.concat(frames).group_by(self._keys).agg(pl.col(_ROW).sum())
 
 
 class References:
