@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import penstock as ps
 from penstock.core.project.parse import load_project
 
 TABLE = "id,age,plan\n" + "".join(f"{n},{20 + n % 50},{('free', 'pro')[n % 2]}\n" for n in range(100))
@@ -65,3 +66,20 @@ def test_what_cannot_be_checked_says_what_to_do(line: str, told: str, nowhere: P
     (nowhere / "bad.toml").write_text('[[check]]\ncolumn = "id"\nuniqe = true\n\n[[check]]\nunique = true\n')
     said = penstock(*line.split())
     assert said.code != 0 and told in said.err, said.err
+
+
+def test_a_version_is_split_listed_and_read_again(project: Path, penstock) -> None:
+    penstock("data", "add")
+    made = penstock("data", "split", "customers", "--shares", "0.6,0.4")
+    assert made.code == 0 and made.out.startswith("customers version 1, split default by random")
+    told = penstock("data", "split", "customers", "--list", "--json").json
+    assert [(split["name"], sum(part["rows"] for part in split["parts"])) for split in told] == [("default", 60)]
+    test = ps.load_split("customers", "test")
+    again = ps.split_dataset("customers", ps.SplitRecipe(shares=(0.6, 0.4)))
+    assert test.height == told[0]["parts"][1]["rows"] == again.parts[1].rows
+    assert (
+        "--by is one of random, stratified, grouped, time" in penstock("data", "split", "customers", "--by", "tme").err
+    )
+    for option, value in (("--shares", "0.5,x"), ("--cuts", "soon"), ("--gap", "7 days"), ("--leaks", "maybe")):
+        said = penstock("data", "split", "customers", option, value)
+        assert said.code != 0 and value in said.err and "Traceback" not in said.err

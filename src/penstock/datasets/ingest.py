@@ -57,7 +57,7 @@ def add_version(
     """
     previous = datasets.find_latest(name)
     try:
-        past = read_past(datasets, objects, name, previous)
+        past = read_past(datasets.get_version, objects, name, previous)
         draft = ingest(objects, section, root, past, now=now)
     except DatasetChecksError as error:
         datasets.record_check_report(name, error.report)

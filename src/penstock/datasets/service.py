@@ -4,6 +4,8 @@ from msgspec import structs
 
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import Ref, check_name
+from penstock.datasets.splits.store import SplitStore
+from penstock.datasets.splits.types import Split, SplitDraft
 from penstock.datasets.store import DatasetStore
 from penstock.datasets.types import (
     CheckReport,
@@ -32,6 +34,7 @@ class DatasetService:
     def __init__(self, db: Database) -> None:
         self.db = db
         self._store = DatasetStore()
+        self._splits = SplitStore()
 
     @logs
     def record_version(self, tx: Transaction, dataset: str, draft: DatasetDraft) -> DatasetVersion:
@@ -139,6 +142,48 @@ class DatasetService:
     ) -> list[CheckReport]:
         """Check reports of a dataset, newest first; to go on, give the last number as `before`."""
         return self._store.list_reports(tx, dataset, _check_limit(limit), before)
+
+    @writes
+    def record_split(self, tx: Transaction, dataset: str, name: str, draft: SplitDraft) -> Split:
+        """Give a split its name; one that is there already in the same way is answered as it is.
+
+        Raises:
+            NotFoundError: no such dataset or version.
+            ConflictError: the version has another split of this name.
+        """
+        check_name(name, "split")
+        version = self.get_version.join(tx, dataset, draft.version)
+        known = self._splits.find_split(tx, dataset, name, draft.version)
+        if known is not None:
+            if (known.recipe, known.tree) == (draft.recipe, draft.tree):
+                return known
+            hint = "take another name, as in --name second"
+            raise ConflictError(f"version {draft.version} of {dataset!r} has another split {name!r} already", hint=hint)
+        facts = {field: getattr(draft, field) for field in draft.__struct_fields__}
+        split = Split(dataset=dataset, name=name, created_at=tx.now, created_by=tx.actor.name, **facts)
+        self._splits.add_split(tx, split)
+        keep_objects(tx, split.ref, [split.tree, version.tree])
+        tx.record("datasets.record_split", split.ref, tree=split.tree, by=split.recipe.by)
+        tx.link(version.ref, split.ref, "split")
+        return split
+
+    @reads
+    def get_split(self, tx: Transaction, dataset: str, name: str, version: int | None = None) -> Split:
+        """A split by its name; of the newest version that has it when none is given.
+
+        Raises:
+            NotFoundError: no such split.
+        """
+        found = self._splits.find_split(tx, dataset, name, version)
+        if found is None:
+            of = f"version {version} of dataset {dataset!r}" if version else f"dataset {dataset!r}"
+            raise NotFoundError(f"{of} has no split {name!r}", hint=f"make one: penstock data split {dataset}")
+        return found
+
+    @reads
+    def list_splits(self, tx: Transaction, dataset: str, limit: int = 100) -> list[Split]:
+        """Splits of a dataset, those of the newest version first."""
+        return self._splits.list_splits(tx, dataset, _check_limit(limit))
 
     def _keep_version(self, tx: Transaction, version: DatasetVersion) -> None:
         self._store.add_version(tx, version)

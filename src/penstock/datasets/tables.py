@@ -39,3 +39,18 @@ check_reports = Table(
     Column("quarantine", Json),
     Index("ix_check_reports_version", "dataset", "version"),
 )
+
+dataset_splits = Table(
+    "dataset_splits",
+    metadata,
+    Column("dataset", String(128), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(128), primary_key=True),
+    Column("recipe", Json, nullable=False),
+    Column("tree", String(64), nullable=False),
+    Column("parts", Json, nullable=False),
+    Column("left_out", BigInteger, nullable=False),
+    Column("leaks", Json, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", String(200), nullable=False),
+)

@@ -1,4 +1,4 @@
-"""`penstock.load_dataset()` and `penstock.load_model()`: what the store holds, as frames and models."""
+"""What the store holds, as frames and models: `load_dataset`, `split_dataset`, `load_split` and `load_model`."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ from penstock.core.config import load_config
 from penstock.core.errors import NotFoundError
 from penstock.core.project.places import find_project_folder, project_config
 from penstock.datasets.frames import read_version
+from penstock.datasets.splits import Split, SplitRecipe, make_split, read_part
+from penstock.datasets.splits.types import LeakAction
 from penstock.registry.format.loaded import LoadedModel
 from penstock.registry.loading import open_model
 from penstock.sdk.connect import connect
@@ -24,6 +26,56 @@ def load_dataset(name: str, version: int | None = None, *, services: Services | 
     """
     with _opened(services) as opened:
         return read_version(opened.objects, opened.datasets.get_version(name, version))
+
+
+def load_split(
+    dataset: str, part: str, *, name: str = "default", version: int | None = None, services: Services | None = None
+) -> pl.DataFrame:
+    """The rows of a part of a recorded split.
+
+    Args:
+        dataset: its name.
+        part: such as `train`.
+        name: of the split.
+        version: of the dataset; None for the newest that has a split of this name.
+        services: where the dataset is; None: `penstock.connect()`.
+
+    Raises:
+        NotFoundError: no such split, or no such part of it.
+    """
+    with _opened(services) as opened:
+        split = opened.datasets.get_split(dataset, name, version)
+        return read_part(opened.objects, opened.datasets.get_version(dataset, split.version), split, part)
+
+
+def split_dataset(
+    dataset: str,
+    recipe: SplitRecipe,
+    *,
+    name: str = "default",
+    version: int | None = None,
+    leaks: LeakAction = "block",
+    services: Services | None = None,
+) -> Split:
+    """Part the rows of a dataset version, and record how under a name.
+
+    Args:
+        dataset: its name.
+        recipe: how its rows are parted.
+        name: of the split; the same recipe under the same name is the same split.
+        version: of the dataset; None for the newest.
+        leaks: whether what stands in two parts is refused (`block`), or only told (`warn`).
+        services: where the dataset is; None: `penstock.connect()`.
+
+    Raises:
+        SplitLeakError: something stands in two parts.
+        InvalidInputError: the recipe does not suit the version.
+        ConflictError: the version has another split of this name.
+        NotFoundError: no such dataset or version.
+    """
+    with _opened(services) as opened:
+        found = opened.datasets.get_version(dataset, version)
+        return opened.datasets.record_split(dataset, name, make_split(opened.objects, found, recipe, leaks=leaks))
 
 
 def load_model(uri: str, *, cache: Path | None = None, services: Services | None = None) -> LoadedModel:

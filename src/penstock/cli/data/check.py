@@ -67,5 +67,5 @@ def _check_datasets(dataset: str, checks: str, url: str) -> dict[str, CheckRepor
 
 
 def _check(services: Services, name: str, section: DataSection, root: Path) -> CheckReport:
-    past = read_past(services.datasets, services.objects, name, services.datasets.find_latest(name))
+    past = read_past(services.datasets.get_version, services.objects, name, services.datasets.find_latest(name))
     return check_source(section, root, past, now=datetime.now(UTC))

@@ -7,10 +7,10 @@ from msgspec import Struct
 
 from penstock.datasets.frames import check_column, open_version
 from penstock.datasets.profile import profile_table
-from penstock.datasets.service import DatasetService
 from penstock.datasets.types import DatasetVersion, Profile
 from penstock.storage.objects.object_store import ObjectStore
 
+GetVersion = Callable[[str, int | None], DatasetVersion]
 FindReference = Callable[[int | None], tuple[int, Profile] | None]
 ReadColumns = Callable[[str, Sequence[str]], Iterator[pl.DataFrame]]
 
@@ -29,15 +29,15 @@ class Past(Struct, frozen=True, kw_only=True):
     read_columns: ReadColumns | None = None
 
 
-def read_past(datasets: DatasetService, objects: ObjectStore, name: str, previous: DatasetVersion | None) -> Past:
+def read_past(get_version: GetVersion, objects: ObjectStore, name: str, previous: DatasetVersion | None) -> Past:
     """What a dataset is compared with: its version before, the ones its checks name, and other datasets."""
 
     def reference(number: int | None) -> tuple[int, Profile] | None:
-        version = previous if number is None else datasets.get_version(name, number)
+        version = previous if number is None else get_version(name, number)
         return None if version is None else (version.version, whole_profile(objects, version))
 
     def read_columns(dataset: str, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-        version = datasets.get_version(dataset)
+        version = get_version(dataset, None)
         for column in columns:
             check_column(column, version.schema.names, f"dataset {dataset!r}")
         with open_version(objects, version) as table:

@@ -99,6 +99,20 @@ CREATE TABLE dataset_inputs (
  WITHOUT ROWID
 ;
 
+CREATE TABLE dataset_splits (
+	dataset VARCHAR(128) NOT NULL,
+	version INTEGER NOT NULL,
+	name VARCHAR(128) NOT NULL,
+	recipe TEXT NOT NULL,
+	tree VARCHAR(64) NOT NULL,
+	parts TEXT NOT NULL,
+	left_out BIGINT NOT NULL,
+	leaks TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	created_by VARCHAR(200) NOT NULL,
+	CONSTRAINT pk_dataset_splits PRIMARY KEY (dataset, version, name)
+);
+
 CREATE TABLE "dataset_versions" (
 	dataset VARCHAR(128) NOT NULL,
 	version INTEGER NOT NULL,
