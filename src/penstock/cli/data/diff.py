@@ -5,11 +5,14 @@ from rich.markup import escape
 
 from penstock.cli.apps import command_app
 from penstock.cli.options import JsonOption, UrlOption
-from penstock.cli.output import console, print_json, print_table
+from penstock.cli.output import Markup, console, print_json, print_table
 from penstock.cli.session import open_services
-from penstock.datasets.diff import diff_versions
+from penstock.datasets.diff import DatasetDiff, RowDiff, RowSample, diff_versions
+from penstock.datasets.profile.spread import Spread
 
 app = command_app()
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_FILES_SHOWN = 10
 
 
 @app.command()
@@ -20,7 +23,7 @@ def diff(
     json: bool = JsonOption,
     url: str = UrlOption,
 ) -> None:
-    """What changed between two versions: columns, rows by key, distributions."""
+    """What changed between two versions: files, columns, rows by key, distributions; its page is /data/DATASET/diff."""
     with open_services(url) as services:
         first, second = (services.datasets.get_version(dataset, version) for version in (before, after))
         found = diff_versions(services.objects, first, second)
@@ -28,12 +31,52 @@ def diff(
         print_json(found)
         return
     console.print(f"[bold]{dataset}[/bold] version {before} to {after}: {first.rows:,} to {second.rows:,} rows")
+    _print_files(found)
     for change in found.schema:
         console.print(f"  column {escape(str(change))}")
-    rows = found.rows
+    if found.rows is not None:
+        _print_rows(found.rows)
+    moved = [
+        (c.name, c.distance, "chance" if c.is_chance else "moved", c.before.mean, c.after.mean, *_pictures(c.spread))
+        for c in found.columns
+        if c.distance > 0
+    ]
+    head = ["column", ">distance", "", ">mean before", ">mean after", "spread before", "spread after"]
+    print_table(head, moved, empty="No column's values moved.")
+
+
+def _print_files(found: DatasetDiff) -> None:
+    for file in found.files[:_FILES_SHOWN]:
+        sizes = " to ".join(f"{size:,}" for size in (file.size_before, file.size_after) if size is not None)
+        console.print(f"  file {escape(file.path)} was {file.change} ({sizes} bytes)")
+    if len(found.files) > _FILES_SHOWN:
+        console.print(f"  and {len(found.files) - _FILES_SHOWN:,} files more")
+
+
+def _print_rows(rows: RowDiff) -> None:
     by = f"by {rows.key}" if rows.key else "whole rows"
     console.print(f"  {by}: {rows.added:,} added, {rows.removed:,} removed, {rows.changed:,} changed")
-    for sample in rows.samples[:5]:
-        console.print(f"      [dim]{escape(f'{sample.change}: {sample.values}')}[/dim]")
-    moved = [(c.name, c.distance, c.before.mean, c.after.mean) for c in found.columns if c.distance > 0]
-    print_table(["column", ">distance", ">mean before", ">mean after"], moved, empty="No column's values moved.")
+    if rows.columns:
+        told = ", ".join(f"{column.name} ({column.rows:,})" for column in rows.columns)
+        console.print(f"  changed in {escape(told)}")
+    for sample in rows.samples:
+        console.print(f"      [dim]{escape(_tell(sample))}[/dim]")
+
+
+def _tell(sample: RowSample) -> str:
+    told = ", ".join(
+        f"{name} {sample.before[name]!r} -> {value!r}" if name in sample.before else f"{name} {value!r}"
+        for name, value in sample.values.items()
+    )
+    return f"{sample.change}: {told}"
+
+
+def _pictures(spread: Spread) -> tuple[Markup, Markup]:
+    """The bars of both sides on one scale, as characters."""
+    top = max((share for bar in spread.bars for share in (bar.before, bar.after)), default=0.0) or 1.0
+    return _picture([bar.before / top for bar in spread.bars]), _picture([bar.after / top for bar in spread.bars])
+
+
+def _picture(heights: list[float]) -> Markup:
+    marks = (max(round(height * (len(_BLOCKS) - 1)), int(height > 0)) for height in heights)
+    return Markup("".join(_BLOCKS[mark] for mark in marks))

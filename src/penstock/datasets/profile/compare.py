@@ -6,6 +6,7 @@ from msgspec import Struct
 from penstock.datasets.profile.column import TOP_VALUES
 from penstock.datasets.profile.sample import SAMPLE_ROWS
 from penstock.datasets.types import ColumnProfile, Value
+from penstock.stats.arrays import FloatArray
 from penstock.stats.drift import DriftTest, count_test, ks_from_distance
 
 _GRID_ERROR = 0.01  # of a share that is read off a hundred quantiles
@@ -63,7 +64,7 @@ def _are_alike(before: ColumnProfile, after: ColumnProfile) -> bool:
 def _compare_quantiles(before: ColumnProfile, after: ColumnProfile, rows: tuple[int, int], alpha: float) -> ColumnShift:
     grids = [np.asarray(column.quantiles) for column in (before, after)]
     places = np.unique(np.concatenate(grids))
-    shares = [_shares_below(grid, places) for grid in grids]
+    shares = [shares_below(grid, places) for grid in grids]
     gap = max(float(np.abs(old - new).max()) for old, new in zip(*shares, strict=True))
     held = [count - column.nulls for count, column in zip(rows, (before, after), strict=True)]
     sizes = [max(min(count, SAMPLE_ROWS), 1) for count in held]
@@ -75,9 +76,7 @@ def _compare_quantiles(before: ColumnProfile, after: ColumnProfile, rows: tuple[
     return ColumnShift(distance=max(gap, gone), is_chance=not (ks.drifted or missing.drifted), tests=(ks, missing))
 
 
-def _shares_below(
-    grid: "np.ndarray[tuple[int], np.dtype[np.float64]]", places: "np.ndarray[tuple[int], np.dtype[np.float64]]"
-) -> list[np.ndarray]:
+def shares_below(grid: FloatArray, places: FloatArray) -> list[FloatArray]:
     """The share of values up to each place, and the share of those below it: equal values make a step."""
     steps = len(grid) - 1
     at = np.interp(places, grid, np.arange(len(grid)) / steps)
