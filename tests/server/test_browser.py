@@ -110,6 +110,8 @@ def paths(shop: Shop) -> dict[str, str]:
         "compare": f"/runs/compare?{chosen}",
         "data": "/data",
         "data version": "/data/events/4",
+        "data quality": "/data/events/quality?column=user",
+        "data changes": "/data/events/diff?before=1&after=2",
         "audit": "/audit",
         "lineage": "/lineage/dataset-version:events/1",
         "api": "/api",

@@ -14,6 +14,7 @@ ROUTES = [
     Route("POST", "/datasets/{dataset}/check-reports", DatasetService.record_check_report, needs=Role.CONTRIBUTOR),
     Route("GET", "/datasets/{dataset}/check-reports", DatasetService.list_check_reports, needs=Role.READER),
     Route("GET", "/datasets/{dataset}/check-reports/latest", DatasetService.latest_checks, needs=Role.READER),
+    Route("GET", "/datasets/{dataset}/quality", DatasetService.list_quality, needs=Role.READER),
     Route("POST", "/datasets/{dataset}/splits/{name}", DatasetService.record_split, needs=Role.CONTRIBUTOR),
     Route("GET", "/datasets/{dataset}/splits/{name}", DatasetService.get_split, needs=Role.READER),
     Route("GET", "/datasets/{dataset}/splits", DatasetService.list_splits, needs=Role.READER),

@@ -4,6 +4,7 @@ from msgspec import structs
 
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import Ref, check_name
+from penstock.datasets.quality import QualityPoint, to_point
 from penstock.datasets.splits.store import SplitStore
 from penstock.datasets.splits.types import Split, SplitDraft
 from penstock.datasets.store import DatasetStore
@@ -142,6 +143,20 @@ class DatasetService:
     ) -> list[CheckReport]:
         """Check reports of a dataset, newest first; to go on, give the last number as `before`."""
         return self._store.list_reports(tx, dataset, _check_limit(limit), before)
+
+    @reads
+    def list_quality(self, tx: Transaction, dataset: str, limit: int = 50) -> list[QualityPoint]:
+        """What the newest reports of checks found, with what their versions are like, oldest first.
+
+        Raises:
+            NotFoundError: no such dataset, and nothing that would have become one.
+        """
+        reports = self._store.list_reports(tx, dataset, _check_limit(limit), None)
+        if not reports:
+            raise NotFoundError(f"there is no dataset {dataset!r}", hint="'penstock data list' names those there are")
+        numbers = {report.version for report in reports if report.version is not None}
+        versions = {number: self._store.find_version(tx, dataset, number) for number in numbers}
+        return [to_point(report, versions.get(report.version or 0)) for report in reversed(reports)]
 
     @writes
     def record_split(self, tx: Transaction, dataset: str, name: str, draft: SplitDraft) -> Split:

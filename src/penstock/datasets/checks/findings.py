@@ -94,7 +94,7 @@ def judge(subject: Subject, failed: int, total: int, samples: tuple[Sample, ...]
         first = "; ".join(f"row {s.row} of {s.file}: {s.value!r}" for s in samples[:3])
         told += f", and {failed:,} of {total:,} rows ({failed / total:.2%}) break this: {first}"
         if subject.tolerance:
-            told += f"; {subject.tolerance:.2%} may"
+            told += f"; {subject.tolerance:.2%} may do so"
     return CheckResult(
         name=subject.name,
         column=subject.column,

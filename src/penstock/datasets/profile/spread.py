@@ -26,6 +26,7 @@ class Spread(Struct, frozen=True):
     """The bars of a column; their shares add up to those of the rows that have a value."""
 
     bars: tuple[Bar, ...]
+    is_ranges: bool  # of numbers or times, in order; else single values
 
 
 def spread_of(before: ColumnProfile, after: ColumnProfile, rows: tuple[int, int]) -> Spread:
@@ -38,8 +39,8 @@ def spread_of(before: ColumnProfile, after: ColumnProfile, rows: tuple[int, int]
     """
     held = [1 - column.nulls / max(count, 1) for column, count in zip((before, after), rows, strict=True)]
     if before.quantiles and after.quantiles and not (is_counted(before) and is_counted(after)):
-        return Spread(_ranges(before, after, held))
-    return Spread(_values(before, after, rows))
+        return Spread(_ranges(before, after, held), is_ranges=True)
+    return Spread(_values(before, after, rows), is_ranges=False)
 
 
 def _ranges(before: ColumnProfile, after: ColumnProfile, held: list[float]) -> tuple[Bar, ...]:

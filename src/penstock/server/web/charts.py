@@ -70,6 +70,7 @@ def line_chart(
     from_zero: bool = False,
     axis: str = "step",
     is_log: bool = False,
+    band: str = "95% interval",
 ) -> Markup:
     """Lines over event time or over steps, with their intervals as bands and a legend of what is drawn.
 
@@ -84,6 +85,7 @@ def line_chart(
         from_zero: whether the axis of values begins at zero.
         axis: what the lower axis counts, where it is not time.
         is_log: whether values stand by their logarithms; all of them are above zero.
+        band: what lies between the low and the high of the points.
     """
     drawn = [(number % COLOURS + 1, one) for number, one in enumerate(series) if one.points]
     if not drawn:
@@ -98,7 +100,7 @@ def line_chart(
     parts += [_series(scale, one, number) for number, one in drawn]
     return Markup(
         f'<figure class="chart"><svg class="chart {area.css}" viewBox="0 0 {area.width} {area.height}" role="img" '
-        f'aria-label="{escape(title)}">{"".join(parts)}</svg>{_legend(drawn, seen, bar)}</figure>'
+        f'aria-label="{escape(title)}">{"".join(parts)}</svg>{_legend(drawn, seen, bar, band)}</figure>'
     )
 
 
@@ -170,11 +172,11 @@ def _x(scale: Scale, point: Point) -> str:
     return f"{scale.x(to_position(point.at)):.1f}"
 
 
-def _legend(series: Sequence[tuple[int, Series]], marks: Sequence[Mark], bar: Bar | None) -> str:
+def _legend(series: Sequence[tuple[int, Series]], marks: Sequence[Mark], bar: Bar | None, band: str) -> str:
     """What is drawn, and only that."""
     told = [f'<span><i class="key-{number}"></i>{escape(one.name)}</span>' for number, one in series]
     if any(point.low is not None for _, one in series for point in one.points):
-        told.append('<span><i class="key-band"></i>95% interval</span>')
+        told.append(f'<span><i class="key-band"></i>{escape(band)}</span>')
     if bar:
         told.append(f'<span><i class="key-bar"></i>{escape(bar.label)}</span>')
     if any(mark.kind == "takeover" for mark in marks):

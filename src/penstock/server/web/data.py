@@ -82,4 +82,4 @@ def _describe(column: ColumnProfile, version: DatasetVersion) -> ColumnRow:
 def _readers(context: PageContext, version: Ref) -> list[Ref]:
     """The runs and reports that read this version themselves."""
     edges = context.services.governance.trace_lineage(str(version), "down").edges
-    return sorted({edge.target for edge in edges if edge.source == version})
+    return sorted({edge.target for edge in edges if edge.source == version and edge.target.kind != "quarantine"})

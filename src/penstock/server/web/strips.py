@@ -73,5 +73,32 @@ def bar_strip(share: float) -> Markup:
     return _strip(f'<rect class="stretch" x="4" y="5" width="{width:.1f}" height="6" rx="2"/>')
 
 
+def spark_strip(values: Sequence[float | None], *, from_zero: bool = False) -> Markup:
+    """Values in order as a line, from the smallest at the bottom to the largest at the top; None is passed over."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return Markup("")
+    low, high = (min(0.0, *known) if from_zero else min(known)), max(known)
+    span, step = (high - low) or 1.0, (WIDTH - 8) / max(len(values) - 1, 1)
+    level = 0.5 if high == low and not from_zero else 0.0
+    dots = [
+        (4 + place * step, HEIGHT - 3 - ((value - low) / span or level) * (HEIGHT - 6))
+        for place, value in enumerate(values)
+        if value is not None
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
+    last = f'<circle class="value small" cx="{dots[-1][0]:.1f}" cy="{dots[-1][1]:.1f}" r="2.5"/>'
+    return _strip(f'<polyline class="spark" points="{line}"/>{last}')
+
+
+def pair_strip(before: float, after: float) -> Markup:
+    """Two shares from 0 to 1 as bars, one above the other."""
+    bars = [
+        f'<rect class="stretch {tone}" x="4" y="{y}" width="{max(share * (WIDTH - 8), 0.0):.1f}" height="6" rx="1"/>'
+        for tone, share, y in (("before", before, 1), ("after", after, 9))
+    ]
+    return _strip("".join(bars))
+
+
 def _strip(content: str) -> Markup:
     return Markup(f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">{content}</svg>')
