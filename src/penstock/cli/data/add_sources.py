@@ -20,6 +20,7 @@ def add_sources(datasets: Sequence[str], *, json: bool, url: str) -> list[dict[s
             is_new = before is None or before.version != version.version
             added.append({"dataset": name, "version": version.version, "rows": version.rows, "new": is_new})
             if not json:
-                told = "added" if is_new else "unchanged"
+                aside = sum(file.quarantined for file in version.files)
+                told = ("added" if is_new else "unchanged") + (f"; {aside:,} rows were put aside" if aside else "")
                 console.print(f"{name} version {version.version}: {version.rows:,} rows, {told}")
     return added
