@@ -11,12 +11,9 @@ from msgspec import structs
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import Digest
 from penstock.core.project.types import DataSection
-from penstock.datasets.checks import Checked, Past, run_checks
-from penstock.datasets.checks.findings import verdict
-from penstock.datasets.checks.pandera_schema import check_with_pandera
-from penstock.datasets.checks.past import read_past
-from penstock.datasets.checks.quarantine import put_aside
-from penstock.datasets.frames import Table, is_readable, open_files
+from penstock.datasets.checks import Past, read_past
+from penstock.datasets.examine import Examined, examine
+from penstock.datasets.frames import is_readable
 from penstock.datasets.service import DatasetService
 from penstock.datasets.types import (
     CheckReport,
@@ -74,8 +71,8 @@ def check_source(
         NotFoundError, InvalidInputError: the source is not there, or cannot be read.
     """
     files = find_files(section.source, root)
-    table = open_files(files.items())
-    return _check(table, section, root, Digest(""), past, now).report
+    with tempfile.TemporaryDirectory(prefix="penstock-check-") as folder:
+        return examine(files, section, root, folder=Path(folder), now=now or datetime.now(UTC), past=past).report
 
 
 def ingest(
@@ -86,7 +83,7 @@ def ingest(
     *,
     now: datetime | None = None,
 ) -> DatasetDraft:
-    """Store the files of a source and check them, in one pass over their rows.
+    """Store the files of a source and check them; rows that a check puts aside are left out.
 
     Args:
         objects: where the files are kept.
@@ -108,27 +105,13 @@ def ingest(
         )
     files = find_files(section.source, root)
     seen = _signatures(files)
-    table = open_files(files.items())
     tree = objects.put_files(files)
-    checked = _check(table, section, root, tree, past, now)
-    _refuse_changed(files, seen)
-    if not checked.report.passed:
-        raise DatasetChecksError(checked.report)
-    if checked.marks:
-        return _keep_the_good(objects, section, files, checked)
-    return _draft(section, checked, tree, _stored(objects, tree, checked.rows, {}))
-
-
-def _check(
-    table: Table, section: DataSection, root: Path, tree: Digest, past: Past | None, now: datetime | None
-) -> Checked:
-    checked = run_checks(table, section, tree=tree, now=now or datetime.now(UTC), past=past)
-    if section.pandera is None:
-        return checked
-    found = tuple(check_with_pandera(table, section.pandera, root, checked.rows))
-    passed = checked.report.passed and not any(result.blocks for result in found)
-    report = structs.replace(checked.report, passed=passed, results=(*checked.report.results, *found))
-    return structs.replace(checked, report=report)
+    with tempfile.TemporaryDirectory(prefix="penstock-check-") as folder:
+        found = examine(files, section, root, folder=Path(folder), now=now or datetime.now(UTC), tree=tree, past=past)
+        _refuse_changed(files, seen)
+        if not found.report.passed:
+            raise DatasetChecksError(found.report)
+        return _keep(objects, section, found)
 
 
 def _signatures(files: Mapping[str, Path]) -> dict[str, tuple[int, ...]]:
@@ -144,37 +127,27 @@ def _refuse_changed(files: Mapping[str, Path], seen: Mapping[str, tuple[int, ...
             raise ConflictError(f"{files[name]} was changed while it was read", hint="try again when it is whole")
 
 
-def _keep_the_good(
-    objects: ObjectStore, section: DataSection, files: Mapping[str, Path], checked: Checked
-) -> DatasetDraft:
-    """Take in the rows that may stay, and keep the others beside the report."""
-    with tempfile.TemporaryDirectory(prefix="penstock-quarantine-") as folder:
-        parted = put_aside(files, checked, Path(folder))
-        lost = sum(parted.rows.values())
-        if lost == checked.report.rows:
-            told = verdict("quarantine", None, "block", f"all {lost:,} rows would be put aside, and none be left")
-            results = (*checked.report.results, told)
-            raise DatasetChecksError(structs.replace(checked.report, passed=False, results=results))
-        tree = objects.put_files(parted.kept)
-        aside = Quarantine(tree=objects.put_files(parted.aside), rows=lost)
-        # The same section without checks says what is left; its checks were made on all rows.
-        table = open_files(parted.kept.items())
-        left = run_checks(table, structs.replace(section, checks=()), tree=tree, now=datetime.now(UTC))
-        stored = _stored(objects, tree, left.rows, parted.rows)
-    report = structs.replace(checked.report, quarantine=aside)
-    return _draft(section, structs.replace(left, report=report), tree, stored)
+def _keep(objects: ObjectStore, section: DataSection, found: Examined) -> DatasetDraft:
+    """Take in the rows that stay, and keep the others beside the report."""
+    report, parted = found.report, found.parted
+    if parted is None:
+        return _draft(section, found, report.tree, _stored(objects, report.tree, found.left.rows, {}))
+    aside = Quarantine(tree=objects.put_files(parted.aside), rows=sum(parted.rows.values()))
+    found = structs.replace(found, report=structs.replace(report, quarantine=aside))
+    tree = objects.put_files(parted.kept)
+    return _draft(section, found, tree, _stored(objects, tree, found.left.rows, parted.rows))
 
 
-def _draft(section: DataSection, checked: Checked, tree: Digest, files: tuple[DataFile, ...]) -> DatasetDraft:
-    start, end = checked.span
+def _draft(section: DataSection, found: Examined, tree: Digest, files: tuple[DataFile, ...]) -> DatasetDraft:
+    start, end = found.left.span
     return DatasetDraft(
         source=section.source,
         tree=tree,
         roles=Roles(section.time, section.key, section.label),
-        schema=checked.schema,
-        profile=checked.profile,
+        schema=found.left.schema,
+        profile=found.left.profile,
         files=files,
-        report=checked.report,
+        report=found.report,
         time_start=start,
         time_end=end,
     )

@@ -135,10 +135,29 @@ def test_no_row_is_lost_or_doubled(tmp_path_factory: pytest.TempPathFactory, row
 
 
 def test_a_blocking_check_still_blocks(tmp_path: Path, objects: ObjectStore) -> None:
-    (tmp_path / "a.csv").write_text("id,n\n1,1\n2,77\n")
+    (tmp_path / "a.csv").write_text("id,n\n1,1\n2,77\n3,1\n4,5\n")
     strict = DataSection(source="a.csv", checks=(*CHECKS, CheckSection(column="n", allowed=(1,))))
-    with pytest.raises(DatasetChecksError, match="1 check keeps these 2 rows out"):
+    with pytest.raises(DatasetChecksError, match="1 check keeps these 4 rows out") as caught:
         ingest(objects, strict, tmp_path)
+    (found,) = [result for result in caught.value.report.failures if result.blocks]
+    assert [(sample.row, sample.value) for sample in found.samples] == [(4, 5)]  # as the source counts its rows
+
+
+def test_what_was_put_aside_is_no_longer_in_the_way(
+    tmp_path: Path, objects: ObjectStore, service: DatasetService
+) -> None:
+    (tmp_path / "a.csv").write_text("id,n\n1,1\n2,77\n")
+    (tmp_path / "mended.csv").write_text("id,n\n2,7\n")
+    keyed = DataSection(source="*.csv", key="id", checks=CHECKS[:1])
+    version = add_version(service, objects, "t", keyed, tmp_path)
+    assert read_version(objects, version).rows() == [(1, 1), (2, 7)]
+    report = service.latest_checks("t")
+    assert report is not None and report.passed
+    assert {result.name: result.passed for result in report.results} == {
+        "key not_null": True,
+        "key unique": True,
+        "n between": False,
+    }
 
 
 def test_rows_that_cannot_be_told_apart_are_named(tmp_path: Path, objects: ObjectStore) -> None:

@@ -1,6 +1,6 @@
 """What checks find, gathered row by row and told as results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +26,9 @@ class Subject(Struct, frozen=True, kw_only=True):
     told: str  # what must hold
     action: CheckAction = "block"
     tolerance: float = 0.0  # the share of rows that may break it
+
+
+RowOf = Callable[[str, int], int]  # the number that a row of a file has in reports
 
 
 class RowCheck(Protocol):
@@ -73,17 +76,19 @@ class Findings:
         if self.marks is not None:
             self.marks.add(rows)
 
-    def tell(self, subject: Subject, rows: Mapping[str, int]) -> CheckResult:
+    def tell(self, subject: Subject, rows: Mapping[str, int], row_of: RowOf | None = None) -> CheckResult:
         """The result, once every row was seen.
 
         Args:
             subject: the check.
             rows: how many rows each file has.
+            row_of: what to call a row of a file; None: by its place there.
         """
         total = sum(rows.values())
         if self.problem:
             return verdict(subject.name, subject.column, subject.action, self.problem)
-        samples = tuple(Sample(*locate(row, rows), value) for row, value in self._samples)
+        places = [(*locate(row, rows), value) for row, value in self._samples]
+        samples = tuple(Sample(file, row_of(file, row) if row_of else row, value) for file, row, value in places)
         return judge(subject, self.failed, total, samples)
 
 

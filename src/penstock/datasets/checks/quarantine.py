@@ -27,11 +27,17 @@ class PutAside(Struct, frozen=True, kw_only=True):
         kept: the files of the version, by their path.
         aside: the files of the quarantine by their path, `reasons.jsonl` among them.
         rows: how many rows were put aside, by file; files that lost none are not named.
+        bad: which rows they were, a mask over the rows of the source's file.
     """
 
     kept: dict[str, Path]
     aside: dict[str, Path]
     rows: dict[str, int]
+    bad: dict[str, NDArray[np.bool_]]
+
+    def row_in_source(self, path: str, row: int) -> int:
+        """The number that a row that was kept has in the source's file; both count from 1."""
+        return row if path not in self.bad else int(np.flatnonzero(~self.bad[path])[row - 1]) + 1
 
 
 class Reason(Struct, frozen=True):
@@ -55,6 +61,7 @@ def put_aside(files: Mapping[str, Path], checked: Checked, folder: Path) -> PutA
         InvalidInputError: the rows of a text file cannot be told apart.
     """
     kept, aside, lost = dict(files), {}, {}
+    masks: dict[str, NDArray[np.bool_]] = {}
     with (folder / REASONS).open("wb") as reasons:
         start = 0
         for number, (path, count) in enumerate(checked.rows.items()):
@@ -67,9 +74,10 @@ def put_aside(files: Mapping[str, Path], checked: Checked, folder: Path) -> PutA
                 _part(path, files[path], bad, *halves)
                 kept[path], aside[path] = halves
                 lost[path] = int(bad.sum())
+                masks[path] = bad
                 reasons.writelines(codec.encode(reason) + b"\n" for reason in _reasons(path, bad, found))
             start += count
-    return PutAside(kept=kept, aside=aside | {REASONS: folder / REASONS}, rows=lost)
+    return PutAside(kept=kept, aside=aside | {REASONS: folder / REASONS}, rows=lost, bad=masks)
 
 
 def _reasons(path: str, bad: NDArray[np.bool_], found: list[tuple[str, NDArray[np.int64]]]) -> Iterator[Reason]:

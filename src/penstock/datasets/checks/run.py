@@ -11,7 +11,7 @@ from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.ids import Digest
 from penstock.core.project.types import CheckSection, DataSection
 from penstock.datasets.checks.expressions import parse_expression, rows_against
-from penstock.datasets.checks.findings import RowCheck, Subject, verdict
+from penstock.datasets.checks.findings import RowCheck, RowOf, Subject, verdict
 from penstock.datasets.checks.keys import References, Unique
 from penstock.datasets.checks.marks import RowMarks
 from penstock.datasets.checks.past import Past
@@ -52,7 +52,15 @@ class Checked(Struct, frozen=True, kw_only=True):
     span: tuple[datetime | None, datetime | None]
 
 
-def run_checks(table: Table, section: DataSection, *, tree: Digest, now: datetime, past: Past | None = None) -> Checked:
+def run_checks(
+    table: Table,
+    section: DataSection,
+    *,
+    tree: Digest,
+    now: datetime,
+    past: Past | None = None,
+    row_of: RowOf | None = None,
+) -> Checked:
     """Run every check of a section, and profile the table, in one pass over its rows.
 
     Args:
@@ -61,19 +69,21 @@ def run_checks(table: Table, section: DataSection, *, tree: Digest, now: datetim
         tree: the stored files, for the report.
         now: what `max_age` is measured against.
         past: what the table is compared with.
+        row_of: the number that a row of a file has in the report; None: its place there, from 1.
 
     Raises:
         InvalidInputError: a file cannot be read as what its name says.
     """
-    return _Run(table, section, now, past or Past()).go(tree)
+    return _Run(table, section, now, past or Past(), row_of).go(tree)
 
 
 class _Run:
-    def __init__(self, table: Table, section: DataSection, now: datetime, past: Past) -> None:
+    def __init__(self, table: Table, section: DataSection, now: datetime, past: Past, row_of: RowOf | None) -> None:
         self._table = table
         self._section = section
         self._now = now
         self._past = past
+        self._row_of = row_of
         self._rows: dict[str, int] = {}
         self._profiler = ProfileGatherer(table)
         self._profile = Profile(0, ())
@@ -109,7 +119,7 @@ class _Run:
         elif callable(step):
             yield from step()
         else:
-            yield step.findings.tell(step.subject, self._rows)
+            yield step.findings.tell(step.subject, self._rows, self._row_of)
 
     def _schema(self) -> Schema:
         return schema_of(self._table.schema, [column.nulls for column in self._profile.columns], self._profile.rows)
