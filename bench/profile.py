@@ -1,6 +1,6 @@
 """Profiling and checking a Parquet file of any size in bounded memory, beside a plain scan of the same file.
 
-    python bench/profile.py [--gigabytes 0.25] [--limit-mb 2000] [--folder DIR] [--json]
+    python bench/profile.py [--gigabytes 0.25] [--limit-mb 2000] [--only scan,profile] [--folder DIR] [--json]
 
 A child process each: `scan` reads every column batch by batch, `statistics` lets polars' streaming engine compute
 the nulls, extremes, means and deviations, `profile` and `check` are ours (a check profiles as well).
@@ -63,6 +63,7 @@ def main() -> None:
     options.add_argument("--gigabytes", type=float, default=0.25)
     options.add_argument("--limit-mb", type=float, default=2000.0)
     options.add_argument("--folder", type=Path, help="where the file is written; a temporary folder if not given")
+    options.add_argument("--only", default="", help="some of the children, with commas between them")
     options.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
     options.add_argument("--child", help=argparse.SUPPRESS)
     options.add_argument("--file", type=Path, help=argparse.SUPPRESS)
@@ -80,7 +81,8 @@ def main() -> None:
 def measure(folder: Path, given: argparse.Namespace) -> None:
     file = folder / "rows.parquet"
     rows = make_file(file, int(given.gigabytes * 2**30))
-    figures = {name: watch(name, file, given.limit_mb) for name in WORK}
+    chosen = given.only.split(",") if given.only else WORK
+    figures = {name: watch(name, file, given.limit_mb) for name in chosen}
     size = file.stat().st_size / 2**30
     if given.json:
         print(json.dumps({"bench": "profile", "gigabytes": size, "rows": rows, "figures": figures}))
