@@ -39,7 +39,7 @@ def diff(
     moved = [
         (c.name, c.distance, "chance" if c.is_chance else "moved", c.before.mean, c.after.mean, *_pictures(c.spread))
         for c in found.columns
-        if c.distance > 0
+        if c.is_noteworthy
     ]
     head = ["column", ">distance", "", ">mean before", ">mean after", "spread before", "spread after"]
     print_table(head, moved, empty="No column's values moved.")

@@ -8,6 +8,7 @@ from penstock.datasets.profile.spread import Spread
 from penstock.datasets.types import ColumnProfile, SchemaChange, Value
 
 RowChange = Literal["added", "removed", "changed"]
+NOTEWORTHY = 0.01  # distance below which chance is not worth a line
 FileChange = Literal["added", "removed", "changed"]
 
 
@@ -63,6 +64,11 @@ class ColumnDiff(Struct, frozen=True, kw_only=True):
     before: ColumnProfile
     after: ColumnProfile
     spread: Spread
+
+    @property
+    def is_noteworthy(self) -> bool:
+        """Whether it moved, or nearly so."""
+        return not self.is_chance or self.distance >= NOTEWORTHY
 
 
 class DatasetDiff(Struct, frozen=True, kw_only=True):

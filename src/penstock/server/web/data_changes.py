@@ -50,8 +50,8 @@ def show_changes(context: PageContext, request: Request) -> Response:
         after=after,
         found=found,
         files=found.files[:FILES_SHOWN],
-        cards=[_card(column) for column in found.columns if column.distance > 0],
-        still=[column.name for column in found.columns if column.distance == 0],
+        cards=[_card(column) for column in found.columns if column.is_noteworthy],
+        still=[column.name for column in found.columns if not column.is_noteworthy],
         versions=datasets.list_versions(dataset, 100),
     )
 
