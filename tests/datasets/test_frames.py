@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from penstock.core.errors import InvalidInputError
-from penstock.datasets.frames import read_table
+from penstock.datasets.frames import formats, open_files, read_table, table
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
@@ -49,3 +49,53 @@ def test_what_cannot_be_read_is_refused_with_a_way_out(name: str, body: bytes, h
     with pytest.raises(InvalidInputError, match="cannot be read") as refused:
         read_table(tmp_path / name)
     assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "late",
+    ["4,2.5,2026-01-02,true,x", "4,5,soon,false,x", "oops,5,2026-01-02,maybe,9", '"7",1e3,2026-01-02,true,', "4,,,,x"],
+)
+def test_a_large_file_has_the_types_that_all_of_its_rows_have(
+    late: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,c,d,e\n" + "1,2,2026-01-01,true,7\n" * 20 + late + "\n")
+    whole = read_table(path)
+    monkeypatch.setattr(formats, "_SMALL", 0)
+    monkeypatch.setattr(formats, "_FIRST_ROWS", 5)
+    large = read_table(path)
+    assert large.schema == whole.schema and large.equals(whole)
+
+
+def test_a_large_file_with_decimal_commas_reads_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("n;price\n" + "1;1,5\n" * 20 + "x;2,25\n")
+    whole = read_table(path)
+    monkeypatch.setattr(formats, "_SMALL", 0)
+    monkeypatch.setattr(formats, "_FIRST_ROWS", 5)
+    assert read_table(path).equals(whole) and whole.schema["price"] == pl.Float64
+
+
+@pytest.mark.parametrize("columns", [2, 40])
+def test_a_parquet_file_is_read_in_batches_in_order(
+    columns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "BATCH_ROWS", 7)
+    frame = pl.DataFrame({f"c{n}": range(n, n + 50) for n in range(columns)})
+    frame.write_parquet(tmp_path / "a.parquet", row_group_size=20)
+    frame.head(3).write_parquet(tmp_path / "b.parquet")
+    files = open_files([(name, tmp_path / name) for name in ("a.parquet", "b.parquet")])
+    batches = list(files.batches(["c1"]))
+    assert pl.concat(batch.frame for batch in batches).to_series().to_list() == [*range(1, 51), 1, 2, 3]
+    assert all(batch.frame.height <= 7 for batch in batches)
+    assert [(b.file, b.first, b.start) for b in batches][-1] == ("b.parquet", 0, 50)
+    assert [b.start for b in batches if b.file == "a.parquet"] == [b.first for b in batches if b.file == "a.parquet"]
+    assert files.collect().height == files.lazy().collect().height == 53
+
+
+def test_a_file_without_rows_has_the_types_of_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("n,t\n")
+    (tmp_path / "b.csv").write_text("n,t\n1,x\n")
+    files = open_files([(name, tmp_path / name) for name in ("a.csv", "b.csv")])
+    assert files.schema == {"n": pl.Int64, "t": pl.String}
+    assert [(batch.file, batch.frame.height) for batch in files.batches()] == [("b.csv", 1)]

@@ -105,6 +105,8 @@ def example(kind: inspect.Type, name: str, world: World, depth: int) -> Any:
             return [example(item, name, world, depth + 1) for item in kind.item_types]
         case inspect.DateTimeType():
             return "2024-05-01T12:00:00Z"
+        case inspect.TimeDeltaType():
+            return "P1D"
         case inspect.BytesType():
             return ""  # base64 of nothing
         case inspect.BoolType():
