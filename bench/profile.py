@@ -5,13 +5,15 @@
 A child process each: `scan` reads every column batch by batch, `statistics` lets polars' streaming engine compute
 the nulls, extremes, means and deviations, `profile` and `check` are ours (a check profiles as well).
 The parent watches the resident memory of a child every 5 ms, and ends it where it passes the limit. The page cache
-is warm for all of them. A figure is seconds and the peak of resident memory in MB.
+is warm for all of them. A figure is seconds, seconds of all processors together, and the
+peak of resident memory in MB.
 """
 
 import argparse
 import json
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -90,7 +92,7 @@ def measure(folder: Path, given: argparse.Namespace) -> None:
     print(f"{size:.2f} GiB of Parquet, {rows:,} rows, {given.limit_mb:.0f} MB allowed; {os.cpu_count()} cores")
     print(f"Python {platform.python_version()}, polars {pl.__version__}")
     for name, figure in figures.items():
-        told = figure["failed"] or f"{figure['seconds']:8.1f} s  {figure['peak_mb']:7.0f} MB"
+        told = figure["failed"] or f"{figure['seconds']:8.1f} s  {figure['cpu_s']:8.1f} s  {figure['peak_mb']:7.0f} MB"
         print(f"{name:<12} {told}")
 
 
@@ -132,7 +134,7 @@ def make_rows(group: int) -> pl.DataFrame:
 def watch(name: str, file: Path, limit_mb: float) -> dict[str, Any]:
     """Seconds and peak memory of one child."""
     command = [sys.executable, __file__, "--child", name, "--file", str(file)]
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), cpu_seconds()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     peak = 0.0
     while child.poll() is None:
@@ -143,7 +145,13 @@ def watch(name: str, file: Path, limit_mb: float) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     error = child.stderr.read().strip()[-300:] if child.stderr else ""
     failed = f"ended at {peak:.0f} MB" if peak > limit_mb else error if child.returncode else ""
-    return {"seconds": seconds, "peak_mb": peak, "failed": failed}
+    return {"seconds": seconds, "cpu_s": cpu_seconds() - spent, "peak_mb": peak, "failed": failed}
+
+
+def cpu_seconds() -> float:
+    """Of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def resident_mb(pid: int) -> float:
