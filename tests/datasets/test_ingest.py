@@ -12,8 +12,9 @@ from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.ids import Ref
 from penstock.core.project.types import CheckSection, DataSection, VolumeBounds
 from penstock.datasets.frames import read_version
-from penstock.datasets.ingest import add_version, find_files, ingest
+from penstock.datasets.ingest import add_version, ingest
 from penstock.datasets.service import DatasetService
+from penstock.datasets.sources.fetching import find_files
 from penstock.datasets.types import DatasetChecksError, DatasetVersion
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.objects.open import open_object_store

@@ -17,7 +17,7 @@ from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError
 from penstock.core.project.places import project_config
 from penstock.core.project.types import Project
 from penstock.datasets.frames import read_table
-from penstock.datasets.ingest import find_files
+from penstock.datasets.sources.fetching import fetching
 from penstock.remote.discovery import find_server
 
 app = command_app()
@@ -63,7 +63,8 @@ def take_sample(project: Project, inputs: list[str]) -> list[dict[str, Any]]:
     if not project.data:
         raise NotFoundError("penstock.toml names no data to take a sample from")
     section = next(iter(project.data.values()))
-    frame = read_table(list(find_files(section.source, project.root).values())[-1])
+    with fetching(section, project.root, None, None) as fetched:
+        frame = read_table(list(fetched.files.values())[-1])
     known = frame.select(name for name in inputs if name in frame.columns)
     whole = known.drop_nulls()
     row = (whole if whole.height else known).tail(1).to_dicts()

@@ -1,6 +1,5 @@
 """From a source to a draft: find the files, store them, check them."""
 
-import glob
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -8,13 +7,14 @@ from pathlib import Path
 
 from msgspec import structs
 
-from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
+from penstock.core.errors import ConflictError, InvalidInputError
 from penstock.core.ids import Digest
 from penstock.core.project.types import DataSection
 from penstock.datasets.checks import Past, read_past
 from penstock.datasets.examine import Examined, examine
-from penstock.datasets.frames import is_readable
 from penstock.datasets.service import DatasetService
+from penstock.datasets.sources.fetching import fetching
+from penstock.datasets.sources.types import Fetched
 from penstock.datasets.types import (
     CheckReport,
     DataFile,
@@ -25,8 +25,6 @@ from penstock.datasets.types import (
     Roles,
 )
 from penstock.storage.objects.object_store import ObjectStore
-
-_WILD = "*?["
 
 
 def add_version(
@@ -53,13 +51,17 @@ def add_version(
         NotFoundError, InvalidInputError: the source is not there, or cannot be read.
     """
     previous = datasets.find_latest(name)
-    try:
-        past = read_past(datasets.get_version, objects, name, previous)
-        draft = ingest(objects, section, root, past, now=now)
-    except DatasetChecksError as error:
-        datasets.record_check_report(name, error.report)
-        raise
-    return datasets.record_version(name, draft)
+    roles = _roles(section)
+    with fetching(section, root, previous if previous and previous.roles == roles else None, objects) as fetched:
+        if fetched.is_unchanged and previous is not None:
+            return previous
+        try:
+            past = read_past(datasets.get_version, objects, name, previous)
+            draft = take_in(objects, section, root, fetched, past, now=now)
+        except DatasetChecksError as error:
+            datasets.record_check_report(name, error.report)
+            raise
+        return datasets.record_version(name, draft)
 
 
 def check_source(
@@ -70,9 +72,12 @@ def check_source(
     Raises:
         NotFoundError, InvalidInputError: the source is not there, or cannot be read.
     """
-    files = find_files(section.source, root)
-    with tempfile.TemporaryDirectory(prefix="penstock-check-") as folder:
-        return examine(files, section, root, folder=Path(folder), now=now or datetime.now(UTC), past=past).report
+    when = now or datetime.now(UTC)
+    with (
+        fetching(section, root, None, None) as fetched,
+        tempfile.TemporaryDirectory(prefix="penstock-check-") as folder,
+    ):
+        return examine(fetched.files, section, root, folder=Path(folder), now=when, past=past).report
 
 
 def ingest(
@@ -83,12 +88,27 @@ def ingest(
     *,
     now: datetime | None = None,
 ) -> DatasetDraft:
+    """Fetch a source, and take it in as `take_in` does."""
+    with fetching(section, root, None, objects) as fetched:
+        return take_in(objects, section, root, fetched, past, now=now)
+
+
+def take_in(
+    objects: ObjectStore,
+    section: DataSection,
+    root: Path,
+    fetched: Fetched,
+    past: Past | None = None,
+    *,
+    now: datetime | None = None,
+) -> DatasetDraft:
     """Store the files of a source and check them; rows that a check puts aside are left out.
 
     Args:
         objects: where the files are kept.
         section: what the project file says about the dataset.
-        root: the folder that the source is found from.
+        root: the folder that paths are found from.
+        fetched: the files.
         past: what it is compared with; None for a first version.
         now: what `max_age` is measured against; None for the present moment.
 
@@ -103,7 +123,7 @@ def ingest(
             f"the columns {', '.join(sorted(section.mask))} are to be masked, and this release cannot mask yet",
             hint="mask them before, and remove 'mask' from penstock.toml",
         )
-    files = find_files(section.source, root)
+    files = fetched.files
     seen = _signatures(files)
     tree = objects.put_files(files)
     with tempfile.TemporaryDirectory(prefix="penstock-check-") as folder:
@@ -111,7 +131,11 @@ def ingest(
         _refuse_changed(files, seen)
         if not found.report.passed:
             raise DatasetChecksError(found.report)
-        return _keep(objects, section, found)
+        return structs.replace(_keep(objects, section, found), provenance=fetched.provenance)
+
+
+def _roles(section: DataSection) -> Roles:
+    return Roles(section.time, section.key, section.label)
 
 
 def _signatures(files: Mapping[str, Path]) -> dict[str, tuple[int, ...]]:
@@ -143,7 +167,7 @@ def _draft(section: DataSection, found: Examined, tree: Digest, files: tuple[Dat
     return DatasetDraft(
         source=section.source,
         tree=tree,
-        roles=Roles(section.time, section.key, section.label),
+        roles=_roles(section),
         schema=found.left.schema,
         profile=found.left.profile,
         files=files,
@@ -160,37 +184,3 @@ def _stored(
         DataFile(path, entry.digest, entry.size, rows[path], lost.get(path, 0))
         for path, entry in objects.list_files(tree)
     )
-
-
-def find_files(source: str, root: Path) -> dict[str, Path]:
-    """The files that a path or a pattern names, by the path each has in a version's tree.
-
-    Raises:
-        NotFoundError: there is none.
-        InvalidInputError: the source is of a kind that cannot be read yet, or a file no table.
-    """
-    if "://" in source:
-        raise InvalidInputError(f"{source!r} cannot be read", hint="name a file, or files by a pattern: data/*.parquet")
-    if (root / source).is_dir():
-        raise InvalidInputError(f"{source!r} is a folder", hint=f"name its files by a pattern: {source}/*.parquet")
-    if (root / source).is_file():
-        files = {Path(source).name: root / source}
-    else:
-        base = root / _fixed_part(source)
-        found = [root / path for path in sorted(glob.glob(source, root_dir=root, recursive=True))]
-        files = {path.relative_to(base).as_posix(): path for path in found if path.is_file()}
-    if not files:
-        raise NotFoundError(f"there is no file {source!r} in {root}")
-    for path in files.values():
-        if not is_readable(path.name):
-            raise InvalidInputError(
-                f"{path} cannot be read as a table", hint="tables are .csv, .csv.gz, .tsv, .jsonl, .ndjson or .parquet"
-            )
-    return files
-
-
-def _fixed_part(pattern: str) -> Path:
-    """The folder of a pattern up to its first part that is one."""
-    parts = Path(pattern).parts
-    wild = next((n for n, part in enumerate(parts) if any(sign in part for sign in _WILD)), len(parts) - 1)
-    return Path(*parts[:wild])

@@ -232,6 +232,7 @@ def _to_version(tx: Transaction, dataset: str, number: int, draft: DatasetDraft)
         roles=draft.roles,
         schema=draft.schema,
         profile=draft.profile,
+        provenance=draft.provenance,
         files=draft.files,
         file_count=len(draft.files),
         rows=draft.profile.rows,

@@ -8,10 +8,11 @@ from msgspec import Struct
 from penstock.core.errors import InvalidInputError
 from penstock.core.ids import Digest, Ref
 from penstock.core.project.types import CheckAction, ColumnType
-from penstock.datasets.sources.types import Provenance
 
 ColumnKind = ColumnType | Literal["other", "unknown"]  # unknown: no row has a value
 Value = bool | int | float | str | None  # one cell; dates and times as ISO text, lists as JSON
+SourceKind = Literal["files", "query", "http", "bucket", "delta"]
+Watermark = int | float | str  # times as ISO text
 
 
 class Column(Struct, frozen=True):
@@ -163,6 +164,21 @@ class DatasetChecksError(InvalidInputError):
             hint="mend the rows, or change the check in penstock.toml",
         )
         self.report = report
+
+
+class Provenance(Struct, frozen=True, kw_only=True):
+    """Where the rows of a version came from, and how; without secrets."""
+
+    kind: SourceKind
+    place: str  # the path, URL or query as it was asked
+    connection: str = ""  # the database, without user and password
+    fetched_at: datetime
+    rows: int | None = None  # that were fetched this time; None where nobody counted
+    etag: str = ""  # what the server calls this state of its file
+    modified: str = ""  # when the server says that it changed
+    sha256: str = ""
+    table_version: int | None = None  # of a Delta table
+    watermark: Watermark | None = None  # the greatest value of the column by which rows are fetched bit by bit
 
 
 class DatasetDraft(Struct, frozen=True, kw_only=True):

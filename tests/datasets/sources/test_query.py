@@ -107,7 +107,7 @@ def test_no_secret_is_remembered() -> None:
 
 
 QUERIES = ["SELECT 1", "\n with x as (select 1) select * from x", "VALUES (1)"]
-PATHS = ["selected/*.csv", "a.csv", "s3://select/x.parquet"]
+PATHS = ["selected/*.csv", "select.csv", "table.csv", "a.csv", "s3://select/x.parquet"]
 
 
 @pytest.mark.parametrize("source", [*QUERIES, *PATHS])

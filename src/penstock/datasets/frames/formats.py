@@ -1,7 +1,8 @@
-"""Files as rows that are read when they are asked for: CSV, JSON Lines, Parquet."""
+"""Files as rows that are read when they are asked for: CSV, JSON Lines, Parquet, Arrow, Excel."""
 
 import glob
 import gzip
+import importlib.util
 import io
 import re
 import zlib
@@ -195,6 +196,23 @@ def _scan_parquet(content: Content) -> pl.LazyFrame:
     return pl.scan_parquet(content, glob=False)
 
 
+def _scan_arrow(content: Content) -> pl.LazyFrame:
+    source = glob.escape(str(content)) if isinstance(content, Path) else content
+    return pl.scan_ipc(source)
+
+
+def _scan_excel(content: Content) -> pl.LazyFrame:
+    """The first sheet; its first row has the names."""
+    if importlib.util.find_spec("fastexcel") is None:
+        raise InvalidInputError(
+            "Excel files need a library that is not installed", hint="pip install 'penstock[excel]'"
+        )
+    try:
+        return pl.read_excel(content).lazy()
+    except Exception as error:  # its reader has errors of its own, which are not importable where it is missing
+        raise ValueError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+
+
 _SCANNERS: dict[str, Callable[[Content], pl.LazyFrame]] = {
     ".csv": _scan_csv,
     ".csv.gz": _scan_csv,
@@ -202,6 +220,10 @@ _SCANNERS: dict[str, Callable[[Content], pl.LazyFrame]] = {
     ".jsonl": _scan_json_lines,
     ".ndjson": _scan_json_lines,
     ".parquet": _scan_parquet,
+    ".arrow": _scan_arrow,
+    ".feather": _scan_arrow,
+    ".ipc": _scan_arrow,
+    ".xlsx": _scan_excel,
 }
 
 

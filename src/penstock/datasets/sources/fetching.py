@@ -4,17 +4,19 @@ import contextlib
 import glob
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.project.types import DataSection
+from penstock.datasets.frames import is_readable
 from penstock.datasets.sources import bucket, delta, http, query
-from penstock.datasets.sources.types import PART_NAME, Fetched, Provenance
-from penstock.datasets.types import DatasetVersion
+from penstock.datasets.sources.types import PART_NAME, Fetched
+from penstock.datasets.types import DatasetVersion, Provenance
 from penstock.storage.objects.object_store import ObjectStore
 
+TABLES = "tables are .csv, .csv.gz, .tsv, .jsonl, .ndjson, .parquet, .arrow, .feather, .ipc or .xlsx"
 _WILD = "*?["
 _PIECE = 1 << 20
 
@@ -73,6 +75,11 @@ class _Fetcher:
         files = find_files(source, self._root)
         return Fetched(files, Provenance(kind="files", place=source, fetched_at=self._now))
 
+    def _check(self, names: Iterable[str]) -> None:
+        for name in names:
+            if not is_readable(name):
+                raise InvalidInputError(f"{name!r} of {self._section.source!r} cannot be read as a table", hint=TABLES)
+
     def _fetch_query(self, source: str) -> Fetched:
         by = self._section.incremental
         url = query.resolve_connection(self._section.connection, self._root)
@@ -106,6 +113,7 @@ class _Fetcher:
 
     def _fetch_address(self, source: str) -> Fetched:
         name = http.file_name(source)
+        self._check([name])
         before = self._before
         found = http.download(
             source,
@@ -137,6 +145,7 @@ class _Fetcher:
 
     def _fetch_bucket(self, source: str) -> Fetched:
         files, state = bucket.fetch_files(source, self._folder)
+        self._check(files)
         return Fetched(files, Provenance(kind="bucket", place=source, fetched_at=self._now, etag=state))
 
 
@@ -145,7 +154,7 @@ def find_files(source: str, root: Path) -> dict[str, Path]:
 
     Raises:
         NotFoundError: there is none.
-        InvalidInputError: the source is of a kind that cannot be read.
+        InvalidInputError: the source is of a kind that cannot be read, or a file no table.
     """
     if "://" in source:
         kind = source.partition("://")[0]
@@ -156,12 +165,16 @@ def find_files(source: str, root: Path) -> dict[str, Path]:
     if (root / source).is_dir():
         raise InvalidInputError(f"{source!r} is a folder", hint=f"name its files by a pattern: {source}/*.parquet")
     if (root / source).is_file():
-        return {Path(source).name: root / source}
-    base = root / _fixed_part(source)
-    found = [root / path for path in sorted(glob.glob(source, root_dir=root, recursive=True))]
-    files = {path.relative_to(base).as_posix(): path for path in found if path.is_file()}
+        files = {Path(source).name: root / source}
+    else:
+        base = root / _fixed_part(source)
+        found = [root / path for path in sorted(glob.glob(source, root_dir=root, recursive=True))]
+        files = {path.relative_to(base).as_posix(): path for path in found if path.is_file()}
     if not files:
         raise NotFoundError(f"there is no file {source!r} in {root}")
+    for path in files.values():
+        if not is_readable(path.name):
+            raise InvalidInputError(f"{path} cannot be read as a table", hint=TABLES)
     return files
 
 

@@ -13,11 +13,11 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from penstock.core.errors import InvalidInputError, NotFoundError, UnavailableError
-from penstock.datasets.sources.types import Watermark
+from penstock.datasets.types import Watermark
 
 BATCH_ROWS = 50_000
 _VARIABLE = "PENSTOCK_CONNECTION_{}"
-_QUERY = re.compile(r"\s*(select|with|values|table)\b", re.IGNORECASE)
+_QUERY = re.compile(r"\s*(select|with|values)[\s(]", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

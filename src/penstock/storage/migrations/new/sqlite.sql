@@ -70,7 +70,7 @@ CREATE TABLE check_reports (
 	tree VARCHAR(64) NOT NULL,
 	rows BIGINT NOT NULL,
 	results TEXT NOT NULL,
-	created_at BIGINT NOT NULL,
+	created_at BIGINT NOT NULL, quarantine TEXT,
 	CONSTRAINT pk_check_reports PRIMARY KEY (dataset, number)
 );
 
@@ -860,6 +860,6 @@ CREATE UNIQUE INDEX uq_episodes_open ON episodes (project) WHERE ended_at IS NUL
 
 CREATE UNIQUE INDEX uq_tokens_live_name ON tokens (name) WHERE revoked_at IS NULL;
 
-INSERT INTO alembic_version VALUES ('0014');
+INSERT INTO alembic_version VALUES ('0012');
 
 INSERT INTO experiments VALUES (0, 'Default', '', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), NULL, 'penstock')
