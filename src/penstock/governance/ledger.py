@@ -47,10 +47,11 @@ class Ledger:
         self, connection: Connection, now: datetime, transactions: Sequence[Transaction]
     ) -> Callable[[], None] | None:
         """Give the entries of a group their places in the chain; the result signs a checkpoint after the commit."""
-        entries = [(tx.actor.name, entry) for tx in transactions for entry in tx.entries]
-        edges = [edge for tx in transactions for edge in tx.edges]
-        if not entries and not edges:
+        changed = [tx for tx in transactions if tx.entries or tx.edges]
+        if not changed:
             return None
+        entries = [(tx.actor.name, entry) for tx in changed for entry in tx.entries]
+        edges = [edge for tx in changed for edge in tx.edges]
         at = to_microseconds(now)
         number, digest = _head(connection)
         rows = []

@@ -77,7 +77,7 @@ def build_server(
     app = Starlette(routes=routes, exception_handlers=handlers)
     operations = MlflowApp(app, services, identify, describe_failure)
     known = Authenticator(operations, identify, book, _is_open, refuse_stranger)
-    return HostGuard(WriteLimit(known, lambda: services.tokens.db.waiting_writes), config)
+    return HostGuard(WriteLimit(known, services.tokens.db.waiting_writes), config)
 
 
 def _is_open(path: str) -> bool:

@@ -4,10 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import URL, Connection, Insert, Table, make_url, tuple_
+from sqlalchemy import URL, Insert, Table, make_url, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
 from penstock.core.clock import Clock, SystemClock
@@ -15,7 +14,7 @@ from penstock.core.errors import InvalidInputError
 from penstock.core.identity import Actor, local_actor
 from penstock.storage import migrations
 from penstock.storage.dialect import Dialect
-from penstock.storage.groups import AfterCommit, Finish, Job
+from penstock.storage.groups import Finish, Job
 from penstock.storage.postgres import PostgresDialect
 from penstock.storage.records import RecordKind
 from penstock.storage.sqlite import SqliteDialect
@@ -32,11 +31,6 @@ _DIALECTS: dict[str, Callable[[URL], Dialect]] = {
     "postgres": PostgresDialect,
 }
 _HINT = "use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"
-
-
-def _write_nothing(connection: Connection, now: datetime, transactions: Sequence[Transaction]) -> None:
-    """The default end of a group, when no ledger is attached."""
-    return None
 
 
 class Database:
@@ -56,15 +50,10 @@ class Database:
         self.url = url
         self.clock = clock or SystemClock()
         self.actor = actor or local_actor()
-        self._finish: Finish = _write_nothing
         self._dialect = _open_dialect(url)
         self.engine = self._dialect.engine
-        self._writer = Writer(self._dialect, self.clock.now, self._finish_group)
-
-    @property
-    def waiting_writes(self) -> int:
-        """How many writes are queued and not begun."""
-        return self._writer.waiting
+        self._writer = Writer(self._dialect, self.clock.now)
+        self.waiting_writes = self._writer.waiting  # tells how many are queued and not begun
 
     def migrate(self) -> None:
         """Bring the schema up to date; refuses one that is newer than this program."""
@@ -75,7 +64,7 @@ class Database:
 
         What it returns is called after the commit.
         """
-        self._finish = finish
+        self._writer.groups.finish = finish
 
     def write(self, fn: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a verb in a transaction and return its result after the commit, as this database's own actor.
@@ -158,11 +147,6 @@ class Database:
         """Finish the queued writes and close every connection."""
         self._writer.close()
         self.engine.dispose()
-
-    def _finish_group(
-        self, connection: Connection, now: datetime, transactions: Sequence[Transaction]
-    ) -> AfterCommit | None:
-        return self._finish(connection, now, transactions)
 
 
 def _open_dialect(url: str) -> Dialect:

@@ -31,13 +31,16 @@ SETBACK_S = 0.01  # what a failure on an event loop adds to the pace: the next g
 
 
 class Job(Struct, eq=False):
-    """What one caller asked for: a function of a transaction, or a record of some kind."""
+    """What one caller asked for: a function of a transaction, or a record of some kind; and what became of it."""
 
     future: "Future[Any] | asyncio.Future[Any]"
     actor: Actor
     work: Work | None = None
     kind: RecordKind[Any] | None = None
     record: Any = None
+    tx: Transaction = None  # type: ignore[assignment]  # it has one whenever it is written
+    result: Any = None
+    error: Exception | None = None  # of its own making, or the group's
 
     @property
     def rows(self) -> int:
@@ -51,9 +54,14 @@ class Job(Struct, eq=False):
             return self.future.set_running_or_notify_cancel()
         return not self.future.cancelled()
 
-
-_Answer = tuple["Future[Any] | asyncio.Future[Any]", Any, Exception | None]
-Done = tuple[Job, Any, Exception | None]  # a job with its result, or with the error of its own making
+    def answer(self) -> None:
+        """Tell the caller; on its event loop, where it has one."""
+        if self.future.done():  # it has given up meanwhile
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
 
 
 class _GroupLostError(Exception):
@@ -92,11 +100,11 @@ class GroupWriter:
     applied together, before the functions. An answer is given only after the commit.
     """
 
-    def __init__(self, dialect: Dialect, now: Callable[[], datetime], finish: Finish) -> None:
+    def __init__(self, dialect: Dialect, now: Callable[[], datetime]) -> None:
         self._dialect = dialect
         self._now = now
-        self._finish = finish
-        self.writing: threading.Thread | None = None  # who writes just now
+        self.finish: Finish = _write_nothing  # the end of each group
+        self.writing = 0  # the thread that writes just now
         self.pace_s = 0.0  # how long a transaction takes, as a moving average
         self._told = ""  # why the last group failed, when it did
 
@@ -106,7 +114,7 @@ class GroupWriter:
         After a failure of any kind nothing was committed, and nobody was answered.
         """
         try:
-            done, after_commit = self._commit(group, line.get())
+            after_commit = self._commit(group, line.get())
         except Exception as error:  # whoever writes the group next finds out what it means
             log.debug("a group of writes is left to the thread", extra={"jobs": len(group), "reason": str(error)})
             _forget(group)
@@ -115,13 +123,14 @@ class GroupWriter:
             return False
         self._told = ""
         _run_after_commit(after_commit)
-        _settle([(job.future, result, error and self._explain(error)) for job, result, error in done])
+        self._explain_all(group)
+        _answer_all(group)
         return True
 
     def write(self, group: list[Job], line: Line, *, may_repeat: bool = True) -> None:
         """Write a group and answer it, also where that fails."""
         try:
-            done, after_commit = self._commit(group, line.get())
+            after_commit = self._commit(group, line.get())
         except Exception as caught:  # the outermost loop: no caller may wait for ever
             error = caught.cause if isinstance(caught, _GroupLostError) else caught
             _forget(group)
@@ -132,7 +141,9 @@ class GroupWriter:
                 return
             if len(group) == 1 or is_unreachable or isinstance(error, OutcomeUnknownError):
                 self._log_failure(group, error)
-                self._answer([(job, None, error) for job in group])
+                for job in group:
+                    job.error = error
+                self._answer(group)
                 return
             # One poisoned job must not fail its neighbours: nothing was committed, so each may run again alone.
             log.info("a group of writes is repeated one by one", extra={"jobs": len(group), "reason": str(error)})
@@ -141,69 +152,46 @@ class GroupWriter:
             return
         self._told = ""
         _run_after_commit(after_commit)
-        self._answer(done)
+        self._answer(group)
 
-    def _commit(self, group: list[Job], connection: Connection) -> tuple[list[Done], AfterCommit | None]:
-        """Apply a group and commit it; returns each job with its result or its own error, and what is left to do."""
+    def _commit(self, group: list[Job], connection: Connection) -> AfterCommit | None:
+        """Apply a group and commit it, and note in each job what became of it; returns what is left to do."""
         began = time.perf_counter()
-        self.writing = threading.current_thread()
+        self.writing = threading.get_ident()
         try:
             with self._dialect.write(connection):
                 now = self._now()  # after the wait for another process's lock, so that moments follow the commits
-                transactions = [Transaction(connection, job.actor, now) for job in group]
-                done = self._apply(group, transactions)
-                kept = [tx for tx, (_, _, error) in zip(transactions, done, strict=True) if error is None]
-                after_commit = self._finish(connection, now, kept)
+                for job in group:
+                    job.tx, job.error = Transaction(connection, job.actor, now), None
+                _apply(group)
+                after_commit = self.finish(connection, now, [job.tx for job in group if job.error is None])
                 failpoints.hit("storage.writer.before_commit")
-            return done, after_commit
-        except _OnlyJobError as only:
-            return [(group[0], None, only.error)], None
+            return after_commit
+        except _OnlyJobError:
+            return None
         finally:
-            self.writing = None
+            self.writing = 0
             self.pace_s += (time.perf_counter() - began - self.pace_s) * PACE_WEIGHT
 
-    def _apply(self, group: list[Job], transactions: list[Transaction]) -> list[Done]:
-        done: list[Done | None] = [None] * len(group)
-        for places in _places_by_kind(group):
-            kind: RecordKind[Any] = group[places[0]].kind  # type: ignore[assignment]  # they all have this one
-            outcomes = kind.apply([(transactions[place], group[place].record) for place in places])
-            for place, outcome in zip(places, outcomes, strict=True):
-                error = outcome if isinstance(outcome, Exception) else None
-                done[place] = (group[place], None if error else outcome, error)
-        for place, job in enumerate(group):
-            if job.work is not None:
-                done[place] = (job, *self._run_work(job.work, transactions[place], alone=len(group) == 1))
-        return [each for each in done if each is not None]
-
-    def _run_work(self, work: Work, transaction: Transaction, *, alone: bool) -> tuple[Any, Exception | None]:
-        if alone:
-            try:
-                return work(transaction), None
-            except Exception as error:
-                raise _OnlyJobError(error) from error
-        savepoint = transaction.connection.begin_nested()
-        try:
-            result = work(transaction)
-        except Exception as error:  # the caller's own; it is answered with it
-            _roll_back(savepoint, error)
-            return None, error
-        savepoint.commit()
-        return result, None
-
-    def _answer(self, done: Sequence[Done]) -> None:
+    def _answer(self, group: list[Job]) -> None:
         """Tell every caller; those of one event loop are woken together."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
-        for job, result, error in done:
-            told = None if error is None else self._explain(error)
-            if not isinstance(job.future, Future):
-                by_loop.setdefault(job.future.get_loop(), []).append((job.future, result, told))
-            elif told is None:
-                job.future.set_result(result)
+        self._explain_all(group)
+        by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+        for job in group:
+            if isinstance(job.future, Future):
+                job.answer()
             else:
-                job.future.set_exception(told)
-        for loop, answers in by_loop.items():
+                by_loop.setdefault(job.future.get_loop(), []).append(job)
+        for loop, jobs in by_loop.items():
             with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits there any more
-                loop.call_soon_threadsafe(_settle, answers)
+                loop.call_soon_threadsafe(_answer_all, jobs)
+
+    def _explain_all(self, group: list[Job]) -> None:
+        """Put a database's own failure into the words of this project; anything else stays as it is."""
+        for job in group:
+            if job.error is not None and (explained := self._dialect.explain(job.error)) is not None:
+                explained.__cause__ = job.error
+                job.error = explained
 
     def _log_failure(self, group: list[Job], error: Exception) -> None:
         """A full disk, or a database that is away, is told once until a write succeeds again; it is hit by each."""
@@ -213,13 +201,10 @@ class GroupWriter:
             log.warning("writes failed", extra=fields, exc_info=None if known else error)
         self._told = str(fields["reason"])
 
-    def _explain(self, error: Exception) -> Exception:
-        """A database's own failure in the words of this project; anything else as it is."""
-        explained = self._dialect.explain(error)
-        if explained is None:
-            return error
-        explained.__cause__ = error
-        return explained
+
+def _write_nothing(connection: Connection, now: datetime, transactions: Sequence[Transaction]) -> None:
+    """The end of a group while no ledger is attached."""
+    return None
 
 
 def _forget(group: list[Job]) -> None:
@@ -227,20 +212,43 @@ def _forget(group: list[Job]) -> None:
         kind.forget()
 
 
-def _places_by_kind(group: list[Job]) -> list[list[int]]:
-    places: dict[int, list[int]] = {}
-    for place, job in enumerate(group):
-        if job.kind is not None:
-            places.setdefault(id(job.kind), []).append(place)
-    return list(places.values())
-
-
 class _OnlyJobError(Exception):
     """The only job of a group failed, so that the whole transaction rolls back."""
 
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
+
+def _apply(group: list[Job]) -> None:
+    by_kind: dict[RecordKind[Any], list[Job]] = {}
+    for job in group:
+        if job.kind is not None:
+            by_kind.setdefault(job.kind, []).append(job)
+    for kind, jobs in by_kind.items():
+        outcomes = kind.apply([(job.tx, job.record) for job in jobs])
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                job.error = outcome
+            else:
+                job.result = outcome
+    for job in group:
+        if job.work is not None:
+            _run_work(job, job.work, alone=len(group) == 1)
+
+
+def _run_work(job: Job, work: Work, *, alone: bool) -> None:
+    if alone:
+        try:
+            job.result = work(job.tx)
+        except Exception as error:
+            job.error = error
+            raise _OnlyJobError from error
+        return
+    savepoint = job.tx.connection.begin_nested()
+    try:
+        job.result = work(job.tx)
+    except Exception as error:  # the caller's own; it is answered with it
+        job.error = error
+        _roll_back(savepoint, error)
+    else:
+        savepoint.commit()
 
 
 def _roll_back(savepoint: Any, error: Exception) -> None:
@@ -260,11 +268,6 @@ def _run_after_commit(after_commit: AfterCommit | None) -> None:
         log.exception("the writes were committed, and what should follow them failed")
 
 
-def _settle(answers: Sequence[_Answer]) -> None:
-    for future, result, error in answers:
-        if future.done():
-            continue
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
+def _answer_all(group: list[Job]) -> None:
+    for job in group:
+        job.answer()

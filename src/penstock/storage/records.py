@@ -1,6 +1,8 @@
 """Facts that many callers add: all that wait are written together, past the cost of a statement for each."""
 
-from collections.abc import Iterator, Sequence
+import functools
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Dialect, Executable
@@ -38,7 +40,7 @@ class Prepared:
     Args:
         dialect: of the database it is meant for.
         statement: with a bind parameter for each name.
-        names: the parameters in the order in which rows give them.
+        names: the parameters in the order in which rows give them; cheapest in that of the statement, with repeats.
     """
 
     def __init__(self, dialect: Dialect, statement: Executable, names: Sequence[str]) -> None:
@@ -47,8 +49,8 @@ class Prepared:
         compiled = statement.compile(dialect=positional, column_keys=list(names))  # type: ignore[attr-defined]  # all of ours can be
         order: Sequence[str] = compiled.positiontup
         self.text = str(compiled)
-        places = [list(names).index(name) for name in order]
-        self._places = None if places == list(range(len(names))) else places
+        self._places = None if list(order) == list(names) else [list(names).index(name) for name in order]
+        self._run: Callable[..., Any] = sqlite3.Connection.executemany if dialect.name == "sqlite" else _run_many
 
     def many(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
         """Run once for each row; returns how many rows of the table were changed in all."""
@@ -57,26 +59,34 @@ class Prepared:
         if self._places is not None:
             places = self._places
             rows = [tuple([row[place] for place in places]) for row in rows]
-        cursor = _driver_cursor(connection)
         try:
-            cursor.executemany(self.text, rows)
-            changed: int = cursor.rowcount
+            changed: int = self._run(driver_of(connection), self.text, rows).rowcount
         except connection.dialect.loaded_dbapi.Error as error:
             raise as_sqlalchemy(error, self.text, connection.dialect) from error
-        finally:
-            cursor.close()
         return changed
+
+
+def _run_many(driver: Any, text: str, rows: Sequence[tuple[Any, ...]]) -> Any:
+    """What SQLite's connections do by themselves."""
+    cursor = driver.cursor()
+    cursor.executemany(text, rows)
+    return cursor
 
 
 def fetch(connection: Connection, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Every row of a query in the driver's own form; `?` stands for a value."""
-    return list(each(connection, text, values))
+    text = text if connection.dialect.name == "sqlite" else text.replace("?", "%s")
+    try:
+        rows: list[tuple[Any, ...]] = driver_of(connection).execute(text, values).fetchall()
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise as_sqlalchemy(error, text, connection.dialect) from error
+    return rows
 
 
 def each(connection: Connection, text: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
     """As `fetch`, row by row: a million of them need not be there at once."""
     text = text if connection.dialect.name == "sqlite" else text.replace("?", "%s")
-    cursor = _driver_cursor(connection)
+    cursor = driver_of(connection).cursor()
     try:
         cursor.execute(text, values)
         yield from cursor
@@ -86,8 +96,9 @@ def each(connection: Connection, text: str, values: Sequence[Any]) -> Iterator[t
         cursor.close()
 
 
-def _driver_cursor(connection: Connection) -> Any:
-    return connection.connection.dbapi_connection.cursor()  # type: ignore[union-attr]  # an open one has it
+def driver_of(connection: Connection) -> Any:
+    """The driver's own connection."""
+    return connection.connection.dbapi_connection
 
 
 def as_sqlalchemy(error: Exception, text: str, dialect: Dialect) -> DBAPIError:
@@ -95,6 +106,7 @@ def as_sqlalchemy(error: Exception, text: str, dialect: Dialect) -> DBAPIError:
     return DBAPIError.instance(text, None, error, dialect.loaded_dbapi.Error, dialect=dialect)  # type: ignore[return-value]
 
 
+@functools.cache
 def marks(count: int) -> str:
     """`?, ?, ?` for an IN list."""
     return ", ".join("?" * count)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from penstock.core.errors import PenstockError, StorageFullError, UnavailableError
 from penstock.storage.dialect import PATIENCE_S
-from penstock.storage.records import as_sqlalchemy
+from penstock.storage.records import as_sqlalchemy, driver_of
 
 LOG_LIMIT_BYTES = 64 << 20  # what is left of the log's file once a long reader, who made it grow, has ended
 _PRAGMAS = (
@@ -114,30 +114,31 @@ class _Write:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._driver = driver_of(connection)
 
     def __enter__(self) -> None:
         # A lock taken at the first statement cannot fail half-way for a reader that wants to become a writer.
-        _run(self._connection, "BEGIN IMMEDIATE")
+        self._run("BEGIN IMMEDIATE")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
             if kind is None:
-                _run(self._connection, "COMMIT")
+                self._run("COMMIT")
         finally:
-            driver = _driver(self._connection)
-            if driver.in_transaction:  # it failed, and SQLite has not ended it by itself
-                driver.rollback()
+            if self._driver.in_transaction:  # it failed, and SQLite has not ended it by itself
+                self._driver.rollback()
 
-
-def _driver(connection: Connection) -> sqlite3.Connection:
-    driver: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]  # it is SQLite's
-    return driver
+    def _run(self, text: str) -> None:
+        try:
+            self._driver.execute(text)
+        except sqlite3.Error as error:
+            raise as_sqlalchemy(error, text, self._connection.dialect) from error
 
 
 def _run(connection: Connection, text: str) -> None:
     try:
-        _driver(connection).execute(text)
+        driver_of(connection).execute(text)
     except sqlite3.Error as error:
         raise as_sqlalchemy(error, text, connection.dialect) from error

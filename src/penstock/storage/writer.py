@@ -9,7 +9,7 @@ from functools import partial
 
 from penstock.core.errors import UnavailableError
 from penstock.storage.dialect import Dialect
-from penstock.storage.groups import Finish, GroupWriter, Job, Line
+from penstock.storage.groups import GroupWriter, Job, Line
 
 GROUP_LIMIT = 2_000  # jobs; bounds how long the first caller of a group waits for the last
 QUEUE_LIMIT = 50_000  # jobs; beyond this, waiting would only make it worse
@@ -25,11 +25,12 @@ class Writer:
     and leaves everything else, and whatever goes wrong, to the thread.
     """
 
-    def __init__(self, dialect: Dialect, now: Callable[[], datetime], finish: Finish) -> None:
-        self._groups = GroupWriter(dialect, now, finish)
+    def __init__(self, dialect: Dialect, now: Callable[[], datetime]) -> None:
+        self.groups = GroupWriter(dialect, now)
         self._line = Line(dialect.open_for_write)
         self._led_line = None if dialect.is_remote else Line(partial(dialect.open_for_write, waits=False))
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.waiting = self._jobs.qsize  # how many jobs are queued
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_wanted = False  # whether the thread has something to do
@@ -52,7 +53,7 @@ class Writer:
 
     def submit_record(self, job: Job, loop: asyncio.AbstractEventLoop) -> None:
         """As `submit`, for a record of a caller on the running event loop."""
-        if self._led_line is None or self._is_wanted or self._closed or self._groups.pace_s > LED_S:
+        if self._led_line is None or self._is_wanted or self._closed or self.groups.pace_s > LED_S:
             self.submit(job)
             return
         gathered = self._led.get(loop)
@@ -62,14 +63,9 @@ class Writer:
         else:
             gathered.append(job)
 
-    @property
-    def waiting(self) -> int:
-        """How many jobs are queued."""
-        return self._jobs.qsize()
-
     def is_writing_here(self) -> bool:
         """Whether the caller runs inside a write; waiting for another one there would never end."""
-        return self._groups.writing is threading.current_thread()
+        return self.groups.writing == threading.get_ident()
 
     def close(self) -> None:
         """Finish what is queued, then stop."""
@@ -91,13 +87,13 @@ class Writer:
 
     def _lead(self, loop: asyncio.AbstractEventLoop) -> None:
         """Write what a loop has gathered, or leave it to the thread."""
-        group = [job for job in self._led.pop(loop) if job.begin()]
+        group = [job for job in self._led.pop(loop) if not job.future.cancelled()]
         if not group:
             return
-        if sum(job.rows for job in group) <= LED_ROWS and not self._is_wanted and self._turn.acquire(blocking=False):
+        if sum([job.rows for job in group]) <= LED_ROWS and not self._is_wanted and self._turn.acquire(blocking=False):
             try:
                 assert self._led_line is not None
-                if not self._closed and self._groups.try_here(group, self._led_line):
+                if not self._closed and self.groups.try_here(group, self._led_line):
                     return
             finally:
                 self._turn.release()
@@ -115,7 +111,7 @@ class Writer:
             group = [job for job in group if job.begin()]
             if group:
                 with self._turn:
-                    self._groups.write(group, self._line)
+                    self.groups.write(group, self._line)
         self._line.drop()
 
     def _next_group(self) -> list[Job] | None:
