@@ -21,6 +21,7 @@ from penstock.tracking.types import RunStatus
 _Series = tuple[int, str]  # the run's number, and the key
 _REMEMBERED = 200_000  # series
 _CHUNK = 500  # values in one query
+_ENDED = frozenset(status.value for status in RunStatus if status.is_terminal)
 
 
 class Facts(Struct, eq=False):
@@ -38,8 +39,9 @@ class Facts(Struct, eq=False):
 class _Run(Struct):
     number: int
     experiment_id: int
-    status: RunStatus
+    status: str
     is_deleted: bool
+    has_ended: bool
 
 
 class FactKind:
@@ -49,7 +51,7 @@ class FactKind:
         dialect = db.engine.dialect
         latest = ("step", "at", "value")
         series = ("run", "experiment_id", "key", *latest)
-        point = ("series", *latest)
+        point = ("series", "at", "step", "value")
         text = ("run", "experiment_id", "key", "value")
         held = metric_series.c
         move_on = (
@@ -60,7 +62,8 @@ class FactKind:
         )
         self._add_series = Prepared(dialect, db.upsert(metric_series, keys=("run", "key"), update=()), series)
         self._add_points = Prepared(dialect, db.upsert(metric_points, keys=point, update=()), point)
-        self._move_on = Prepared(dialect, move_on, ("series", *(f"new_{name}" for name in latest)))
+        new = tuple(f"new_{name}" for name in latest)
+        self._move_on = Prepared(dialect, move_on, (*new, "series", *new))
         self._add_params = Prepared(dialect, db.upsert(params, keys=("run", "key"), update=()), text)
         self._set_tags = Prepared(dialect, db.upsert(run_tags, keys=("run", "key"), update=("value",)), text)
         self._rename = Prepared(
@@ -103,22 +106,45 @@ class FactKind:
 
     def _write(self, group: Sequence[tuple[Transaction, Facts]], numbers: dict[_Series, int]) -> list[Exception | None]:
         connection = group[0][0].connection
-        facts = [each for _, each in group]
+        facts: list[Facts] = []
+        has_params = has_model_points = False
+        for _, each in group:
+            facts.append(each)
+            has_params |= bool(each.params)
+            has_model_points |= bool(each.model_points)
         found = _find_runs(connection, {each.run_id for each in facts})
-        refusals: list[Exception | None] = [_refuse(each, found.get(each.run_id)) for each in facts]
-        if any(each.model_points for each in facts):
+        refusals = [_refuse(each, found.get(each.run_id)) for each in facts]
+        if has_model_points:
             self._refuse_unknown_models(connection, facts, refusals)
-        if any(each.params for each in facts):
+        if has_params:
             self._write_params(connection, facts, found, refusals)
         kept = [(each, found[each.run_id]) for each, refusal in zip(facts, refusals, strict=True) if refusal is None]
         self._write_points(connection, kept, numbers)
-        self._model_points.add(connection, [point for each, _ in kept for point in each.model_points])
-        tags = [(run.number, run.experiment_id, key, value) for each, run in kept for key, value in each.tags.items()]
-        self._set_tags.many(connection, tags)
-        self._rename.many(connection, [(run.number, each.name) for each, run in kept if each.name is not None])
-        late = {run.number for each, run in kept if each.points and run.status.is_terminal}
-        self._unseal.many(connection, [(number,) for number in late])
+        self._write_rest(connection, kept)
         return refusals
+
+    def _write_rest(self, connection: Connection, kept: Sequence[tuple[Facts, _Run]]) -> None:
+        tags: list[tuple[int, int, str, str]] = []
+        names: list[tuple[int, str]] = []
+        late: list[tuple[int]] = []
+        model_points: list[ModelPoint] = []
+        for each, run in kept:
+            if each.tags:
+                tags.extend([(run.number, run.experiment_id, key, value) for key, value in each.tags.items()])
+            if each.name is not None:
+                names.append((run.number, each.name))
+            if run.has_ended and each.points:
+                late.append((run.number,))
+            if each.model_points:
+                model_points.extend(each.model_points)
+        if tags:
+            self._set_tags.many(connection, tags)
+        if names:
+            self._rename.many(connection, names)
+        if late:
+            self._unseal.many(connection, late)
+        if model_points:
+            self._model_points.add(connection, model_points)
 
     def _refuse_unknown_models(
         self, connection: Connection, facts: list[Facts], refusals: list[Exception | None]
@@ -150,9 +176,10 @@ class FactKind:
             run = found[each.run_id]
             refusals[place] = _find_change(each, run.number, held)
             if refusals[place] is None:
-                new = {key: value for key, value in each.params.items() if (run.number, key) not in held}
-                held.update({(run.number, key): value for key, value in new.items()})
-                rows.extend((run.number, run.experiment_id, key, value) for key, value in new.items())
+                for key, value in each.params.items():
+                    if (run.number, key) not in held:
+                        held[run.number, key] = value
+                        rows.append((run.number, run.experiment_id, key, value))
         if self._add_params.many(connection, rows) != len(rows):
             raise ConflictError("another process added the same parameters just now")  # the group is tried again
 
@@ -161,21 +188,23 @@ class FactKind:
     ) -> None:
         latest: dict[_Series, tuple[int, int, int]] = {}
         for each, run in kept:
-            number = run.number
             for key, step, at, value in each.points:
-                series, last = (number, key), (step, at, value)
+                series, last = (run.number, key), (step, at, value)
                 known = latest.get(series)
                 if known is None or known < last:
                     latest[series] = last
         if not latest:
             return
-        experiments = {run.number: run.experiment_id for _, run in kept}
-        self._open_series(connection, latest, experiments, numbers)
+        opened: set[_Series] = set()
+        if not latest.keys() <= numbers.keys():
+            experiments = {run.number: run.experiment_id for _, run in kept}
+            opened = self._open_series(connection, latest, experiments, numbers)
         rows = [
-            (numbers[run.number, key], step, at, value) for each, run in kept for key, step, at, value in each.points
+            (numbers[run.number, key], at, step, value) for each, run in kept for key, step, at, value in each.points
         ]
         self._add_points.many(connection, rows)
-        self._move_on.many(connection, [(numbers[series], *last) for series, last in latest.items()])
+        moved = [(*last, numbers[series], *last) for series, last in latest.items() if series not in opened]
+        self._move_on.many(connection, moved)
 
     def _open_series(
         self,
@@ -183,22 +212,25 @@ class FactKind:
         latest: dict[_Series, tuple[int, int, int]],
         experiments: dict[int, int],
         numbers: dict[_Series, int],
-    ) -> None:
-        """Learn the numbers of these series; those that are not there yet are made."""
+    ) -> set[_Series]:
+        """Learn the numbers of these series; those that are not there yet are made, and have their latest point then.
+
+        Returns:
+            Those that were made, when all were that had to be learned.
+        """
         missing = [series for series in latest if series not in numbers]
-        if not missing:
-            return
         if len(numbers) + len(missing) > _REMEMBERED:
             numbers.clear()
             missing = list(latest)
         rows = [(run, experiments[run], key, *latest[run, key]) for run, key in missing]
-        self._add_series.many(connection, rows)
+        are_new = self._add_series.many(connection, rows) == len(rows)
         wanted = list({run for run, _ in missing})
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
             query = f"SELECT run, key, number FROM metric_series WHERE run IN ({marks(len(chunk))})"
             for run, key, number in fetch(connection, query, chunk):
                 numbers[run, key] = number
+        return set(missing) if are_new else set()
 
 
 def _find_runs(connection: Connection, ids: set[RunId]) -> dict[str, _Run]:
@@ -208,7 +240,7 @@ def _find_runs(connection: Connection, ids: set[RunId]) -> dict[str, _Run]:
         chunk = wanted[start : start + _CHUNK]
         query = f"SELECT id, number, experiment_id, status, deleted_at FROM runs WHERE id IN ({marks(len(chunk))})"
         for run_id, number, experiment_id, status, deleted_at in fetch(connection, query, chunk):
-            found[run_id] = _Run(number, experiment_id, RunStatus(status), deleted_at is not None)
+            found[run_id] = _Run(number, experiment_id, status, deleted_at is not None, status in _ENDED)
     return found
 
 
@@ -246,9 +278,9 @@ def _refuse(facts: Facts, run: _Run | None) -> Exception | None:
         return ConflictError(
             f"The run {facts.run_id} must be in the 'active' state. Current state is deleted", hint="restore it first"
         )
-    if run.status.is_terminal and not facts.may_be_late:
+    if run.has_ended and not facts.may_be_late:
         return ConflictError(
-            f"run {facts.run_id} has ended ({run.status.value}) and its metrics are sealed",
+            f"run {facts.run_id} has ended ({run.status}) and its metrics are sealed",
             hint="log to a new run, or resume this one first",
         )
     return None

@@ -9,6 +9,7 @@ KEY_LIMIT = 250  # characters; MLflow's limit as well
 EXPERIMENT_NAME_LIMIT = 500  # characters
 VALUE_LIMIT = 100_000  # characters; as long as any of MLflow's, and never cut
 RUN_ID_LIMIT = 64  # characters
+# Looked for only where a text is not plain ASCII: most are, and that is known at once.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # PostgreSQL has no NUL in text, UTF-8 no lone surrogates
 
@@ -19,7 +20,7 @@ def check_key(key: str, field: str) -> str:
     Raises:
         InvalidInputError: it is empty, too long, holds control characters, or would lead elsewhere as part of a URL.
     """
-    if not key or len(key) > KEY_LIMIT or _UNPRINTABLE.search(key) or not {".", ".."}.isdisjoint(key.split("/")):
+    if not key or len(key) > KEY_LIMIT or _is_unprintable(key) or ("." in key and _leads_elsewhere(key)):
         raise InvalidInputError(
             f"{field}: {_short(key)} cannot be used as a name",
             hint=f"use 1 to {KEY_LIMIT} characters, without control characters, and no '.' or '..' between slashes",
@@ -53,7 +54,7 @@ def check_value(value: str, field: str) -> str:
             hint="log long texts as an artifact",
             field=field,
         )
-    if _UNSTORABLE.search(value):
+    if "\x00" in value or (not value.isascii() and _UNSTORABLE.search(value)):
         raise InvalidInputError(f"{field}: the value holds a NUL character or half a surrogate pair", field=field)
     return value
 
@@ -64,7 +65,7 @@ def check_experiment_name(name: str) -> str:
     Raises:
         InvalidInputError: it is empty, too long, or holds control characters.
     """
-    if not name or len(name) > EXPERIMENT_NAME_LIMIT or _UNPRINTABLE.search(name):
+    if not name or len(name) > EXPERIMENT_NAME_LIMIT or _is_unprintable(name):
         raise InvalidInputError(
             f"Invalid experiment name: {_short(name)}",
             hint=f"use 1 to {EXPERIMENT_NAME_LIMIT} characters, without control characters",
@@ -80,8 +81,21 @@ def check_texts(texts: dict[str, str], what: str) -> dict[str, str]:
         InvalidInputError: one cannot; `field` names it.
     """
     for key, value in texts.items():
-        check_value(value, f"{what}[{check_key(key, what)!r}]")
+        check_key(key, what)
+        try:
+            check_value(value, what)
+        except InvalidInputError:
+            check_value(value, f"{what}[{key!r}]")  # the same refusal, and where
     return texts
+
+
+def _is_unprintable(text: str) -> bool:
+    return not (text.isascii() and text.isprintable()) and _UNPRINTABLE.search(text) is not None
+
+
+def _leads_elsewhere(key: str) -> bool:
+    """Whether it would, as a part of a URL."""
+    return not {".", ".."}.isdisjoint(key.split("/"))
 
 
 def _short(text: str) -> str:

@@ -52,7 +52,10 @@ class TrackingStore:
 
     def __init__(self, db: Database) -> None:
         dialect = db.engine.dialect
-        self._encoders = [(column.name, column.type.bind_processor(dialect) or _as_it_is) for column in _COLUMNS]
+        self._encoders = [
+            (column.name, str if column.name == "status" else column.type.bind_processor(dialect))
+            for column in _COLUMNS
+        ]
         self._add_runs = Prepared(dialect, insert(runs), [name for name, _ in self._encoders])
         self._add_inputs = db.upsert(run_inputs, keys=("run", "source"), update=())
 
@@ -67,7 +70,8 @@ class TrackingStore:
         return numbers
 
     def _to_row(self, run: Run) -> tuple[Any, ...]:
-        return tuple([encode(getattr(run, name)) for name, encode in self._encoders])
+        held = [(getattr(run, name), encode) for name, encode in self._encoders]
+        return tuple([value if encode is None or value is None else encode(value) for value, encode in held])
 
     def find_run(self, tx: Transaction, run_id: RunId) -> Run | None:
         """A run without its parameters, metrics, tags and inputs."""
@@ -224,10 +228,6 @@ class TrackingStore:
     def set_sealed(self, tx: Transaction, run_id: RunId) -> None:
         """Note that an audit entry seals the points of a run."""
         tx.execute(update(runs).where(runs.c.id == run_id).values(sealed_at=tx.now))
-
-
-def _as_it_is(value: Any) -> Any:
-    return str(value) if isinstance(value, RunStatus) else value
 
 
 def _select_runs() -> Select[Any]:
