@@ -18,7 +18,9 @@ def serve(app: ASGIApp) -> Iterator[str]:
     listener = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio turns Nagle off only where it sees TCP named
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)
-    settings = uvicorn.Config(app, log_config=None, lifespan="off", loop="asyncio", http=BoundedHttpProtocol)
+    settings = uvicorn.Config(
+        app, interface="asgi3", log_config=None, lifespan="off", loop="asyncio", http=BoundedHttpProtocol
+    )
     server = _Server(settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -100,6 +100,7 @@ def run_uvicorn(app: object, listener: socket.socket, tell_ready: Callable[[], N
     hear_stop()  # uvicorn sends itself the signal again when it is done, which must not end us before we tidied up
     settings = uvicorn.Config(
         app,  # type: ignore[arg-type]  # any ASGI callable will do
+        interface="asgi3",  # the outermost layer gives what to await, and is no coroutine itself
         loop="uvloop",
         http=BoundedHttpProtocol,
         ws="none",

@@ -75,16 +75,12 @@ def build_server(
         Exception: _fail_with(renderer),
     }
     app = Starlette(routes=routes, exception_handlers=handlers)
-    operations = MlflowApp(app, services, identify, describe_failure)
-    known = Authenticator(operations, identify, book, _is_open, refuse_stranger)
+    operations = MlflowApp(app, services, describe_failure)
+    known = Authenticator(operations, identify, book, _OPEN, refuse_stranger)
     return HostGuard(WriteLimit(known, services.tokens.db.waiting_writes), config)
 
 
-def _is_open(path: str) -> bool:
-    """What a load balancer, a client that looks for a server, and a browser before its sign-in may see."""
-    return path in _OPEN or path.startswith("/static/")
-
-
+# What a load balancer, a client that looks for a server, and a browser before its sign-in may see.
 _OPEN = {"/health", "/ready", SIGN_IN, *open_paths(ENDPOINTS)}
 
 

@@ -44,7 +44,7 @@ def blob_routes(blobs: BlobStore, identify: Identify) -> list[Route]:
 
     async def put_blob(request: Request) -> Response:
         _check(identify, request, Role.CONTRIBUTOR)
-        body = await read_body(request, BLOB_LIMIT_BYTES)
+        body = await read_body(request.receive, BLOB_LIMIT_BYTES)
         created = await run_in_threadpool(put_received, blobs, request.path_params["key"], body)
         return Response(codec.encode(created), media_type="application/json")
 

@@ -1,13 +1,14 @@
 """Request bodies of bounded size."""
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from penstock.core.errors import TooLargeError
 
 LIMIT_BYTES = 32 * 1024 * 1024
 
 
-async def read_body(request: Request, limit_bytes: int = LIMIT_BYTES) -> bytes:
+async def read_body(receive: Receive, limit_bytes: int = LIMIT_BYTES) -> bytes:
     """The whole body.
 
     Raises:
@@ -16,7 +17,7 @@ async def read_body(request: Request, limit_bytes: int = LIMIT_BYTES) -> bytes:
     """
     chunks, size, is_whole = [], 0, False
     while not is_whole:
-        message = await request.receive()
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         chunk, is_whole = message.get("body", b""), not message.get("more_body", False)

@@ -51,7 +51,7 @@ def _handler(route: Route, service: Service, identify: Identify) -> Callable[[Re
                 f"{route.method} {route.path} needs the role {route.needs.name.lower()}",
                 hint=f"{actor.name} has the role {actor.role.name.lower()}",
             )
-        body = b"" if route.method == "GET" else await read_body(request)
+        body = b"" if route.method == "GET" else await read_body(request.receive)
         if body:
             _check_media_type(request.headers.get("content-type", ""))
         arguments = decode_arguments(route, verb, request.path_params, request.query_params, body)

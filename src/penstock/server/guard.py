@@ -2,7 +2,8 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -59,19 +60,18 @@ class WriteLimit:
         self._app = app
         self._waiting = waiting
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, or refuse it for now."""
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS and self._waiting() > MOST_WAITING_WRITES:
-            await error_response(OverloadedError("too many writes are waiting"))(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return error_response(OverloadedError("too many writes are waiting"))(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 class HostGuard:
     """Refuses requests that another web page made a browser send: unknown Host, or a foreign Origin; on every verb.
 
-    Everything passes here, so a request costs one walk over its headers; a set of them that was let in before is
-    let in at once.
+    Everything passes here, so a request costs one dict of its headers, and a set of those that matter that was let in
+    before is let in at once. What only passes a request on, here and behind, is no coroutine of its own.
 
     Args:
         app: the application behind it.
@@ -84,42 +84,29 @@ class HostGuard:
         self._answers_to_addresses = config.host not in LOOPBACK
         self._passed: set[_Shown] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, or refuse it."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        refusal = self._find_refusal(scope["headers"])
-        if refusal is not None:
-            await error_response(refusal)(scope, receive, _with_security_headers(send))
-        elif not scope["path"].isprintable() and _CONTROL.search(scope["path"]):
-            # The router would drop a line break at the end, and so mean another name.
-            answer = error_response(InvalidInputError("the path holds a control character"))
-            await answer(scope, receive, _with_security_headers(send))
-        else:
-            await self._app(scope, receive, _with_security_headers(send))
+            return self._app(scope, receive, send)
+        send = partial(_send_guarded, send)
+        refusal = self._find_refusal(scope)
+        if refusal is None:
+            return self._app(scope, receive, send)
+        return error_response(refusal)(scope, receive, send)
 
-    def _find_refusal(self, headers: list[tuple[bytes, bytes]]) -> PermissionDeniedError | None:
-        host = origin = site = mode = None
-        for name, value in headers:
-            if name in _WATCHED:
-                if name == b"host":
-                    if host is not None:
-                        return _TWICE
-                    host = value
-                elif name == b"origin":
-                    if origin is not None:
-                        return _TWICE
-                    origin = value
-                elif name == b"sec-fetch-site":
-                    site = value
-                else:
-                    mode = value
-        shown = (host, origin, site, mode)
+    def _find_refusal(self, scope: Scope) -> PenstockError | None:
+        headers = headers_of(scope)
+        if len(headers) != len(scope["headers"]) and _is_repeated(scope, (b"host", b"origin")):
+            return _TWICE
+        if not scope["path"].isprintable() and _CONTROL.search(scope["path"]):
+            # The router would drop a line break at the end, and so mean another name.
+            return _ODD_PATH
+        find = headers.get
+        shown = (find(b"host"), find(b"origin"), find(b"sec-fetch-site"), find(b"sec-fetch-mode"))
         if shown in self._passed:
             return None
         refusal = self._judge(*(_text(value) for value in shown))
-        if refusal is None and len(site or b"") + len(mode or b"") < _LONGEST_REMEMBERED:
+        if refusal is None and sum(len(value or b"") for value in shown[2:]) < _LONGEST_REMEMBERED:
             if len(self._passed) >= _MOST_REMEMBERED:
                 self._passed.clear()
             self._passed.add(shown)
@@ -147,10 +134,24 @@ class HostGuard:
 
 
 _Shown = tuple[bytes | None, bytes | None, bytes | None, bytes | None]
-_WATCHED = frozenset((b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode"))
 _MOST_REMEMBERED = 1_000
 _LONGEST_REMEMBERED = 100  # bytes
 _TWICE = PermissionDeniedError("a request has one Host and at most one Origin")
+_ODD_PATH = InvalidInputError("the path holds a control character")
+_HEADERS = "penstock.headers"
+
+
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """The headers of a request by name, made once; of those of one name the last."""
+    known: dict[bytes, bytes] | None = scope.get(_HEADERS)
+    if known is None:
+        known = scope[_HEADERS] = dict(scope["headers"])
+    return known
+
+
+def _is_repeated(scope: Scope, names: tuple[bytes, ...]) -> bool:
+    given = [name for name, _ in scope["headers"]]
+    return any(given.count(name) > 1 for name in names)
 
 
 def _text(value: bytes | None) -> str:
@@ -165,20 +166,15 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _with_security_headers(send: Send) -> Send:
-    async def send_guarded(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            given = message["headers"]
-            for name, _ in given:
-                if name in _SECURITY_NAMES:
-                    present = {name for name, _ in given}
-                    message["headers"] = [*given, *(h for h in SECURITY_HEADERS if h[0] not in present)]
-                    break
-            else:
-                message["headers"] = [*given, *SECURITY_HEADERS]
-        await send(message)
-
-    return send_guarded
+def _send_guarded(send: Send, message: Any) -> Awaitable[None]:
+    """Send, with the security headers where the answer does not say otherwise."""
+    if message["type"] == "http.response.start":
+        given, more = message["headers"], SECURITY_HEADERS
+        names = dict(given)
+        if not _SECURITY_NAMES.isdisjoint(names):
+            more = [header for header in more if header[0] not in names]
+        message["headers"] = [*given, *more]
+    return send(message)
 
 
 def error_response(error: PenstockError) -> Response:

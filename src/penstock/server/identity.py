@@ -6,7 +6,7 @@ import binascii
 import hmac
 import logging
 import time
-from collections.abc import Callable, Container
+from collections.abc import Awaitable, Callable, Container
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -18,13 +18,12 @@ from penstock.core.errors import PenstockError, PermissionDeniedError, Unauthent
 from penstock.core.identity import Actor, Role
 from penstock.governance.tokens.book import SERVER_TOKEN, TokenBook
 from penstock.governance.tokens.text import PREFIX, is_token_text
-from penstock.server.guard import SAFE_METHODS, error_response
+from penstock.server.guard import SAFE_METHODS, error_response, headers_of
 
 log = logging.getLogger(__name__)
 COOKIE = "penstock_session"
 ACTOR = "penstock.actor"  # in a scope: who `Authenticator` found
 FRESH_S, STALE_S = 0.4, 0.8  # what was read of tokens is read again after the one, and not trusted after the other
-_WATCHED = frozenset((b"authorization", b"cookie", b"origin", b"x-penstock-actor"))
 _ASKS = "send 'Authorization: Bearer TOKEN', or the token as the password of Basic"
 
 
@@ -55,24 +54,23 @@ class Identifier:
         Raises:
             UnauthenticatedError: a token is asked for, and none or a wrong one was shown.
         """
-        found: Actor | None = request.scope.get(ACTOR)
-        return found or self.find(request.scope)
+        return self.find(request.scope)
 
     def find(self, scope: Scope) -> Actor:
-        """The same from the scope itself, in one walk over its headers."""
-        shown: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:
-            if name in _WATCHED:
-                if name == b"authorization" and name in shown:
-                    raise UnauthenticatedError("a request shows one token", hint=_ASKS)
-                shown[name] = value
+        """The same from the scope itself; `Authenticator` may have found it already."""
+        found: Actor | None = scope.get(ACTOR)
+        if found is not None:
+            return found
+        shown = headers_of(scope)
         authorization = shown.get(b"authorization")
         if authorization is not None:
+            if [name for name, _ in scope["headers"]].count(b"authorization") > 1:
+                raise UnauthenticatedError("a request shows one token", hint=_ASKS)
             return self._find_by_token(read_authorization(authorization), shown)
-        cookie = read_cookie(shown.get(b"cookie", b""))
-        if cookie and self.asks:
-            return self._find_by_session(cookie, scope["method"], shown)
         if self.asks:
+            cookie = read_cookie(shown.get(b"cookie", b""))
+            if cookie:
+                return self._find_by_session(cookie, scope["method"], shown)
             raise UnauthenticatedError("this server asks for a token", hint=_ASKS)
         return self._name(shown)
 
@@ -119,7 +117,7 @@ class Authenticator:
         app: the application behind it.
         identifier: who makes a request.
         book: read again while requests come.
-        is_open: whether a path answers everybody.
+        open_paths: what answers everybody, beside `/static`.
         refuse: the answer to a stranger.
     """
 
@@ -128,38 +126,49 @@ class Authenticator:
         app: ASGIApp,
         identifier: Identifier,
         book: TokenBook,
-        is_open: Callable[[str], bool],
+        open_paths: Container[str],
         refuse: Callable[[Request, PenstockError], Any],
     ) -> None:
         self._app = app
         self._identifier = identifier
         self._book = book
-        self._is_open = is_open
+        self._open_paths = open_paths
         self._refuse = refuse
         self._reading: asyncio.Future[None] | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on with its actor, or answer 401."""
-        if scope["type"] != "http" or self._is_open(scope["path"]):
-            await self._app(scope, receive, send)
-            return
+        if scope["type"] != "http" or scope["path"] in self._open_paths or scope["path"].startswith("/static/"):
+            return self._app(scope, receive, send)
+        age_s = time.monotonic() - self._book.read_at
+        if age_s > FRESH_S:
+            self._read_again()
+            if age_s > STALE_S:  # what the book holds is too old to be trusted
+                return self._wait(scope, receive, send)
+        return self._let_in(scope, receive, send)
+
+    def _let_in(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         try:
-            age_s = time.monotonic() - self._book.read_at
-            if age_s > FRESH_S:
-                await self._read_again(age_s)
             scope[ACTOR] = self._identifier.find(scope)
         except PenstockError as error:
-            await self._refuse(Request(scope), error)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+            answer: Awaitable[None] = self._refuse(Request(scope), error)(scope, receive, send)
+            return answer
+        return self._app(scope, receive, send)
 
-    async def _read_again(self, age_s: float) -> None:
-        """Have the book read, and wait for it only when what it holds is too old to be trusted."""
+    async def _wait(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self._reading is not None
+        try:
+            await asyncio.shield(self._reading)
+        except PenstockError as error:
+            await self._refuse(Request(scope), error)(scope, receive, send)
+        else:
+            await self._let_in(scope, receive, send)
+
+    def _read_again(self) -> None:
+        """Have the book read, unless that is under way."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.ensure_future(run_in_threadpool(self._book.read))
             self._reading.add_done_callback(_tell_failure)
-        if age_s > STALE_S:
-            await asyncio.shield(self._reading)
 
 
 class TokenGuard:
@@ -177,15 +186,14 @@ class TokenGuard:
         self._identify = Identifier(config, Actor("caller", Role.CONTRIBUTOR))
         self._open_paths = open_paths
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, or answer 401."""
         if self._has_token and scope["type"] == "http" and scope["path"] not in self._open_paths:
             try:
                 self._identify.find(scope)
             except UnauthenticatedError as error:
-                await error_response(error)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+                return error_response(error)(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 def read_authorization(header: bytes) -> str:

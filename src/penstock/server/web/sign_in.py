@@ -32,7 +32,7 @@ def sign_in_routes(tokens: TokenService, renderer: Renderer, identify: Identifie
         return show(request, request.query_params.get("next", "/"))
 
     async def take(request: Request) -> Response:
-        form = dict(parse_qsl((await read_body(request, _FORM_LIMIT_BYTES)).decode("latin-1")))
+        form = dict(parse_qsl((await read_body(request.receive, _FORM_LIMIT_BYTES)).decode("latin-1")))
         await run_in_threadpool(book.read)
         token_id = identify.find_token_id(form.get("token", "").strip())
         if token_id is None:

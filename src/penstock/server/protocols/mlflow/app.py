@@ -2,9 +2,10 @@
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
+from msgspec import Struct
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from penstock.catalogue.services import Services
 from penstock.core.errors import PenstockError, PermissionDeniedError
 from penstock.core.identity import Actor, Role
+from penstock.server.identity import ACTOR
 from penstock.server.protocols.mlflow.endpoint import Call, Endpoint
 from penstock.server.protocols.mlflow.errors import EndpointNotFoundError, answer_error
 from penstock.server.protocols.mlflow.requests import decode
@@ -21,16 +23,15 @@ log = logging.getLogger(__name__)
 _PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
 _OURS = re.compile(r"/(?:ajax-)?api/[23]\.0(?:/.*)?")
 NOBODY = Actor("nobody", Role.NOBODY)
-_EMPTY = Response(b"{}", media_type="application/json")
+_JSON = (b"content-type", b"application/json")
 
 
 class MlflowApp:
-    """Answers MLflow's protocol; what is not part of it goes on to the application behind.
+    """Answers MLflow's protocol behind an `Authenticator`; what is not part of it goes on to the application behind.
 
     Args:
         app: the application behind it.
         services: what the operations work on.
-        identify: who makes a request.
         describe: an unexpected failure in words that give nothing away.
     """
 
@@ -38,34 +39,57 @@ class MlflowApp:
         self,
         app: ASGIApp,
         services: Services,
-        identify: Callable[[Request], Actor],
         describe: Callable[[Request, Exception], PenstockError],
     ) -> None:
         self._app = app
         self._services = services
-        self._identify = identify
         self._describe = describe
         self._exact, self._patterns = _index(ENDPOINTS)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer a request, or pass it on."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         endpoint, path = self._find(scope["method"], scope["path"])
         if endpoint is None and not _OURS.fullmatch(scope["path"]):
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope, receive)
+            return self._app(scope, receive, send)
+        return self._serve(endpoint, path, scope, receive, send)
+
+    async def _serve(
+        self, endpoint: Endpoint | None, path: dict[str, str], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        answer: Struct | Response | None
         try:
-            answer = await self._answer(request, endpoint, path)
-        except PenstockError as error:
-            answer = answer_error(error if error.http_status != 500 else self._describe(request, error))
+            call = self._begin(endpoint, path, scope, receive)
+            assert endpoint is not None  # a call has one
+            given = None if endpoint.request is None else await decode(call, endpoint.request)
+            answer = await endpoint.handle(call, given)
         except ClientDisconnect:
             return
         except Exception as error:  # the outermost loop of a request
-            answer = answer_error(self._describe(request, error))
-        await answer(scope, receive, send)
+            told = error if isinstance(error, PenstockError) else None
+            if told is None or told.http_status == 500:
+                told = self._describe(Request(scope), error)
+            answer = answer_error(told)
+        if isinstance(answer, Response):
+            await answer(scope, receive, send)
+            return
+        body = b"{}" if answer is None else msgspec.json.encode(answer)
+        headers = [_JSON, (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _begin(self, endpoint: Endpoint | None, path: dict[str, str], scope: Scope, receive: Receive) -> Call:
+        """Let the caller do what it asks for."""
+        if endpoint is None:
+            raise EndpointNotFoundError(f"there is no operation {scope['method']} {scope['path']}")
+        actor: Actor = NOBODY if endpoint.needs is Role.NOBODY else scope[ACTOR]
+        if actor.role < endpoint.needs:
+            raise PermissionDeniedError(
+                f"{scope['method']} {scope['path']} needs the role {endpoint.needs.name.lower()}",
+                hint=f"{actor.name} has the role {actor.role.name.lower()}",
+            )
+        return Call(self._services, actor, scope, receive, path)
 
     def _find(self, method: str, path: str) -> tuple[Endpoint | None, dict[str, str]]:
         endpoint = self._exact.get((method, path))
@@ -77,24 +101,6 @@ class MlflowApp:
         if path.startswith("//"):  # an address that ended with a slash
             return self._find(method, f"/{path.lstrip('/')}")
         return None, {}
-
-    async def _answer(self, request: Request, endpoint: Endpoint | None, path: dict[str, str]) -> Response:
-        is_open = endpoint is not None and endpoint.needs is Role.NOBODY
-        actor = NOBODY if is_open else self._identify(request)
-        if endpoint is None:
-            raise EndpointNotFoundError(f"there is no operation {request.method} {request.url.path}")
-        if actor.role < endpoint.needs:
-            raise PermissionDeniedError(
-                f"{request.method} {request.url.path} needs the role {endpoint.needs.name.lower()}",
-                hint=f"{actor.name} has the role {actor.role.name.lower()}",
-            )
-        given = None if endpoint.request is None else await decode(request, endpoint.request, path)
-        answer = await endpoint.handle(Call(self._services, actor, request, path), given)
-        if answer is None:
-            return _EMPTY
-        if isinstance(answer, Response):
-            return answer
-        return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
 def _index(

@@ -190,7 +190,7 @@ async def download_from_model(call: Call, request: ModelFileRequest) -> Response
 
 async def upload_small(call: Call, _: None) -> Response:
     """Keep a small file that a web page sends for a run."""
-    given = read_query(call.http, RunFileRequest)
+    given = read_query(call.scope, RunFileRequest)
     run_id, path = given.get("run_uuid", ""), given.get("path", "")
     for name in ("run_uuid", "path"):
         if not given.get(name):
@@ -198,7 +198,7 @@ async def upload_small(call: Call, _: None) -> Response:
     check_safe(path)
     await call.read(call.services.artifacts.expect_file.join, run_home(run_id), path)
     try:
-        body = await read_body(call.http, _SMALL_UPLOAD_BYTES)
+        body = await read_body(call.receive, _SMALL_UPLOAD_BYTES)
     except TooLargeError as error:
         raise InvalidInputError("Artifact size is too large. Max size is 10MB.") from error
     if not body:

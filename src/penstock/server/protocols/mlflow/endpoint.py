@@ -1,12 +1,15 @@
 """One operation of the protocol as data, and what its handler is given."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope
 
 from penstock.catalogue.services import Services
 from penstock.core.identity import Actor, Role
@@ -26,27 +29,36 @@ class Call:
     Attributes:
         services: of this server.
         actor: who asks; every write of the call is recorded as theirs.
-        http: the request, for handlers that stream; its JSON body has been read already.
+        scope: the request as ASGI has it.
+        receive: gives its body, for handlers that stream; a JSON body has been read already.
         path: the parameters in the endpoint's path.
     """
 
-    def __init__(self, services: Services, actor: Actor, http: Request, path: dict[str, str]) -> None:
+    def __init__(self, services: Services, actor: Actor, scope: Scope, receive: Receive, path: dict[str, str]) -> None:
         self.services = services
         self.actor = actor
-        self.http = http
+        self.scope = scope
+        self.receive = receive
         self.path = path
+
+    @cached_property
+    def http(self) -> Request:
+        """The request itself."""
+        return Request(self.scope, self.receive)
 
     async def read(self, fn: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run something that only reads on a snapshot, on a thread of its own: `call.read(verb.join, ...)`."""
         return await run_in_threadpool(self._read, lambda tx: fn(tx, *args, **kwargs))
 
-    async def write(self, fn: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run something in one transaction; returns after its commit: `call.write(verb.join, ...)`."""
-        return await self._db.submit_async(lambda tx: fn(tx, *args, **kwargs), actor=self.actor)
+    def write(
+        self, fn: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> "asyncio.Future[R]":
+        """Run something in one transaction; done after its commit: `await call.write(verb.join, ...)`."""
+        return self._db.submit_async(lambda tx: fn(tx, *args, **kwargs), actor=self.actor)
 
-    async def add(self, kind: RecordKind[T], record: T) -> Any:
-        """Add a record; returns after its commit."""
-        return await self._db.add_async(kind, record, actor=self.actor)
+    def add(self, kind: RecordKind[T], record: T) -> "asyncio.Future[Any]":
+        """Add a record; done after its commit."""
+        return self.services.tracking.db.add_async(kind, record, actor=self.actor)
 
     @property
     def _db(self) -> Database:

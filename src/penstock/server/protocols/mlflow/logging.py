@@ -82,52 +82,65 @@ _log_batch = msgspec.json.Decoder(LogBatch, strict=False)
 
 async def log_metric(call: Call, _: None) -> None:
     """Log one point."""
-    request = await _read(call, _log_metric)
+    request = _decode(call, _log_metric, await read_body(call.receive))
     run_id = _run_id(request.run_id or request.run_uuid)
-    await _add(call, Facts(run_id, [_to_point(request, "")], may_be_late=True), [request])
+    facts = Facts(run_id, [_to_point(request, "")], may_be_late=True)
+    if request.model_id:
+        facts.model_points = [_to_model_point(run_id, facts.points[0], request)]
+    await call.add(call.services.tracking.facts, facts)
 
 
 async def log_param(call: Call, _: None) -> None:
     """Log one parameter."""
-    request = await _read(call, _log_param)
+    request = _decode(call, _log_param, await read_body(call.receive))
     run_id = _run_id(request.run_id or request.run_uuid)
-    await _add(call, Facts(run_id, params=_to_texts([request], "", unique=True), may_be_late=True), ())
+    facts = Facts(run_id, params=_to_texts([request], "", unique=True), may_be_late=True)
+    await call.add(call.services.tracking.facts, facts)
 
 
 async def log_batch(call: Call, _: None) -> None:
     """Log points, parameters and tags: all of them or none."""
-    request = await _read(call, _log_batch)
+    request = _decode(call, _log_batch, await read_body(call.receive))
     _check_limits(request)
-    points = [_to_point(metric, f"metrics[{place}].") for place, metric in enumerate(request.metrics)]
+    metrics = request.metrics
+    points = _to_points(metrics)
     params = _to_texts(request.params, "params", unique=True)
     tags = _to_texts(request.tags, "tags", unique=False)
     facts = Facts(_run_id(request.run_id), points, params, tags, tags.pop(RUN_NAME, None), may_be_late=True)
-    await _add(call, facts, request.metrics)
-
-
-async def _add(call: Call, facts: Facts, metrics: Sequence[LoggedPoint]) -> None:
-    points = zip(facts.points, metrics, strict=bool(metrics))
-    facts.model_points = [_to_model_point(facts.run_id, point, metric) for point, metric in points if metric.model_id]
+    facts.model_points = [
+        _to_model_point(facts.run_id, point, metric)
+        for point, metric in zip(points, metrics, strict=True)
+        if metric.model_id
+    ]
     await call.add(call.services.tracking.facts, facts)
 
 
-async def _read(call: Call, decoder: msgspec.json.Decoder[T]) -> T:
-    check_json_type(call.http.headers)
-    body = await read_body(call.http)
+def _decode(call: Call, decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    check_json_type(call.scope)
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return to_record(parse_object(body), decoder.type)  # says what is wrong with it, or finds that it is only nulls
 
 
+def _to_points(metrics: Sequence[LoggedPoint]) -> list[Point]:
+    points = []
+    for number, metric in enumerate(metrics):
+        try:
+            points.append(_to_point(metric, ""))
+        except InvalidInputError:
+            _to_point(metric, f"metrics[{number}].")  # the same refusal, and where
+    return points
+
+
 def _to_point(metric: LoggedPoint, place: str) -> Point:
     key = metric.key
     if not key:
         raise missing(f"{place}key")
-    check_name(key, f"{place}name")
+    check_name(key, place + "name")
     value, timestamp = metric.value, metric.timestamp
     if type(value) is not float:
-        value = _to_number(value, f"{place}value")
+        value = _to_number(value, place + "value")
     if timestamp is None:
         raise missing(f"{place}timestamp")
     if not 0 <= timestamp <= _LAST_MS:
@@ -170,13 +183,22 @@ def _to_number(value: float | str | None, parameter: str) -> float:
 
 def _to_texts(pairs: Sequence[Text], what: str, *, unique: bool) -> dict[str, str]:
     texts: dict[str, str] = {}
-    for place, pair in enumerate(pairs):
-        at = f"{what}[{place}]." if what else ""
-        check_name(pair.key, f"{at}key")
+    for number, pair in enumerate(pairs):
+        try:
+            _check_text(pair, "")
+        except InvalidInputError:
+            _check_text(pair, f"{what}[{number}]." if what else "")  # the same refusal, and where
         if unique and pair.key in texts:
-            raise InvalidInputError(f"Duplicate parameter keys have been submitted: {pair.key!r}", field=f"{at}key")
-        texts[pair.key] = check_value(pair.value, f"{at}value")
+            raise InvalidInputError(
+                f"Duplicate parameter keys have been submitted: {pair.key!r}", field=f"{what}[{number}].key"
+            )
+        texts[pair.key] = pair.value
     return texts
+
+
+def _check_text(pair: Text, place: str) -> None:
+    check_name(pair.key, place + "key")
+    check_value(pair.value, place + "value")
 
 
 def _check_limits(request: LogBatch) -> None:

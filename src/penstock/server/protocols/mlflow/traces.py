@@ -257,7 +257,7 @@ async def export_spans(call: Call, _: None) -> Response:
     experiment = headers.get(EXPERIMENT_HEADER, "")
     if not experiment:
         raise missing(EXPERIMENT_HEADER)
-    packed = await read_body(call.http, BODY_LIMIT)
+    packed = await read_body(call.receive, BODY_LIMIT)
     body = await run_in_threadpool(unpack, packed, headers.get("content-encoding", "").lower())
     spans = await run_in_threadpool(read, body)
     if not spans:
