@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,29 @@ def test_a_line_that_a_crash_tore_is_replaced_by_the_next_checkpoint(
     report = service.verify_audit()
     assert report.is_whole
     assert report.checkpoints == 7
+
+
+def test_one_signature_speaks_for_all_that_came_in_a_moment_and_none_is_left_without(tmp_path: Path) -> None:
+    db, checkpoints = open_database(tmp_path), CheckpointLog(tmp_path, every_s=3600)
+    Ledger(db, checkpoints)
+    for name in "abcdef":
+        db.write(_change, name)
+    db.close()
+    assert [checkpoint.number for checkpoint in CheckpointLog(tmp_path).read()] == [1]
+    checkpoints.flush()
+    assert [checkpoint.number for checkpoint in CheckpointLog(tmp_path).read()] == [1, 6]
+
+
+def test_what_came_last_is_signed_without_another_event(tmp_path: Path) -> None:
+    db = open_database(tmp_path)
+    Ledger(db, CheckpointLog(tmp_path, every_s=0.01))
+    for name in "abcdef":
+        db.write(_change, name)
+    until = time.monotonic() + 30
+    while CheckpointLog(tmp_path).read()[-1].number < 6:
+        assert time.monotonic() < until, "the last event was never signed"
+        time.sleep(0.01)
+    db.close()
 
 
 def test_a_process_that_was_killed_while_it_made_the_key_does_not_stand_in_the_way(tmp_path: Path) -> None:

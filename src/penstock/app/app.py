@@ -1,5 +1,7 @@
 """The one place that builds the services."""
 
+from functools import partial
+
 from penstock.app.database import open_database
 from penstock.catalogue.services import Services
 from penstock.core.clock import Clock
@@ -28,6 +30,8 @@ from penstock.tracking.service import TrackingService
 from penstock.tracking.taking_over import TakingOverService
 from penstock.tracking.traces.service import TraceService
 
+CHECKPOINT_EVERY_S = 0.1  # a signature costs more than a small write
+
 
 def open_app(config: Config, *, clock: Clock | None = None, actor: Actor | None = None) -> Services:
     """Open the database and the object store of a configuration, and build every service on them.
@@ -38,7 +42,7 @@ def open_app(config: Config, *, clock: Clock | None = None, actor: Actor | None 
         CorruptDataError: the database is damaged, or is none.
         UnavailableError: the database cannot be opened just now.
     """
-    db, checkpoints = open_database(config, clock=clock, actor=actor)
+    db, checkpoints = open_database(config, clock=clock, actor=actor, checkpoint_every_s=CHECKPOINT_EVERY_S)
     try:
         return _build(config, db, checkpoints)
     except BaseException:
@@ -85,5 +89,10 @@ def _build(config: Config, db: Database, checkpoints: CheckpointLog) -> Services
         loop=loop,
         objects=open_object_store(config.objects_url),
         place=str(config.home),
-        close=db.close,
+        close=partial(_close, db, checkpoints),
     )
+
+
+def _close(db: Database, checkpoints: CheckpointLog) -> None:
+    db.close()
+    checkpoints.flush()

@@ -12,9 +12,15 @@ from penstock.storage.database import Database
 
 
 def open_database(
-    config: Config, *, clock: Clock | None = None, actor: Actor | None = None
+    config: Config, *, clock: Clock | None = None, actor: Actor | None = None, checkpoint_every_s: float = 0.0
 ) -> tuple[Database, CheckpointLog]:
     """Open a database, made or brought up to date where that is needed, and the log of its checkpoints.
+
+    Args:
+        config: where it is.
+        clock: where its moments come from.
+        actor: who acts when a call names nobody.
+        checkpoint_every_s: see `CheckpointLog`; whoever gives one flushes the log at the end.
 
     Raises:
         ConflictError: the database was written by a newer penstock.
@@ -26,7 +32,7 @@ def open_database(
     db = Database(config.database_url, clock=clock, actor=actor)
     try:
         _migrate(db)
-        checkpoints = CheckpointLog(config.home / "audit")
+        checkpoints = CheckpointLog(config.home / "audit", every_s=checkpoint_every_s)
         Ledger(db, checkpoints)
     except BaseException:
         db.close()

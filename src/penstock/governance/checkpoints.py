@@ -5,8 +5,11 @@ checkpoints kept elsewhere proves what the chain was.
 """
 
 import fcntl
+import logging
+import math
 import os
 import threading
+import time
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -18,33 +21,64 @@ from penstock.core.errors import InvalidInputError
 from penstock.core.ids import new_id
 from penstock.governance.types import AuditCheckpoint
 
+log = logging.getLogger(__name__)
 LONGEST_LINE_BYTES = 1024
 
 
 class CheckpointLog:
-    """Appends a signed line for each group of audit events.
+    """Appends signed lines that say how far the chain had come; each speaks for every event before it as well.
 
     Args:
         folder: where `checkpoints.jsonl` and the signing key `audit.key` live; created if absent.
+        every_s: while events come without a pause, sign once in this time; 0 signs whenever a group of them ends.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, every_s: float = 0.0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "checkpoints.jsonl"
         self._key = _load_or_make_key(folder / "audit.key")
+        self._every_s = every_s
         self._lock = threading.Lock()
+        self._due: tuple[int, str] | None = None
+        self._timer: threading.Timer | None = None
+        self._signed_at = -math.inf
 
     def append(self, number: int, digest: str) -> None:
-        """Sign and write one checkpoint; a full disk only means that this one is missing."""
-        checkpoint = AuditCheckpoint(number, digest, self._key.sign(_statement(number, digest)).hex())
+        """Sign and write one checkpoint, now or a moment later; a full disk only means that this one is missing."""
         with self._lock:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            self._due = (number, digest)
+            wait_s = self._signed_at + self._every_s - time.monotonic()
+            if wait_s <= 0:
+                self._sign()
+            elif self._timer is None:
+                self._timer = threading.Timer(wait_s, self.flush)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def flush(self) -> None:
+        """Sign what still waits for it, as far as the disk takes it."""
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = None
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)  # freed when the file is closed
-                _cut_torn_line(descriptor)
-                os.write(descriptor, codec.encode(checkpoint) + b"\n")
-            finally:
-                os.close(descriptor)
+                self._sign()
+            except OSError as error:
+                log.warning("an audit checkpoint is missing: %s", error)
+
+    def _sign(self) -> None:
+        if self._due is None:
+            return
+        (number, digest), self._due = self._due, None
+        self._signed_at = time.monotonic()
+        checkpoint = AuditCheckpoint(number, digest, self._key.sign(_statement(number, digest)).hex())
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # freed when the file is closed
+            _cut_torn_line(descriptor)
+            os.write(descriptor, codec.encode(checkpoint) + b"\n")
+        finally:
+            os.close(descriptor)
 
     def read(self) -> list[AuditCheckpoint]:
         """Every checkpoint in the file, unverified.
@@ -52,6 +86,7 @@ class CheckpointLog:
         Raises:
             InvalidInputError: a line is no checkpoint.
         """
+        self.flush()
         if not self._path.exists():
             return []
         lines = self._path.read_bytes().split(b"\n")
