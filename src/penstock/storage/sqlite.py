@@ -14,6 +14,7 @@ from penstock.core.errors import PenstockError, StorageFullError, UnavailableErr
 from penstock.storage.dialect import PATIENCE_S
 from penstock.storage.records import as_sqlalchemy, driver_of
 
+LOG_PAGES = 4_000  # of the log, after which they go to the file: those that changed again and again in it go there once
 LOG_LIMIT_BYTES = 64 << 20  # what is left of the log's file once a long reader, who made it grow, has ended
 _PRAGMAS = (
     f"PRAGMA busy_timeout = {PATIENCE_S * 1000}",
@@ -21,6 +22,7 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
+    f"PRAGMA wal_autocheckpoint = {LOG_PAGES}",
     f"PRAGMA journal_size_limit = {LOG_LIMIT_BYTES}",
 )
 
