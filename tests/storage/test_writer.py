@@ -292,7 +292,10 @@ def test_a_loop_writes_the_records_of_one_turn_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.sqlite
-def test_a_loop_leaves_many_rows_to_the_thread(db: Database) -> None:
+def test_a_loop_leaves_many_rows_to_the_thread(tmp_path: Path) -> None:
+    open_with_tables(tmp_path).close()
+    db = open_database(tmp_path)  # which has not written yet, so that nothing was slow lately
+
     class Heavy(NoteKind):
         def count_rows(self, record: str | None) -> int:
             return writer.LED_ROWS + 1

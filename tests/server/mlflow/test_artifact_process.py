@@ -124,14 +124,14 @@ def test_any_range_is_that_part_of_the_file(server: ServerProcess, root: str) ->
 
 @pytest.mark.parametrize(
     "failpoint",
-    [
-        "objects.append=kill@1",
-        "objects.append=kill@3",
-        "objects.fsync=kill@1",
+    [  # the first pass is the server's own, when it says that it is at work in the store
+        "objects.append=kill@2",
+        "objects.append=kill@4",
         "objects.fsync=kill@2",
-        "objects.rename=kill@1",
+        "objects.fsync=kill@3",
         "objects.rename=kill@2",
-        "objects.renamed=kill@2",
+        "objects.rename=kill@3",
+        "objects.renamed=kill@3",
         "storage.writer.before_commit=kill@2",
     ],
 )
