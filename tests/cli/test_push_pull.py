@@ -31,7 +31,7 @@ def test_a_version_that_was_pushed_comes_back_after_everything_here_was_lost(
     lose_objects(project)
     assert penstock("verify").code == 1
     pulled = penstock("data", "pull", f"{dataset}@1", "--remote", remote)
-    assert pulled.code == 0 and "pulled 1 version: " in pulled.out and "packs" in pulled.out
+    assert pulled.code == 0 and "pulled 1 version: " in pulled.out and "pack" in pulled.out
     assert penstock("verify").code == 0
     assert penstock("data", "pull", "--all-versions", "--remote", remote).out.endswith("nothing was missing here\n")
 

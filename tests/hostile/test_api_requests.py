@@ -207,5 +207,5 @@ RANGES += ["bytes=" + "0" * 5000 + "-1", "bytes=0-" + "9" * 5000, "bytes=100-200
 
 @pytest.mark.parametrize("text", RANGES, ids=lambda text: text[:30] or "none")
 def test_no_range_breaks_the_server(text: str, world: World, attacker: Attacker) -> None:
-    key = next(iter(world.services.objects.blobs.list_keys("")))
+    key = next(key for key in world.services.objects.blobs.list_keys("") if not key.startswith("leases/"))
     attacker.attack("GET", f"/api/v1/blobs/{key}", b"", {"range": text}, case=text[:40])

@@ -39,5 +39,9 @@ def pull(
     if json:
         print_json({"versions": sorted(map(str, versions)), **figures(done)})
         return
-    fetched = f"{amount(done.size)} in {done.packs} packs" if done.packs else "nothing was missing here"
+    fetched = (
+        f"{amount(done.size)} in {done.packs} pack{'s' * (done.packs != 1)}"
+        if done.packs
+        else "nothing was missing here"
+    )
     console.print(f"pulled {len(versions)} version{'s' * (len(versions) != 1)}: {fetched}")

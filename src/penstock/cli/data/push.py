@@ -49,5 +49,9 @@ def push(
     if json:
         print_json({"versions": sorted(map(str, versions)), **figures(done)})
         return
-    sent = f"{amount(done.size)} in {done.packs} packs" if done.packs else "nothing was missing there"
+    sent = (
+        f"{amount(done.size)} in {done.packs} pack{'s' * (done.packs != 1)}"
+        if done.packs
+        else "nothing was missing there"
+    )
     console.print(f"pushed {len(versions)} version{'s' * (len(versions) != 1)}: {sent}")
