@@ -26,9 +26,11 @@ class Condemned:
         packs: names of packs of which nothing is needed, or that have no index.
         objects: by the name of a pack of which something is needed, the digests of what is not.
         loose: digests of objects that stand alone.
+        number: of the state in the store; 0 where nothing was ever condemned.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
         self.packs: dict[str, datetime] = {}
         self.objects: dict[str, dict[bytes, datetime]] = {}
         self.loose: dict[bytes, datetime] = {}
@@ -110,7 +112,7 @@ def _decode(key: str, body: bytes) -> Condemned:
         batches = msgspec.msgpack.decode(body, type=list[_Batch])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptDataError(f"{key} is damaged: {error}", hint="run 'penstock verify --repair'") from error
-    state = Condemned()
+    state = Condemned(int(key.removeprefix(FOLDER)))
     for batch in batches:
         since = _EPOCH + timedelta(microseconds=batch.since_us)
         state.packs.update(dict.fromkeys(batch.packs, since))

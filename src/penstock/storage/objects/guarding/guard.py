@@ -57,6 +57,12 @@ class Guard:
             self._look_again()
             self._read_at = now
 
+    @property
+    def allows_everything(self) -> bool:
+        """Whether nothing was ever condemned here, and so nothing deleted."""
+        self.begin()
+        return self._condemned.number == 0
+
     def allows(self, pack: str, digest: bytes) -> bool:
         """Whether an object in a pack may be relied on."""
         self.begin()
