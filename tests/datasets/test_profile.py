@@ -2,7 +2,8 @@
 
 import math
 import random
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.core import codec
 from penstock.datasets.frames.table import Batch, Table, TableFile, sweep, table_of
 from penstock.datasets.profile import ProfileGatherer, profile_frame, profile_table
 from penstock.datasets.profile.column import TOP_VALUES
 from penstock.datasets.profile.compare import compare_columns
 from penstock.datasets.profile.distinct import DistinctSketch
 from penstock.datasets.profile.sample import SAMPLE_ROWS, RowSample
+from penstock.datasets.profile.spread import moment_text
 from penstock.datasets.types import ColumnProfile
 
 
@@ -60,6 +63,29 @@ def test_each_kind_tells_what_applies_to_it() -> None:
     assert column([None, None]).kind == "unknown"
     text = column(["b", "a", "a", None])
     assert (text.nulls, text.distinct, text.minimum, text.quantiles) == (1, 2, "a", ())
+
+
+@pytest.mark.parametrize(
+    ("series", "kind", "smallest"),
+    [
+        (pl.Series([Decimal("1.5"), None]), "number", '"1.5"'),
+        (pl.Series(["b", "a"], dtype=pl.Categorical), "text", "a"),
+        (pl.Series(["b", "a"], dtype=pl.Enum(["b", "a"])), "text", "a"),
+        (pl.Series([2**64 - 1, 0], dtype=pl.UInt64), "integer", 0),
+        (pl.Series([1, None], dtype=pl.Int8), "integer", 1),
+        (pl.Series([datetime(2026, 1, 1)], dtype=pl.Datetime("ns")), "datetime", "2026-01-01T00:00:00"),
+        (pl.Series([date(1, 1, 1), date(9999, 12, 31)]), "date", "0001-01-01"),
+        (pl.Series([timedelta(days=1)]), "other", None),
+        (pl.Series([b"a"]), "other", None),
+        (pl.Series([{"a": 1}]), "other", None),
+        (pl.Series([time(1, 2)]), "other", None),
+        (pl.Series([], dtype=pl.Int64), "integer", None),
+    ],
+)
+def test_every_type_of_polars_has_a_profile(series: pl.Series, kind: str, smallest: object) -> None:
+    found = column(series.to_list(), dtype=series.dtype)
+    assert (found.kind, found.minimum) == (kind, smallest)
+    assert codec.encode(found)
 
 
 def test_a_number_that_is_none_is_missing_and_does_no_harm_to_the_mean() -> None:
@@ -157,3 +183,7 @@ def test_where_nothing_moved_chance_is_seldom_called_a_move(seed: int) -> None:
     rng = np.random.default_rng(seed)
     before, after = rng.lognormal(size=400).tolist(), rng.lognormal(size=300).tolist()
     assert shift(before, after, alpha=1e-6)[1]
+
+
+def test_a_moment_beyond_the_calendar_is_shown_as_a_number() -> None:
+    assert moment_text(0.0) == "1970-01-01 00:00" and moment_text(1e18) == "1e+18 s"

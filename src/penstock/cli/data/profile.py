@@ -1,7 +1,6 @@
 """`penstock data profile`: what the columns of a version or of a table look like."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -13,6 +12,7 @@ from penstock.cli.output import console, print_json, print_table
 from penstock.cli.session import open_project, open_services
 from penstock.datasets.frames import open_files
 from penstock.datasets.profile import profile_table
+from penstock.datasets.profile.spread import moment_text
 from penstock.datasets.types import ColumnProfile, Profile
 
 app = command_app()
@@ -69,7 +69,7 @@ def _median(column: ColumnProfile) -> object:
         return None
     middle = column.quantiles[len(column.quantiles) // 2]
     if column.kind in ("date", "datetime"):
-        return datetime.fromtimestamp(middle, UTC)
+        return moment_text(middle)
     return middle
 
 

@@ -62,6 +62,12 @@ def scan_file(name: str, content: Content) -> pl.LazyFrame:
     twice = [column.partition("_duplicated_")[0] for column in schema if "_duplicated_" in column]
     if twice:
         raise InvalidInputError(f"{name} has the column {twice[0]!r} twice")
+    return plain_texts(frame)
+
+
+def plain_texts(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Texts as such, however they were stored."""
+    schema = frame.collect_schema()
     return frame.cast({column: pl.String for column, dtype in schema.items() if isinstance(dtype, _TEXTS)})
 
 

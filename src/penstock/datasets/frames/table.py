@@ -7,7 +7,7 @@ import polars as pl
 from msgspec import Struct
 
 from penstock.core.errors import InvalidInputError
-from penstock.datasets.frames.formats import Content, explained, scan_file
+from penstock.datasets.frames.formats import Content, explained, plain_texts, scan_file
 
 BATCH_ROWS = 131_072  # at most
 _WINDOW_COLUMNS = 32  # up to here rows of a Parquet file are asked for window by window; beyond, whole row groups
@@ -104,7 +104,8 @@ def open_files(files: Iterable[tuple[str, Content]]) -> Table:
 
 def table_of(frame: pl.DataFrame, path: str) -> Table:
     """Rows in memory as a table of one file."""
-    return Table((TableFile(path, frame.lazy()),), dict(frame.schema))
+    rows = plain_texts(frame.lazy())
+    return Table((TableFile(path, rows),), dict(rows.collect_schema()))
 
 
 def sweep(table: Table, gatherers: Sequence[Gatherer]) -> dict[str, int]:

@@ -72,9 +72,16 @@ def _middle(grids: list[FloatArray]) -> tuple[float, float]:
 
 def _range_label(low: float, high: float, *, is_time: bool) -> str:
     if is_time:
-        start, end = (datetime.fromtimestamp(edge, UTC) for edge in (low, high))
-        return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
+        return f"{moment_text(low)} to {moment_text(high)}"
     return f"{low:.{_SIGNIFICANT}g} to {high:.{_SIGNIFICANT}g}"
+
+
+def moment_text(seconds: float) -> str:
+    """A moment of a quantile, in UTC; one that no calendar has stays a number."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:.6g} s"
 
 
 def _values(before: ColumnProfile, after: ColumnProfile, rows: tuple[int, int]) -> tuple[Bar, ...]:
