@@ -24,6 +24,7 @@ _HOMES = {
     "StorageFullError": "penstock.core.errors",
     "UnavailableError": "penstock.core.errors",
     "connect": "penstock.sdk.connect",
+    "dataset": "penstock.sdk.dataset",
     "load_dataset": "penstock.sdk.load",
     "load_model": "penstock.sdk.load",
     "load_split": "penstock.sdk.load",
