@@ -1,6 +1,5 @@
 """One version of a dataset, read where it is kept."""
 
-import posixpath
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
@@ -15,6 +14,7 @@ from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.ids import Digest
 from penstock.datasets.frames import check_column
 from penstock.datasets.reading.dtypes import types_of
+from penstock.datasets.reading.places import VersionTree
 from penstock.datasets.reading.scan import scan_tables
 from penstock.datasets.reading.tables import TableFile, is_table, open_table
 from penstock.datasets.service import DatasetService
@@ -23,7 +23,7 @@ from penstock.storage.objects.format import EntryKind, TreeEntry
 from penstock.storage.objects.object_store import ObjectStore
 
 BATCH_ROWS = 65_536
-_LONGEST_CHAIN = 40  # of links, as Linux has it
+_LISTED = 10_000  # files among which one is found whose path is nearly that
 
 
 class StoredFile(Struct, frozen=True):
@@ -43,10 +43,15 @@ class DatasetReader:
     Args:
         objects: has the files.
         version: which.
+
+    Attributes:
+        version: the record.
+        tree: its files and folders by their paths.
     """
 
     def __init__(self, objects: ObjectStore, version: DatasetVersion) -> None:
         self.version = version
+        self.tree = VersionTree(objects, version.tree)
         self._objects = objects
 
     @property
@@ -77,11 +82,23 @@ class DatasetReader:
             NotFoundError: there is no such file.
             CorruptDataError: it is not what was stored.
         """
-        return self._objects.open(self._find(path).digest)
+        return self._objects.open(self.find_file(path).digest)
 
     def read_range(self, path: str, offset: int, length: int) -> bytes:
         """A part of a file, shorter only where the file ends; errors as `open`."""
-        return self._objects.read_range(self._find(path).digest, offset, length)
+        return self._objects.read_range(self.find_file(path).digest, offset, length)
+
+    def find_file(self, path: str) -> TreeEntry:
+        """What is known of a file; errors as `open`."""
+        try:
+            found = self.tree.find(path)
+        except NotFoundError as error:
+            is_small = self.version.file_count <= _LISTED
+            near = nearest_hint(path, [file.path for file in self.files()]) if is_small else ""
+            raise NotFoundError(f"dataset {self.name!r} has no file {path!r}", hint=near) from error
+        if found.kind is EntryKind.FOLDER:
+            raise NotFoundError(f"{path!r} of dataset {self.name!r} is a folder", hint="'files()' lists what is in it")
+        return found
 
     def to_polars(self, files: str = "*") -> pl.LazyFrame:
         """The rows of all tables as a lazy frame, in order of their files.
@@ -167,22 +184,6 @@ class DatasetReader:
             file.path: open_table(file.path, partial(self._objects.open, file.digest), rows.get(file.path))
             for file in found
         }
-
-    def _find(self, path: str) -> TreeEntry:
-        place = path
-        for _ in range(_LONGEST_CHAIN):
-            try:
-                entry = self._objects.find_file(self.version.tree, place)
-            except NotFoundError as error:
-                near = (
-                    nearest_hint(path, [file.path for file in self.files()]) if self.version.file_count < 10_000 else ""
-                )
-                raise NotFoundError(f"dataset {self.name!r} has no file {path!r}", hint=near) from error
-            if entry.kind is not EntryKind.LINK:
-                return entry
-            leads_to = self._objects.get_bytes(entry.digest).decode("utf-8", "surrogateescape")
-            place = posixpath.normpath(posixpath.join(posixpath.dirname(place), leads_to))
-        raise InvalidInputError(f"the link {path!r} of dataset {self.name!r} leads back to itself")
 
 
 def find_version(datasets: DatasetService, name: str) -> DatasetVersion:
