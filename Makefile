@@ -26,7 +26,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-hostile test-slow test-postgres test-all test-browser test-mlflow test-mlflow2 test-mlflow3 \
+.PHONY: help setup demo test test-hostile test-slow test-postgres test-all test-browser test-mlflow test-mlflow2 test-mlflow3 test-dvc \
 	format check docs bench lock clean
 
 help: ## what can be made here
@@ -64,12 +64,12 @@ test-postgres: $(STAMP) ## all that keeps state, on PostgreSQL; and several serv
 test-browser: $(STAMP) ## the pages in a real Chromium
 	@$(BIN)/python -m pytest -m browser $(ARGS)
 
-# An environment for each client: what MLflow pins has no say in ours. What is never imported is never compiled.
-.venv-mlflow%/.locked: requirements/mlflow%.lock .ci/find_python
+# An environment for each other tool: what it pins has no say in ours. What is never imported is never compiled.
+.venv-%/.locked: requirements/%.lock .ci/find_python
 	@python=$$(.ci/find_python)
-	@echo "setting up .venv-mlflow$* with $$($$python --version); this takes a minute or two, once"
-	@$$python -m venv --clear .venv-mlflow$*
-	@.venv-mlflow$*/bin/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements/mlflow$*.lock
+	@echo "setting up .venv-$* with $$($$python --version); this takes a minute or two, once"
+	@$$python -m venv --clear .venv-$*
+	@.venv-$*/bin/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements/$*.lock
 	@touch $@
 
 test-mlflow: test-mlflow3 test-mlflow2 ## unmodified MLflow clients, of the line 3 and 2, against our server; `make -j2` runs both at once
@@ -77,6 +77,9 @@ test-mlflow: test-mlflow3 test-mlflow2 ## unmodified MLflow clients, of the line
 test-mlflow3 test-mlflow2: test-mlflow%: $(STAMP) .venv-mlflow%/.locked
 	@PENSTOCK_PYTHON=$(CURDIR)/$(BIN)/python .venv-mlflow$*/bin/python -m pytest \
 		-c tests/mlflow_clients/pytest.ini tests/mlflow_clients $(ARGS)
+
+test-dvc: $(STAMP) .venv-dvc/.locked ## an unmodified DVC checks out and pulls what we export, and we read what it made
+	@PENSTOCK_DVC=$(CURDIR)/.venv-dvc/bin/dvc $(BIN)/python -m pytest tests/datasets/dvc $(ARGS)
 
 test-all: $(STAMP) ## every test that needs no other environment
 	@$(PYTEST) --thorough $(ARGS)
@@ -106,12 +109,12 @@ lock: ## resolve the dependencies anew (needs uv and a package index)
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml "$$@"; }
 	@compile --output-file requirements/base.lock
 	@compile --extra dev --constraint requirements/base.lock --output-file requirements/dev.lock
-	@for client in 3 2; do
+	@for tool in mlflow3 mlflow2 dvc; do
 		$(UV) pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 --no-emit-index-url \
-			--no-emit-find-links --custom-compile-command "make lock" requirements/mlflow$$client.in \
-			--output-file requirements/mlflow$$client.lock
+			--no-emit-find-links --custom-compile-command "make lock" requirements/$$tool.in \
+			--output-file requirements/$$tool.lock
 	done
 
 clean: ## remove what was built here; projects and their .penstock folders stay
-	@rm -rf $(VENV) .venv-mlflow2 .venv-mlflow3 dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .venv-mlflow2 .venv-mlflow3 .venv-dvc dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find src tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +

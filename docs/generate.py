@@ -68,13 +68,20 @@ def commands() -> str:
     parts = []
     for name in COMMANDS:
         command = program.commands[name]
-        found = getattr(command, "commands", None)
-        if found:
+        if getattr(command, "commands", None):
             parts.append(f"## penstock {name}\n\n{COMMANDS[name][2]}\n")
-            parts += [_command(f"penstock {name} {each}", "###", found[each]) for each in found]
+            parts += _subcommands(f"penstock {name}", command)
         else:
             parts.append(_command(f"penstock {name}", "##", command))
     return "\n" + "\n".join(parts) + "\n"
+
+
+def _subcommands(name: str, group: Any) -> Iterator[str]:
+    for each, command in group.commands.items():
+        if getattr(command, "commands", None):
+            yield from _subcommands(f"{name} {each}", command)
+        else:
+            yield _command(f"{name} {each}", "###", command)
 
 
 def _command(name: str, heading: str, command: Any) -> str:

@@ -88,8 +88,8 @@ def test_a_table_is_what_was_added(name: str, tmp_path: Path, add: World, monkey
     WRITERS[name](FRAME, tmp_path / name)
     reader = add(name)
     whole = reader.to_polars().collect()
-    assert whole.equals(read_version(reader._objects, reader.version))
-    assert whole.schema == read_version(reader._objects, reader.version).schema
+    assert whole.equals(read_version(reader.objects, reader.version))
+    assert whole.schema == read_version(reader.objects, reader.version).schema
     assert whole.height == FRAME.height
     chosen = reader.to_polars().filter(pl.col("id") > 4_990).select("text", "amount").collect()
     assert chosen.equals(whole.filter(pl.col("id") > 4_990).select("text", "amount"))
@@ -130,9 +130,9 @@ def test_of_parquet_only_what_a_query_needs_is_read(tmp_path: Path, add: World) 
     assert size > 6 * ContentChunker().largest
 
     def cost(query: pl.LazyFrame) -> float:
-        reader._objects.read = 0
+        reader.objects.read = 0
         query.collect()
-        return reader._objects.read / size
+        return reader.objects.read / size
 
     assert cost(reader.to_polars().select("c3")) < 0.7  # columns of a small group share chunks
     assert cost(reader.to_polars().head(100)) < 0.35

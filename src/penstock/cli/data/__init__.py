@@ -18,6 +18,8 @@ _TEXTS = {
     "split": "Part the rows of a version for training and testing.",
     "push": "Copy versions to a remote store.",
     "pull": "Fetch versions from a remote store.",
+    "import": "Take over data of other tools.",
+    "export": "Hand data over to other tools.",
     "merge": "Merge two versions of penstock.data; Git calls this.",
 }
 
@@ -26,7 +28,8 @@ class DataGroup(LazyGroup):
     """Its commands; each is imported only when it is called, as some have to answer at once."""
 
     package = __name__
-    files: ClassVar = {name: name for name in _TEXTS}  # each has the file of its name
+    # Each has the file of its name, but for a name that Python keeps for itself, and the one like it.
+    files: ClassVar = {name: name for name in _TEXTS} | {"import": "imports", "export": "exports"}
     texts: ClassVar = _TEXTS
 
 

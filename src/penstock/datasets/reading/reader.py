@@ -46,13 +46,14 @@ class DatasetReader:
 
     Attributes:
         version: the record.
+        objects: the store that has the files.
         tree: its files and folders by their paths.
     """
 
     def __init__(self, objects: ObjectStore, version: DatasetVersion) -> None:
         self.version = version
         self.tree = VersionTree(objects, version.tree)
-        self._objects = objects
+        self.objects = objects
 
     @property
     def name(self) -> str:
@@ -71,7 +72,7 @@ class DatasetReader:
 
     def files(self) -> Iterator[StoredFile]:
         """Every file, in order of the folders and names; links are left out."""
-        for path, entry in self._objects.list_files(self.version.tree):
+        for path, entry in self.objects.list_files(self.version.tree):
             if entry.kind is not EntryKind.LINK:
                 yield StoredFile(path, entry.size, entry.digest, entry.kind is EntryKind.EXECUTABLE)
 
@@ -82,11 +83,11 @@ class DatasetReader:
             NotFoundError: there is no such file.
             CorruptDataError: it is not what was stored.
         """
-        return self._objects.open(self.find_file(path).digest)
+        return self.objects.open(self.find_file(path).digest)
 
     def read_range(self, path: str, offset: int, length: int) -> bytes:
         """A part of a file, shorter only where the file ends; errors as `open`."""
-        return self._objects.read_range(self.find_file(path).digest, offset, length)
+        return self.objects.read_range(self.find_file(path).digest, offset, length)
 
     def find_file(self, path: str) -> TreeEntry:
         """What is known of a file; errors as `open`."""
@@ -163,7 +164,7 @@ class DatasetReader:
             ConflictError: the folder is there and not empty.
             StorageFullError: there is no room.
         """
-        self._objects.checkout(self.version.tree, Path(folder))
+        self.objects.checkout(self.version.tree, Path(folder))
 
     def __repr__(self) -> str:
         """The name, and how much it is."""
@@ -181,7 +182,7 @@ class DatasetReader:
             )
         rows = {file.path: file.rows for file in self.version.files}
         return {
-            file.path: open_table(file.path, partial(self._objects.open, file.digest), rows.get(file.path))
+            file.path: open_table(file.path, partial(self.objects.open, file.digest), rows.get(file.path))
             for file in found
         }
 

@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
@@ -122,6 +122,20 @@ class Workspace:
                 save_pointers(self.root, (pointers | {path: pointer}).values())
             self._save(path, found)
         return AddedPath(pointer, is_new, added.read)
+
+    def point(self, fresh: Sequence[Pointer]) -> None:
+        """Make versions that are kept already the ones that the folder has; no file is written.
+
+        Raises:
+            InvalidInputError: a path is part of what is versioned under another one.
+            ConflictError: somebody works on the data of this folder.
+        """
+        with self._locked():
+            pointers = self.pointers()
+            for pointer in fresh:
+                self._check_path(pointer.path, pointers)
+                pointers[pointer.path] = pointer
+            save_pointers(self.root, pointers.values())
 
     def status(self, path: str) -> PathStatus:
         """How a path compares with its version; files that may have changed are read.
@@ -278,7 +292,12 @@ def path_in(root: Path, given: Path) -> str:
 
 def name_of(path: str) -> str:
     """The dataset that a path becomes when nobody names it."""
-    return check_name(_UNUSABLE.sub("", PurePosixPath(path).name) or "data", "dataset")
+    return dataset_name(PurePosixPath(path).name)
+
+
+def dataset_name(text: str) -> str:
+    """A name for a dataset that is as near as may be to a text."""
+    return check_name(_UNUSABLE.sub("", text) or "data", "dataset")
 
 
 def _is_file(difference: Difference) -> bool:
