@@ -1,14 +1,32 @@
 """Where the content of a project of DVC may be: its cache, a remote, the files themselves."""
 
 import contextlib
-from collections.abc import Iterator
+import io
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
-from penstock.core.errors import InvalidInputError
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import from_url
+
+from penstock.core.errors import InvalidInputError, UnavailableError
 from penstock.datasets.dvc.format import Out, key_of, old_key_of
 from penstock.datasets.dvc.project import HOME, Config, DvcProject
+
+_BUCKETS = ("s3", "gs", "azure", "az")
+_SETTINGS = {  # DVC's names of what obstore needs
+    "endpointurl": "endpoint",
+    "region": "region",
+    "access_key_id": "access_key_id",
+    "secret_access_key": "secret_access_key",
+    "session_token": "session_token",
+    "account_name": "account_name",
+    "account_key": "account_key",
+}
+_IN_MEMORY = 8 << 20  # bytes of a file that is fetched whole
+_PIECE = 1 << 20
 
 
 class Place(Protocol):
@@ -30,6 +48,74 @@ class FolderPlace:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return (self._folder / key).open("rb")
         return None
+
+
+class BucketPlace:
+    """A remote in a bucket of S3, Google Cloud Storage or Azure.
+
+    Args:
+        url: such as `s3://bucket/prefix`.
+        settings: of the remote, as DVC has them; what they do not say comes from the environment.
+
+    Raises:
+        InvalidInputError: they cannot be used.
+    """
+
+    def __init__(self, url: str, settings: Mapping[str, str]) -> None:
+        parts = urlsplit(url)
+        self._prefix = parts.path.strip("/")
+        self._shown = f"{parts.scheme}://{parts.netloc}"
+        given = {ours: settings[theirs] for theirs, ours in _SETTINGS.items() if settings.get(theirs)}
+        if settings.get("allow_anonymous_login", "").lower() == "true":
+            given["skip_signature"] = "true"
+        try:
+            self._store = from_url(self._shown, config=given or None, client_options={"allow_http": True})  # type: ignore[call-overload]
+        except (BaseError, OSError, ValueError) as error:
+            raise InvalidInputError(f"the remote {url} cannot be opened: {str(error).splitlines()[0]}") from error
+
+    def open(self, key: str) -> BinaryIO | None:
+        """A stream; None where there is nothing.
+
+        Raises:
+            UnavailableError: the store cannot be read.
+        """
+        place = f"{self._prefix}/{key}" if self._prefix else key
+        try:
+            found = obstore.get(self._store, place)
+            if found.meta["size"] <= _IN_MEMORY:
+                return io.BytesIO(bytes(found.bytes()))
+            return io.BufferedReader(_Pieces(found.stream(_PIECE)), _PIECE)
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as error:
+            told = str(error).splitlines()[0]
+            raise UnavailableError(
+                f"{self._shown} cannot be read: {told}", hint="credentials come from .dvc/config or the environment"
+            ) from error
+
+
+class _Pieces(io.RawIOBase):
+    """What comes in pieces, as a stream."""
+
+    def __init__(self, pieces: Iterable[Any]) -> None:
+        self._pieces = iter(pieces)
+        self._held = memoryview(b"")
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer as far as the present piece reaches."""
+        while not self._held:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._held = memoryview(piece)
+        length = min(len(buffer), len(self._held))
+        buffer[:length] = self._held[:length]
+        self._held = self._held[length:]
+        return length
 
 
 class Places:
@@ -94,6 +180,8 @@ def open_remote(name: str, config: Config, root: Path) -> Place:
         return FolderPlace(root / HOME / url if settings is not None else Path(url))
     if parts.scheme == "file":
         return FolderPlace(Path(unquote(parts.path)))
+    if parts.scheme in _BUCKETS:
+        return BucketPlace(url, settings or {})
     raise InvalidInputError(
         f"the remote {url} is of a kind that cannot be read here", hint="run 'dvc fetch' first: its cache is looked at"
     )
