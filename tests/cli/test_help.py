@@ -5,6 +5,7 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -18,10 +19,15 @@ def list_pages() -> list[tuple[str, ...]]:
     """The words that lead to every command, groups taken apart."""
     pages: list[tuple[str, ...]] = []
     for name in BUILT:
-        command = typer.main.get_command(importlib.import_module(f"penstock.cli.{COMMANDS[name][1]}").app)
-        below = getattr(command, "commands", {})
-        pages += [(name, child) for child in below] if below else [(name,)]
+        pages += list_below(
+            (name,), typer.main.get_command(importlib.import_module(f"penstock.cli.{COMMANDS[name][1]}").app)
+        )
     return pages
+
+
+def list_below(page: tuple[str, ...], command: Any) -> list[tuple[str, ...]]:
+    below = getattr(command, "commands", {})
+    return [each for name in below for each in list_below((*page, name), below[name])] if below else [page]
 
 
 @pytest.mark.parametrize("page", list_pages(), ids=" ".join)

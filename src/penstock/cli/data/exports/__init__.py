@@ -9,8 +9,11 @@ class ExportGroup(LazyGroup):
     """Its commands."""
 
     package = __name__
-    files: ClassVar = {"dvc": "dvc"}
-    texts: ClassVar = {"dvc": "A version for DVC to check out or pull."}
+    files: ClassVar = {"dvc": "dvc", "croissant": "croissant"}
+    texts: ClassVar = {
+        "dvc": "A version for DVC to check out or pull.",
+        "croissant": "A version described in Croissant 1.1.",
+    }
 
 
 app = group_app("Hand data over to other tools.", ExportGroup)
