@@ -37,14 +37,14 @@ def test_a_version_goes_out_with_its_files_and_comes_in_as_a_table(here: Path, p
         },
     }
     (here / "out" / "croissant.json").write_text(json.dumps(described))
-    said = penstock("data", "import", "croissant", "out/croissant.json", "--name", "table")
+    said = penstock("data", "import", "croissant", "out/croissant.json", "--name", "a.table")
     assert (said.code, said.err) == (0, "")
     first, _, section = said.out.partition("\n")
-    assert first == "table version 1: 2 rows, 1 files"
-    assert tomllib.loads(section.partition("penstock.toml:\n")[2])["data"]["table"]["check"] == [
+    assert first == "a.table version 1: 2 rows, 1 files"
+    assert tomllib.loads(section.partition("penstock.toml:\n")[2])["data"]["a.table"]["check"] == [
         {"column": "id", "type": "integer"}
     ]
-    again = json.loads(penstock("data", "import", "croissant", "out/croissant.json", "--name", "table", "--json").out)
+    again = json.loads(penstock("data", "import", "croissant", "out/croissant.json", "--name", "a.table", "--json").out)
     assert (again["version"], again["rows"]) == (1, 2)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import penstock
 from penstock.app.app import open_app
-from penstock.core.config import Config, load_config
+from penstock.core.config import load_config
 from penstock.core.errors import NotFoundError
 from penstock.core.identity import Actor, Role
 from penstock.core.project.types import DataSection
@@ -21,20 +21,22 @@ from serving_http import serve
 PROJECT = '[project]\nname = "shop"\ntask = "binary"\n'
 
 
-@pytest.fixture(params=["here", "server"])
+@pytest.fixture(params=["here", "bucket", "server"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Where `connect` leads: a project of this process, or a server that shares no disk."""
+    """Where `connect` leads: a project of this process, whose files may lie in a bucket, or a server at a URL."""
     for name in [name for name in os.environ if name.startswith("PENSTOCK_")]:
         monkeypatch.delenv(name)
     (tmp_path / "penstock.toml").write_text(PROJECT)
     pl.DataFrame({"id": range(9_000), "half": [n / 2 for n in range(9_000)]}).write_parquet(
         tmp_path / "sales.parquet", row_group_size=1_000
     )
-    config: Config = load_config(home=tmp_path / ".penstock")
+    if request.param == "bucket":
+        monkeypatch.setenv("PENSTOCK_OBJECTS", f"{request.getfixturevalue('s3').new_bucket()}/objects")
+    config = load_config(os.environ, home=tmp_path / ".penstock")
     services = open_app(config)
     add_version(services.datasets, services.objects, "sales", DataSection(source="sales.parquet"), tmp_path)
     monkeypatch.chdir(tmp_path)
-    if request.param == "here":
+    if request.param != "server":
         services.close()
         yield str(tmp_path)
         return

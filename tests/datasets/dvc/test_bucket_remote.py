@@ -1,14 +1,10 @@
 """A remote in a bucket is read with the settings that DVC has for it."""
 
-import logging
 import os
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
-import certifi
 import pytest
-from moto.server import ThreadedMotoServer
 
 from datasets.dvc.dvc_world import make_project, write_out
 from penstock.core.errors import InvalidInputError, UnavailableError
@@ -17,11 +13,12 @@ from penstock.datasets.dvc.md5_index import Md5Index
 from penstock.datasets.dvc.places import Places
 from penstock.datasets.dvc.project import open_project
 from penstock.storage.objects.open import open_object_store
+from s3_server import S3Server
 
 FILES = {"a.txt": b"a", "sub/b.bin": os.urandom(9_000_000)}
 CONFIG = """    remote = r
 ['remote "r"']
-    url = s3://bucket/deep/er
+    url = s3://{bucket}/deep/er
     endpointurl = {url}
     access_key_id = somebody
     secret_access_key = secret
@@ -30,19 +27,17 @@ CONFIG = """    remote = r
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of an S3 API that has an empty bucket."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+def bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty bucket, which the environment does not lead to."""
+    address = f"{s3.url}/{s3.new_bucket().removeprefix('s3://')}"
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())  # a client refuses to begin without any
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    put(f"{url}/bucket", b"")
-    yield url
-    server.stop()
+    return address
+
+
+def config_for(bucket: str) -> str:
+    url, _, name = bucket.rpartition("/")
+    return CONFIG.format(url=url, bucket=name)
 
 
 def put(url: str, body: bytes) -> None:
@@ -53,11 +48,11 @@ def put(url: str, body: bytes) -> None:
 
 def test_content_comes_from_a_bucket(bucket: str, tmp_path: Path) -> None:
     root, remote = tmp_path / "p", tmp_path / "remote"
-    make_project(root, CONFIG.format(url=bucket))
+    make_project(root, config_for(bucket))
     write_out(root, "im", FILES, remote)
     for file in remote.rglob("*"):
         if file.is_file():
-            put(f"{bucket}/bucket/deep/er/{file.relative_to(remote).as_posix()}", file.read_bytes())
+            put(f"{bucket}/deep/er/{file.relative_to(remote).as_posix()}", file.read_bytes())
     objects = open_object_store(tmp_path / "objects")
     project = open_project(root)
     (taken,), missing = DvcImporter(objects, Places(project), Md5Index(tmp_path / "index")).take(project.outs)
@@ -67,7 +62,7 @@ def test_content_comes_from_a_bucket(bucket: str, tmp_path: Path) -> None:
 
 def test_a_bucket_that_is_not_there_is_told_without_secrets(bucket: str, tmp_path: Path) -> None:
     root = tmp_path / "p"
-    make_project(root, CONFIG.format(url=bucket).replace("bucket/deep", "nobucket/deep"))
+    make_project(root, config_for(bucket).replace("/deep", "-none/deep"))
     write_out(root, "im", FILES, tmp_path / "elsewhere")
     project = open_project(root)
     importer = DvcImporter(open_object_store(tmp_path / "objects"), Places(project), Md5Index(tmp_path / "index"))

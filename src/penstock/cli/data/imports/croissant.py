@@ -51,14 +51,10 @@ def _tell(taken: TakenIn) -> None:
 
 
 def _to_toml(dataset: str, section: DataSection) -> str:
-    lines = [f"[data.{codec.encode_text(dataset)}]" if "." in dataset else f"[data.{dataset}]", 'source = "..."']
+    table = f"data.{codec.encode_text(dataset) if '.' in dataset else dataset}"
+    lines = [f"[{table}]", 'source = "..."']
     if section.key:
         lines.append(f"key = {codec.encode_text(section.key)}")
     for check in section.checks:
-        lines += [
-            "",
-            f"[[data.{dataset}.check]]",
-            f"column = {codec.encode_text(check.column)}",
-            f'type = "{check.type}"',
-        ]
+        lines += ["", f"[[{table}.check]]", f"column = {codec.encode_text(check.column)}", f'type = "{check.type}"']
     return "\n".join(lines)
