@@ -58,6 +58,18 @@ def test_a_description_alone_is_printed_with_where_its_files_are(here: Path, pen
     assert "no dataset 'nothing'" in penstock("data", "export", "croissant", "nothing").err
 
 
+def test_a_folder_that_is_new_to_penstock_will_do(
+    here: Path, tmp_path: Path, penstock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    penstock("data", "export", "croissant", "t.csv", "--to", "out")
+    fresh = tmp_path.parent / f"{tmp_path.name}-fresh"
+    fresh.mkdir()
+    monkeypatch.chdir(fresh)
+    said = penstock("data", "import", "croissant", str(here / "out" / "croissant.json"))
+    assert (said.code, said.out) == (0, "t.csv version 1: 0 rows, 1 files\n")
+    assert (fresh / ".penstock").is_dir()
+
+
 def test_what_is_asked_for_wrongly_is_told(here: Path, penstock) -> None:
     assert "no file none.json" in penstock("data", "import", "croissant", "none.json").err
     assert "cannot be 'maybe'" in penstock("data", "import", "croissant", "none.json", "--types", "maybe").err

@@ -119,3 +119,14 @@ def test_a_damaged_file_is_not_handed_on(tmp_path: Path, objects: ObjectStore, i
         export_version(open_object_store(tmp_path / "objects"), tree, tmp_path / "out", "im", index, is_file=False)
     assert not (tmp_path / "out" / "im.dvc").exists()
     assert list((tmp_path / "out" / ".dvc").rglob("*.tmp")) == []
+
+
+def test_what_a_killed_export_left_is_swept_a_day_later(tmp_path: Path, objects: ObjectStore, index: Md5Index) -> None:
+    cache = make_project(tmp_path / "out")
+    cache.mkdir()
+    for name in (".penstock-old.tmp", ".penstock-new.tmp"):
+        (cache / name).write_bytes(b"half")
+    os.utime(cache / ".penstock-old.tmp", (0, 0))
+    tree = add(objects, tmp_path / "f", {"a": b"1"})
+    export_version(objects, tree, tmp_path / "out", "im", index, is_file=False)
+    assert [path.name for path in cache.glob(".*")] == [".penstock-new.tmp"]

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +23,8 @@ from penstock.storage.objects.object_store import ObjectStore
 
 _BATCH = 10_000  # files after which their MD5s are remembered
 _READ_ONLY = 0o444  # as DVC has it: what is in a cache does not change
+_TEMPORARY = ".penstock-{}.tmp"
+_ABANDONED_S = 86_400.0  # after which the process that wrote it was killed
 _IGNORED = "/config.local\n/tmp\n/cache\n"
 
 
@@ -137,6 +140,10 @@ class _CacheFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        for left in root.glob(_TEMPORARY.format("*")):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                    left.unlink()
 
     def has(self, name: str, size: int) -> bool:
         """Whether a file of this size is there."""
@@ -148,7 +155,7 @@ class _CacheFolder:
     @contextlib.contextmanager
     def open_new(self) -> "Iterator[_NewFile]":
         """A file whose name is known when it is whole; without one it is gone at the end."""
-        temporary = self.root / f".{new_id()}.tmp"
+        temporary = self.root / _TEMPORARY.format(new_id())
         self.root.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("xb") as file:

@@ -1,15 +1,19 @@
 """`penstock data import croissant`: a dataset that is described in Croissant becomes a version."""
 
+import os
+from pathlib import Path
+
 import typer
 
 from penstock.cli.apps import command_app
 from penstock.cli.options import JsonOption, UrlOption
+from penstock.cli.session import check_url
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import CheckAction, DataSection
 from penstock.datasets.croissant.importing import TakenIn, take_in
+from penstock.datasets.workspace.workspace import find_root
 from penstock.sdk.connect import connect
-from penstock.sdk.dataset import default_target
 
 app = command_app()
 
@@ -26,7 +30,8 @@ def croissant(
     if types not in ("block", "warn"):
         raise InvalidInputError(f"--types cannot be {types!r}", hint="choose from block, warn")
     action: CheckAction = "block" if types == "block" else "warn"
-    services = connect(url or default_target())
+    check_url(url)
+    services = connect(url or os.environ.get("PENSTOCK_URL") or find_root(Path.cwd()))  # which may be new
     try:
         taken = take_in(services.datasets, services.objects, source, name=name, action=action)
     finally:
