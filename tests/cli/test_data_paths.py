@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from processes.test_standalone import running
+
 GIT = dict(
     os.environ,
     GIT_CONFIG_GLOBAL="/dev/null",
@@ -168,3 +170,14 @@ def test_a_conflict_is_left_to_people(here: Path, penstock) -> None:
     refused = penstock("data", "status")
     assert refused.code == 1
     assert "is a merge conflict; keep one line" in refused.err.replace("\n  ", "; ")
+
+
+def test_a_folder_may_be_kept_by_a_server(here: Path, penstock, tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("home")
+    with running(home) as (url, _):
+        assert penstock("data", "add", "images", "--url", url).code == 0
+        assert not (here / ".penstock" / "objects").exists()
+        shutil.rmtree(here / "images")
+        assert penstock("data", "checkout", "--url", url).out == "images: 12 files written or removed\n"
+        assert penstock("data", "status", "--url", url).code == 0
+        assert penstock("data", "log", "--url", url).out.count("images") == 1

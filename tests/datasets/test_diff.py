@@ -11,8 +11,9 @@ from factories import open_database
 from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import DataSection
 from penstock.datasets.checks import spill
-from penstock.datasets.diff import DatasetDiff, RowDiff, diff_profiles, diff_versions
 from penstock.datasets.diff.rows import diff_rows
+from penstock.datasets.diff.types import DatasetDiff, RowDiff
+from penstock.datasets.diff.versions import diff_profiles, diff_versions
 from penstock.datasets.frames.table import Table, table_of
 from penstock.datasets.ingest import add_version
 from penstock.datasets.service import DatasetService

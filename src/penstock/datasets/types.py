@@ -72,6 +72,21 @@ class Profile(Struct, frozen=True):
         return next((column for column in self.columns if column.name == name), None)
 
 
+class Bar(Struct, frozen=True):
+    """A value or a range of values, with the share of rows that have it."""
+
+    label: str
+    before: float
+    after: float
+
+
+class Spread(Struct, frozen=True):
+    """The bars of a column; their shares add up to those of the rows that have a value."""
+
+    bars: tuple[Bar, ...]
+    is_ranges: bool  # of numbers or times, in order; else single values
+
+
 class DataFile(Struct, frozen=True):
     """One file of a version; the rows of a version are the rows of its files, one after the other."""
 

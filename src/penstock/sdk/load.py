@@ -11,8 +11,9 @@ from penstock.core.config import load_config
 from penstock.core.errors import NotFoundError
 from penstock.core.project.places import find_project_folder, project_config
 from penstock.datasets.frames import read_version
-from penstock.datasets.splits import Split, SplitRecipe, make_split, read_part
-from penstock.datasets.splits.types import LeakAction
+from penstock.datasets.splits.make import make_split
+from penstock.datasets.splits.read import read_part
+from penstock.datasets.splits.types import LeakAction, Split, SplitRecipe
 from penstock.registry.format.loaded import LoadedModel
 from penstock.registry.loading import open_model
 from penstock.sdk.connect import connect

@@ -18,9 +18,10 @@ from penstock.core.project.types import DataSection
 from penstock.datasets.frames.table import table_of
 from penstock.datasets.ingest import add_version
 from penstock.datasets.service import DatasetService
-from penstock.datasets.splits import SplitLeakError, SplitRecipe, make_split, read_part
 from penstock.datasets.splits.assign import NO_PART, assign_by_chance, assign_by_strata, assign_by_time
-from penstock.datasets.splits.types import SplitDraft
+from penstock.datasets.splits.make import make_split
+from penstock.datasets.splits.read import read_part
+from penstock.datasets.splits.types import SplitDraft, SplitLeakError, SplitRecipe
 from penstock.datasets.types import DatasetVersion
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.objects.open import open_object_store

@@ -25,10 +25,9 @@ def add_paths(paths: list[Path], *, name: str, links: str, names: str, json: boo
     if name and len(paths) > 1:
         raise InvalidInputError("--name is for one path", hint="add each by itself")
     rules = Rules(links, names == "portable")  # type: ignore[arg-type]  # one of the three
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(1) as beside, open_workspace(url) as workspace:
         # What opens the database is imported while files are read: it takes as long as reading many.
         recording = beside.submit(importlib.import_module, "penstock.cli.data.recording")
-        workspace = open_workspace()
         done = []
         for given in paths:
             path = path_in(workspace.root, given)

@@ -29,26 +29,28 @@ def checkout(
     url: str = UrlOption,
 ) -> None:
     """Write files and folders as penstock.data says, in place of what is there; what was never added is not lost."""
-    workspace = open_workspace()
-    names = [path_in(workspace.root, path) for path in paths or []] or list(workspace.pointers())
-    if version and len(names) != 1:
-        raise InvalidInputError("--version is for one path", hint="name the one that goes back")
-    kind = _choose(link, workspace.root)
-    tree = None
-    if version:
-        recording = importlib.import_module("penstock.cli.data.recording")  # which opens a database
-        tree = recording.find_tree(workspace.get_pointer(names[0]).dataset, version, url)
-    done = []
-    for name in names:
-        changed = workspace.check_out(name, tree=tree, is_forced=force, link=kind)
-        prepare_git(workspace.root, name)
-        done.append({"path": name, "files": changed})
-        if not json:
-            typer.echo(f"{name}: {changed:,} files written or removed" if changed else f"{name}: is as it was added")
-    if json:
-        typer.echo(codec.encode_text(done))
-    elif not names:
-        typer.echo("Nothing was added yet; 'penstock data add PATH' does that.")
+    with open_workspace(url) as workspace:
+        names = [path_in(workspace.root, path) for path in paths or []] or list(workspace.pointers())
+        if version and len(names) != 1:
+            raise InvalidInputError("--version is for one path", hint="name the one that goes back")
+        kind = _choose(link, workspace.root)
+        tree = None
+        if version:
+            recording = importlib.import_module("penstock.cli.data.recording")  # which opens a database
+            tree = recording.find_tree(workspace.get_pointer(names[0]).dataset, version, url)
+        done = []
+        for name in names:
+            changed = workspace.check_out(name, tree=tree, is_forced=force, link=kind)
+            prepare_git(workspace.root, name)
+            done.append({"path": name, "files": changed})
+            if not json:
+                typer.echo(
+                    f"{name}: {changed:,} files written or removed" if changed else f"{name}: is as it was added"
+                )
+        if json:
+            typer.echo(codec.encode_text(done))
+        elif not names:
+            typer.echo("Nothing was added yet; 'penstock data add PATH' does that.")
 
 
 def _choose(link: str, root: Path) -> LinkKind:

@@ -7,8 +7,9 @@ from penstock.cli.apps import command_app
 from penstock.cli.options import JsonOption, UrlOption
 from penstock.cli.output import Markup, console, print_json, print_table
 from penstock.cli.session import open_services
-from penstock.datasets.diff import DatasetDiff, RowDiff, RowSample, diff_versions
-from penstock.datasets.profile.spread import Spread
+from penstock.datasets.diff.types import DatasetDiff, RowDiff, RowSample
+from penstock.datasets.diff.versions import diff_versions
+from penstock.datasets.types import Spread
 
 app = command_app()
 _BLOCKS = " ▁▂▃▄▅▆▇█"

@@ -7,16 +7,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from penstock.core.project.places import folder_config
-from penstock.datasets.workspace.workspace import Workspace, find_root
+from penstock.datasets.workspace.workspace import Objects, Workspace, find_root
 from penstock.storage.objects.folders.adding import Progress
 
 
-def open_workspace() -> Workspace:
-    """The workspace around the working directory."""
+@contextlib.contextmanager
+def open_workspace(url: str = "") -> Iterator[Workspace]:
+    """The workspace around the working directory, whose data is kept here, or by the server at a URL."""
     root = find_root(Path.cwd())
     config = folder_config(root)
-    opening = "penstock.storage.objects.open"  # takes longer to import than most folders to compare
-    return Workspace(root, lambda: importlib.import_module(opening).open_object_store(config.objects_url), config.home)
+    with contextlib.ExitStack() as stack:
+
+        def open_objects() -> Objects:
+            # Either takes longer to import than most folders to compare.
+            if url:
+                services = importlib.import_module("penstock.cli.session").open_services(url)
+                return stack.enter_context(services).objects  # type: ignore[no-any-return]
+            return importlib.import_module("penstock.storage.objects.open").open_object_store(config.objects_url)  # type: ignore[no-any-return]
+
+        yield Workspace(root, open_objects, config.home)
 
 
 @contextlib.contextmanager

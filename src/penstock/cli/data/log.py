@@ -3,9 +3,10 @@
 import typer
 
 from penstock.cli.apps import command_app
-from penstock.cli.data.recording import open_datasets
+from penstock.cli.data.recording import has_datasets, open_datasets
 from penstock.cli.options import JsonOption, UrlOption
 from penstock.cli.output import ago, print_json, print_table
+from penstock.datasets.types import VersionSummary
 
 app = command_app()
 
@@ -18,9 +19,11 @@ def show_log(
     url: str = UrlOption,
 ) -> None:
     """The versions of a dataset, newest first."""
-    with open_datasets(url) as datasets:
-        names = [dataset] if dataset else [each.name for each in datasets.list_datasets(1_000)]
-        versions = [version for name in names for version in datasets.list_versions(name, limit)]
+    versions: list[VersionSummary] = []
+    if has_datasets(url):
+        with open_datasets(url) as datasets:
+            names = [dataset] if dataset else [each.name for each in datasets.list_datasets(1_000)]
+            versions = [version for name in names for version in datasets.list_versions(name, limit)]
     if json:
         print_json(versions)
         return

@@ -35,6 +35,12 @@ def find_tree(dataset: str, version: int, url: str) -> Digest:
         return datasets.get_version(dataset, version).tree
 
 
+def has_datasets(url: str) -> bool:
+    """Whether anything can have been recorded here."""
+    config = folder_config(find_root(Path.cwd()))
+    return bool(url or config.database or (config.home / DATABASE_NAME).is_file() or find_server(config.home))
+
+
 @contextlib.contextmanager
 def open_datasets(url: str, *, may_be_new: bool = False) -> Iterator[DatasetService]:
     """The datasets of the folder around the working directory, without the services that have no part in this.
@@ -53,7 +59,7 @@ def open_datasets(url: str, *, may_be_new: bool = False) -> Iterator[DatasetServ
         with session.open_services(url) as services:
             yield services.datasets
         return
-    if not (may_be_new or config.database or (config.home / DATABASE_NAME).is_file()):
+    if not (may_be_new or has_datasets(url)):
         raise NotFoundError(f"nothing was added yet in {root}", hint="'penstock data add PATH' adds a file or folder")
     db, _ = open_database(config)
     try:

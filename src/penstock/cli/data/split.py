@@ -13,8 +13,8 @@ from penstock.cli.session import open_services
 from penstock.core.clock import parse_duration
 from penstock.core.codec import nearest_hint
 from penstock.core.errors import InvalidInputError
-from penstock.datasets.splits import Split, SplitRecipe, make_split
-from penstock.datasets.splits.types import LeakAction, SplitMethod
+from penstock.datasets.splits.make import make_split
+from penstock.datasets.splits.types import LeakAction, Split, SplitMethod, SplitRecipe
 
 T = TypeVar("T")
 app = command_app()

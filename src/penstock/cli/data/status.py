@@ -6,7 +6,7 @@ import typer
 
 from penstock.cli.apps import command_app
 from penstock.cli.data.folder import open_workspace
-from penstock.cli.options import JsonOption
+from penstock.cli.options import JsonOption, UrlOption
 from penstock.core import codec
 from penstock.datasets.workspace.workspace import PathStatus, path_in
 
@@ -18,11 +18,12 @@ SHOWN = 20  # changes of a path; --json has all
 def status(
     paths: list[Path] = typer.Argument(None, help="Files or folders that were added. [default: all of them]"),
     json: bool = JsonOption,
+    url: str = UrlOption,
 ) -> None:
     """Compare files and folders with the versions in penstock.data; exit code 1 when something changed."""
-    workspace = open_workspace()
-    names = [path_in(workspace.root, path) for path in paths or []] or list(workspace.pointers())
-    found = [workspace.status(name) for name in names]
+    with open_workspace(url) as workspace:
+        names = [path_in(workspace.root, path) for path in paths or []] or list(workspace.pointers())
+        found = [workspace.status(name) for name in names]
     if json:
         typer.echo(codec.encode_text(found))
     elif not found:

@@ -4,8 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from penstock.datasets.profile.spread import Spread
-from penstock.datasets.types import ColumnProfile, SchemaChange, Value
+from penstock.datasets.types import ColumnProfile, SchemaChange, Spread, Value
 
 RowChange = Literal["added", "removed", "changed"]
 NOTEWORTHY = 0.01  # distance below which chance is not worth a line

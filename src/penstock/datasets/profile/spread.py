@@ -3,30 +3,14 @@
 from datetime import UTC, datetime
 
 import numpy as np
-from msgspec import Struct
 
 from penstock.datasets.profile.compare import is_counted, shares_below
-from penstock.datasets.types import ColumnProfile, Value
+from penstock.datasets.types import Bar, ColumnProfile, Spread, Value
 from penstock.stats.arrays import FloatArray
 
 BARS = 16
 _VALUES = 8
 _SIGNIFICANT = 4  # digits of the ends of a bar
-
-
-class Bar(Struct, frozen=True):
-    """A value or a range of values, with the share of rows that have it."""
-
-    label: str
-    before: float
-    after: float
-
-
-class Spread(Struct, frozen=True):
-    """The bars of a column; their shares add up to those of the rows that have a value."""
-
-    bars: tuple[Bar, ...]
-    is_ranges: bool  # of numbers or times, in order; else single values
 
 
 def spread_of(before: ColumnProfile, after: ColumnProfile, rows: tuple[int, int]) -> Spread:

@@ -2,7 +2,7 @@
 
 from markupsafe import Markup, escape
 
-from penstock.datasets.profile.spread import Bar, Spread
+from penstock.datasets.types import Bar, Spread
 from penstock.server.web.formats import format_share
 
 _WIDTH, _HEIGHT = 520, 150

@@ -36,17 +36,17 @@ def dvc(
 ) -> None:
     """Take over files and folders of a DVC project, each file checked by its MD5; exit code 1 when any is missing."""
     found = open_project(project)
-    workspace = open_workspace()
-    config = folder_config(workspace.root)
-    objects: ObjectStore = open_object_store(config.objects_url)
-    with open_bar("from DVC", is_quiet=json) as progress:
-        importer = DvcImporter(objects, Places(found, remote), Md5Index(config.home / INDEX), progress)
-        taken, missing = importer.take(found.outs)
-    pointers = _to_pointers(workspace, found, taken)
-    versions = record(pointers, url)
-    workspace.point(pointers)
-    for pointer in pointers:
-        prepare_git(workspace.root, pointer.path)
+    with open_workspace() as workspace:
+        config = folder_config(workspace.root)
+        objects: ObjectStore = open_object_store(config.objects_url)
+        with open_bar("from DVC", is_quiet=json) as progress:
+            importer = DvcImporter(objects, Places(found, remote), Md5Index(config.home / INDEX), progress)
+            taken, missing = importer.take(found.outs)
+        pointers = _to_pointers(workspace, found, taken)
+        versions = record(pointers, url)
+        workspace.point(pointers)
+        for pointer in pointers:
+            prepare_git(workspace.root, pointer.path)
     rows = [
         {
             "path": pointer.path,
