@@ -1,6 +1,7 @@
 """The folder that commands about paths work in, opened without a database."""
 
 import contextlib
+import gc
 import importlib
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ def open_workspace(url: str = "") -> Iterator[Workspace]:
     root = find_root(Path.cwd())
     config = folder_config(root)
     with contextlib.ExitStack() as stack:
+        if gc.isenabled():
+            gc.disable()  # millions of facts about files would be looked at for circles that are never made
+            stack.callback(gc.enable)
 
         def open_objects() -> Objects:
             # Either takes longer to import than most folders to compare.

@@ -16,13 +16,13 @@ SHOWN = 20  # changes of a path; --json has all
 
 @app.command()
 def status(
-    paths: list[Path] = typer.Argument(None, help="Files or folders that were added. [default: all of them]"),
+    paths: list[str] = typer.Argument(None, help="Files or folders that were added. [default: all of them]"),
     json: bool = JsonOption,
     url: str = UrlOption,
 ) -> None:
     """Compare files and folders with the versions in penstock.data; exit code 1 when something changed."""
     with open_workspace(url) as workspace:
-        names = [path_in(workspace.root, path) for path in paths or []] or list(workspace.pointers())
+        names = [path_in(workspace.root, Path(path)) for path in paths or []] or list(workspace.pointers())
         found = [workspace.status(name) for name in names]
     if json:
         typer.echo(codec.encode_text(found))

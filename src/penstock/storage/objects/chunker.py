@@ -4,6 +4,7 @@ from typing import Protocol
 
 from pyfastcdc import FastCDC
 
+_SHORTEST = 720 << 10
 WHOLE_SIZE = 1 << 20  # bytes of a file that is still kept in one piece
 
 
@@ -24,9 +25,11 @@ class Chunker(Protocol):
 
 
 class ContentChunker:
-    """Cuts where a rolling hash of the content says so: some 1 MiB, from 256 KiB to 4 MiB.
+    """Cuts where a rolling hash of the content says so: 1 MiB on average, from 720 KiB to 4 MiB.
 
-    Bytes that are put in or taken out move the cuts near them, and the file finds back to the cuts it had.
+    Bytes that are put in or taken out move the cuts near them, and the file finds back to the cuts it had. What is
+    within the shortest chunk is not looked at, so that cutting costs a third of what it would with the paper's quarter;
+    a change costs less than a chunk more.
 
     Source: Xia et al., The Design of Fast Content-Defined Chunking for Data Deduplication Based Storage Systems, 2020.
     """
@@ -34,7 +37,7 @@ class ContentChunker:
     whole = WHOLE_SIZE
 
     def __init__(self) -> None:
-        self._cutter = FastCDC(1 << 20)
+        self._cutter = FastCDC(_SHORTEST, min_size=_SHORTEST, max_size=4 << 20)
         self.largest = self._cutter.max_size
 
     def cut(self, data: memoryview) -> int:

@@ -1,5 +1,6 @@
-"""Writing packs: the caller fills blocks, and a second thread appends the full ones to a pack."""
+"""Writing packs: the caller fills blocks, a second thread hashes chunks, a third appends what is new to a pack."""
 
+import itertools
 import mmap
 from collections import deque
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from penstock.storage.objects.pack import INDEX_MAGIC, PACK_MAGIC, PACK_SIZE, in
 from penstock.storage.objects.pack_builder import make_distinction
 
 BLOCK_SIZE = 16 << 20
-_BLOCKS = 3  # one to fill, one to append, one that waits
+_BLOCKS = 4  # one to fill, one to hash, one to append, one that waits
 
 Part = tuple[bytes, int]  # the digest and the length of an object
 Result = TypeVar("Result")
@@ -32,7 +33,7 @@ class PackWriter:
         written: told the name and the index of each pack.
         allows_name: whether a pack may have this name.
         pack_size: bytes after which a pack is full.
-        block_size: bytes of a block, unless packs are smaller; up to three are held.
+        block_size: bytes of a block, unless packs are smaller; up to four are held.
         holds_back: whether no pack is to be seen before `flush`; else a full one is published at once, so that
             whoever starts again after a crash finds it.
     """
@@ -61,6 +62,7 @@ class PackWriter:
         self._lent = 0  # blocks that were made
         self._running: deque[Future[object]] = deque()
         self._thread: ThreadPoolExecutor | None = None
+        self._hasher: ThreadPoolExecutor | None = None
         self._packs: list[_OpenPack] = []  # that nobody can see yet
 
     def room(self, length: int) -> memoryview:
@@ -100,7 +102,10 @@ class PackWriter:
 
     def keep_chunks(self, block: memoryview, lengths: list[int]) -> "Future[list[Part]]":
         """Keep the chunks that stand one after the other in a block that was lent; says later which they are."""
-        return self._submit(lambda: self._append_chunks(block, lengths))
+        if self._hasher is None:
+            self._hasher = ThreadPoolExecutor(1, "pack-hasher")
+        hashed = self._hasher.submit(_hash_chunks, block, lengths)
+        return self._submit(lambda: self._append_chunks(block, hashed.result()))
 
     def flush(self) -> None:
         """Write what is held; afterwards every object taken so far is safe."""
@@ -117,9 +122,10 @@ class PackWriter:
 
     def discard(self) -> None:
         """Give up what was not flushed."""
-        if self._thread is not None:
-            self._thread.shutdown(cancel_futures=True)
-            self._thread = None
+        for thread in (self._hasher, self._thread):
+            if thread is not None:
+                thread.shutdown(cancel_futures=True)
+        self._hasher = self._thread = None
         self._running.clear()
         for pack in self._packs:
             pack.discard()
@@ -159,16 +165,13 @@ class PackWriter:
             self._roll_over()
         self._give_back(block.buffer)
 
-    def _append_chunks(self, block: memoryview, lengths: list[int]) -> list[Part]:
-        parts = []
+    def _append_chunks(self, block: memoryview, parts: list[Part]) -> list[Part]:
         start = 0
-        for length in lengths:
-            chunk = block[start : start + length]
-            digest = digest_of(BYTES, chunk)
+        for digest, length in parts:
             if self._is_new(digest):
+                chunk = block[start : start + length]
                 self._open_pack().append([(digest, HEADER_SIZE + length)], BYTES, chunk)
                 self._roll_over()
-            parts.append((digest, length))
             start += length
         self._give_back(block)
         return parts
@@ -193,6 +196,15 @@ class PackWriter:
         while self._packs:
             self._written(*self._packs[0].publish())
             del self._packs[0]
+
+
+def _hash_chunks(block: memoryview, lengths: list[int]) -> list[Part]:
+    """Chunks that stand one after the other, as parts."""
+    starts = itertools.accumulate(lengths, initial=0)
+    return [
+        (digest_of(BYTES, block[start : start + length]), length)
+        for start, length in zip(starts, lengths, strict=False)
+    ]
 
 
 class _Block:

@@ -4,6 +4,7 @@ It is told what to read on standard input and answers on standard output, one me
 input does.
 """
 
+import gc
 import importlib
 import os
 import sys
@@ -22,6 +23,7 @@ from penstock.storage.objects.pack_writer import PackWriter
 
 def main() -> None:
     """Serve until the input ends."""
+    gc.disable()  # millions of facts about files would be looked at for circles that are never made
     asked, answers = sys.stdin.buffer, sys.stdout.buffer
     start = msgspec.msgpack.decode(receive(asked), type=Start)
     packs: list[tuple[str, bytes]] = []

@@ -43,48 +43,48 @@ class FileReader:
         """
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # opening a pipe must not wait
+            try:
+                before = os.fstat(descriptor)
+                if not stat.S_ISREG(before.st_mode):
+                    raise InvalidInputError(f"{path} is no ordinary file")
+                read = self._read_small if before.st_size <= self._chunker.whole else self._read_large
+                digest = read(descriptor, before.st_size)
+                after = os.fstat(descriptor)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise explain(error, Path(path)) from error
-        try:
-            before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode):
-                raise InvalidInputError(f"{path} is no ordinary file")
-            read = self._read_small if before.st_size <= self._chunker.whole else self._read_large
-            digest = read(path, descriptor, before.st_size)
-            after = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
         if digest is None or (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
             raise ConflictError(f"{path} was changed while it was read", hint="add it again when nobody writes to it")
         return to_stat(after), digest
 
-    def _read_small(self, path: str, descriptor: int, size: int) -> bytes | None:
+    def _read_small(self, descriptor: int, size: int) -> bytes | None:
         """The digest of a file that is not cut; None when it has another size than it had."""
         room = self._pack.room(HEADER_SIZE + size + 1)  # one byte more shows that the file has grown
         room[:HEADER_SIZE] = BYTES
-        length = self._fill(path, room[HEADER_SIZE:], descriptor, 0, size)
+        length = os.readv(descriptor, [room[HEADER_SIZE:]])
+        if length < size:
+            length += _fill(room[HEADER_SIZE + length :], descriptor, length)
         return self._pack.take(HEADER_SIZE + size) if length == size else None
 
-    def _read_large(self, path: str, descriptor: int, size: int) -> bytes | None:
+    def _read_large(self, descriptor: int, size: int) -> bytes | None:
         file = CutFile(self._pack, self._chunker)
         offset = 0
-        while length := self._fill(path, file.room(), descriptor, offset, size - offset):
+        while length := _fill(file.room(), descriptor, offset):
             file.advance(length)
             offset += length
         return file.finish() if offset == size else None
 
-    def _fill(self, path: str, room: memoryview, descriptor: int, offset: int, expected: int) -> int:
-        """Read into all of the room, or to the end of the file; returns how many bytes."""
-        try:
-            length = os.preadv(descriptor, [room], offset)
-            while 0 < length < min(expected, len(room)):
-                count = os.preadv(descriptor, [room[length:]], offset + length)
-                if count == 0:
-                    break
-                length += count
-        except OSError as error:
-            raise explain(error, Path(path)) from error
-        return length
+
+def _fill(room: memoryview, descriptor: int, offset: int) -> int:
+    """Read into all of the room, or to the end of the file; returns how many bytes."""
+    length = 0
+    while length < len(room):
+        count = os.preadv(descriptor, [room[length:]], offset + length)
+        if count == 0:
+            break
+        length += count
+    return length
 
 
 def kind_of(found: FileStat) -> int:

@@ -1,6 +1,5 @@
 """Looking at a folder: what is in it, and what the file system says of each file."""
 
-import itertools
 import os
 import re
 import stat
@@ -11,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from penstock.core.errors import InvalidInputError
 from penstock.storage.objects.format import check_entry_name
-from penstock.storage.objects.local import explained
+from penstock.storage.objects.local import explain, explained
 
 DEPTH_LIMIT = 200  # folders within folders
 LinkPolicy = Literal["follow", "keep", "refuse"]
@@ -123,37 +122,46 @@ def _scan(root: str, path: str, rules: Rules, depth: int) -> Iterator[Listing]:
 
 
 def _list_folder(folder: str, path: str, rules: Rules) -> Listing:
-    files: list[tuple[str, tuple[int, ...]]] = []
+    files: list[str] = []
+    stats = array("q")
     folders: list[str] = []
     links: list[tuple[str, str]] = []
-    with explained(Path(folder)), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_file(follow_symlinks=False):  # nearly all are, and there may be millions
-                found = entry.stat(follow_symlinks=False)
-            elif entry.is_symlink() and (rules.links != "follow" or entry.is_dir()):
-                links.append((entry.name, _read_link(entry, rules)))
-                continue
-            elif entry.is_dir():
-                folders.append(entry.name)
-                continue
-            else:
-                with explained(Path(entry.path)):
-                    found = entry.stat()
-                if not stat.S_ISREG(found.st_mode):
-                    raise InvalidInputError(f"{entry.path} is no ordinary file")
-            numbers = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode)
-            files.append((entry.name, numbers))
-    files.sort()
-    stats = array("q", itertools.chain.from_iterable([numbers for _, numbers in files]))
-    return Listing(path, [name for name, _ in files], stats, sorted(folders), sorted(links))
+    name = ""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for name in sorted(os.listdir(descriptor)):
+                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if stat.S_ISLNK(found.st_mode):
+                    target = _read_link(f"{folder}/{name}", rules)
+                    if target is not None:
+                        links.append((name, target))
+                        continue
+                    found = os.stat(name, dir_fd=descriptor)
+                mode = found.st_mode
+                if stat.S_ISREG(mode):
+                    files.append(name)
+                    stats.extend((found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, mode))
+                elif stat.S_ISDIR(mode):
+                    folders.append(name)
+                else:
+                    raise InvalidInputError(f"{folder}/{name} is no ordinary file")
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise explain(error, Path(folder, name)) from error
+    return Listing(path, files, stats, folders, links)
 
 
-def _read_link(entry: "os.DirEntry[str]", rules: Rules) -> str:
+def _read_link(path: str, rules: Rules) -> str | None:
+    """Where a link leads that is kept; None for one that is followed."""
     if rules.links == "keep":
-        return os.readlink(entry.path)
+        return os.readlink(path)
     if rules.links == "refuse":
         raise InvalidInputError(
-            f"{entry.path} is a symbolic link",
+            f"{path} is a symbolic link",
             hint="put the file itself there, or say '--links follow' or '--links keep'",
         )
-    raise InvalidInputError(f"{entry.path} is a link to a folder", hint="put the folder itself there")
+    if os.path.isdir(path):
+        raise InvalidInputError(f"{path} is a link to a folder", hint="put the folder itself there")
+    return None
