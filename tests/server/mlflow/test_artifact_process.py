@@ -125,13 +125,13 @@ def test_any_range_is_that_part_of_the_file(server: ServerProcess, root: str) ->
 @pytest.mark.parametrize(
     "failpoint",
     [  # the first pass is the server's own, when it says that it is at work in the store
-        "objects.append=kill@2",
+        pytest.param("objects.append=kill@2", marks=pytest.mark.slow),
         "objects.append=kill@4",
-        "objects.fsync=kill@2",
-        "objects.fsync=kill@3",
+        pytest.param("objects.fsync=kill@2", marks=pytest.mark.slow),
+        pytest.param("objects.fsync=kill@3", marks=pytest.mark.slow),
         "objects.rename=kill@2",
-        "objects.rename=kill@3",
-        "objects.renamed=kill@3",
+        pytest.param("objects.rename=kill@3", marks=pytest.mark.slow),
+        pytest.param("objects.renamed=kill@3", marks=pytest.mark.slow),
         "storage.writer.before_commit=kill@2",
     ],
 )
