@@ -181,3 +181,29 @@ def test_a_folder_may_be_kept_by_a_server(here: Path, penstock, tmp_path_factory
         assert penstock("data", "checkout", "--url", url).out == "images: 12 files written or removed\n"
         assert penstock("data", "status", "--url", url).code == 0
         assert penstock("data", "log", "--url", url).out.count("images") == 1
+
+
+def test_a_clone_gets_its_data_from_a_remote(here: Path, penstock, tmp_path_factory: pytest.TempPathFactory) -> None:
+    remote, clone = tmp_path_factory.mktemp("remote"), tmp_path_factory.mktemp("clone")
+    penstock("data", "add", "images")
+    assert penstock("data", "push", "--remote", str(remote)).code == 0
+    shutil.copy(here / "penstock.data", clone)
+    os.chdir(clone)
+    said = penstock("data", "checkout")
+    assert (said.code, "penstock data pull" in said.err) == (1, True)
+    assert penstock("data", "pull", "images", "--remote", str(remote)).out.startswith("pulled 1 version: ")
+    assert penstock("data", "checkout").out == "images: 12 files written or removed\n"
+    assert {path.name: path.read_bytes() for path in (clone / "images").iterdir()} == {
+        path.name: path.read_bytes() for path in (here / "images").iterdir()
+    }
+
+
+def test_commands_of_the_store_need_no_project(here: Path, penstock) -> None:
+    (row,) = json.loads(penstock("data", "add", "images", "--json").out)
+    (here / "images" / "0.png").unlink()
+    penstock("data", "add", "images")
+    said = penstock("data", "diff", "images", "1", "2")
+    assert said.out == "images version 1 to 2: 12 to 11 files\n  file 0.png was removed (100 bytes)\n"
+    assert penstock("verify").code == 0
+    assert penstock("gc", "--dry-run").code == 0
+    assert "images" in penstock("why-kept", row["tree"]).out

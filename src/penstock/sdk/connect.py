@@ -9,6 +9,7 @@ from penstock.core.config import Config
 from penstock.core.errors import NotFoundError
 from penstock.core.identity import Actor, Role
 from penstock.core.project.places import find_project_folder, folder_config
+from penstock.datasets.workspace.pointers import FILE_NAME as POINTERS
 from penstock.remote.discovery import find_server, read_owner_token
 from penstock.remote.remote import open_remote
 from penstock.storage.objects.open import open_object_store
@@ -19,8 +20,8 @@ def connect(target: str | Path | None = None, *, token: str = "", actor: str = "
 
     Args:
         target: a server's URL, or a folder: of a project, or any other, whose `.penstock` then keeps everything.
-            None: `PENSTOCK_URL` where that is set, else the project around the working directory. While a server
-            lives for a folder, it is used.
+            None: `PENSTOCK_URL` where that is set, else the project around the working directory, else the folder in
+            which files are versioned. While a server lives for a folder, it is used.
         token: for a server that asks for one; empty: `PENSTOCK_TOKEN`.
         actor: the name in the audit log; empty: the user of this machine.
 
@@ -29,13 +30,28 @@ def connect(target: str | Path | None = None, *, token: str = "", actor: str = "
         UnavailableError: no server answers at the URL.
     """
     token = token or os.environ.get("PENSTOCK_TOKEN", "")
-    target = target or os.environ.get("PENSTOCK_URL") or find_project_folder(Path.cwd())
+    target = target or os.environ.get("PENSTOCK_URL") or find_folder(Path.cwd())
     if is_url(target):
         return open_remote(str(target), token=token, actor=actor)
     folder = Path(target).absolute()
     if not folder.is_dir():
         raise NotFoundError(f"there is no folder {folder}", hint="a server's URL begins with http:// or https://")
     return connect_home(folder_config(folder, token=token or None), actor=actor)
+
+
+def find_folder(start: Path) -> Path:
+    """The nearest folder from `start` upwards that holds a project, or else one in which files are versioned.
+
+    Raises:
+        NotFoundError: there is neither.
+    """
+    try:
+        return find_project_folder(start)
+    except NotFoundError:
+        versioned = next((folder for folder in (start, *start.parents) if (folder / POINTERS).is_file()), None)
+        if versioned is None:
+            raise
+        return versioned
 
 
 def default_place() -> str:

@@ -31,8 +31,13 @@ def diff(
     if json:
         print_json(found)
         return
-    console.print(f"[bold]{dataset}[/bold] version {before} to {after}: {first.rows:,} to {second.rows:,} rows")
+    is_table = bool(first.files and second.files)
+    counts = (first.rows, second.rows) if is_table else (first.file_count, second.file_count)
+    what = "rows" if is_table else "files"
+    console.print(f"[bold]{dataset}[/bold] version {before} to {after}: {counts[0]:,} to {counts[1]:,} {what}")
     _print_files(found)
+    if not is_table:
+        return
     for change in found.schema:
         console.print(f"  column {escape(str(change))}")
     if found.rows is not None:

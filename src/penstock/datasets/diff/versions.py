@@ -1,5 +1,7 @@
 """Two versions of a dataset compared: from what is known of them, and row by row."""
 
+from msgspec import structs
+
 from penstock.core.errors import InvalidInputError
 from penstock.datasets.checks.past import whole_profile
 from penstock.datasets.diff.rows import diff_rows
@@ -9,6 +11,8 @@ from penstock.datasets.profile.compare import compare_columns
 from penstock.datasets.profile.spread import spread_of
 from penstock.datasets.schema import compare_schemas
 from penstock.datasets.types import DatasetVersion, Profile
+from penstock.storage.objects.folders.comparing import FOLDER, compare
+from penstock.storage.objects.format import TreeRow, decode_rows, parse_digest
 from penstock.storage.objects.object_store import ObjectStore
 
 _ALPHA = 0.001
@@ -22,6 +26,11 @@ def diff_versions(objects: ObjectStore, before: DatasetVersion, after: DatasetVe
         CorruptDataError: a file is not what was stored.
     """
     _check_same(before, after)
+    if not (before.files and after.files):  # of files of any kind only their content is known
+        found = _diff(before, after, before.profile, after.profile, None)
+        files = _diff_trees(objects, before, after)
+        same = after.file_count - sum(1 for file in files if file.change != "removed")
+        return structs.replace(found, files=files, same_files=same)
     profiles = [whole_profile(objects, version) for version in (before, after)]
     with open_version(objects, before) as old, open_version(objects, after) as new:
         rows = diff_rows(old, new, after.roles.key)
@@ -73,6 +82,19 @@ def _diff(
         rows=rows,
         columns=tuple(sorted(columns, key=lambda column: -column.distance)),
     )
+
+
+def _diff_trees(objects: ObjectStore, before: DatasetVersion, after: DatasetVersion) -> tuple[FileDiff, ...]:
+    def look(path: str, digest: bytes) -> list[TreeRow]:
+        return decode_rows(objects.read_object(digest)[1])
+
+    found = []
+    for path, was, now in compare(look, look, parse_digest(before.tree), parse_digest(after.tree)):
+        old = was[2] if was is not None and was[1] != FOLDER else None
+        new = now[2] if now is not None and now[1] != FOLDER else None
+        if old is not None or new is not None:
+            found.append(FileDiff(path, "added" if old is None else "removed" if new is None else "changed", old, new))
+    return tuple(found)
 
 
 def _diff_files(before: DatasetVersion, after: DatasetVersion) -> tuple[FileDiff, ...]:

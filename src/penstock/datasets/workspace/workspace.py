@@ -174,6 +174,7 @@ class Workspace:
         with self._locked():
             pointer = self.get_pointer(path)
             wanted = parse_digest(tree or pointer.tree)
+            self._check_kept(pointer, wanted)
             shared = None if link == "copy" else SharedFiles(self._home / "cache" / "files", link)
             changed = self._write(pointer, wanted, is_forced, shared)
             if tree is not None and tree != pointer.tree:
@@ -189,6 +190,13 @@ class Workspace:
         if pointer is None:
             raise NotFoundError(f"{path} has no version in {FILE_NAME}", hint=f"penstock data add {path}")
         return pointer
+
+    def _check_kept(self, pointer: Pointer, tree: bytes) -> None:
+        if not self.objects.has(to_digest(tree)):
+            raise NotFoundError(
+                f"the store here has no version {to_digest(tree)} of {pointer.path}",
+                hint="'penstock data pull' fetches it from a remote",
+            )
 
     def _write(self, pointer: Pointer, wanted: bytes, is_forced: bool, shared: SharedFiles | None) -> int:
         target = self.root / pointer.path

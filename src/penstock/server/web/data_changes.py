@@ -59,7 +59,7 @@ def show_changes(context: PageContext, request: Request) -> Response:
 def _compare(context: PageContext, before: DatasetVersion, after: DatasetVersion, *, is_asked: bool) -> DatasetDiff:
     from penstock.datasets.diff.versions import diff_profiles, diff_versions  # data frames: 0.3 s of a server's start
 
-    if is_asked or before.size + after.size <= READ_AT_ONCE:
+    if is_asked or not after.files or before.size + after.size <= READ_AT_ONCE:
         return diff_versions(context.services.objects, before, after)
     return diff_profiles(before, after)
 
