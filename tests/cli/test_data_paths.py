@@ -204,6 +204,7 @@ def test_commands_of_the_store_need_no_project(here: Path, penstock) -> None:
     penstock("data", "add", "images")
     said = penstock("data", "diff", "images", "1", "2")
     assert said.out == "images version 1 to 2: 12 to 11 files\n  file 0.png was removed (100 bytes)\n"
+    assert "has no columns" in penstock("data", "quality", "images").out
     assert penstock("verify").code == 0
     assert penstock("gc", "--dry-run").code == 0
     assert "images" in penstock("why-kept", row["tree"]).out

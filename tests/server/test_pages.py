@@ -108,7 +108,7 @@ def test_a_walk_comes_to_every_kind_of_page(shop_pages: dict[str, httpx.Response
         ("/data/events/" + "9" * 30, "is no version", "numbered 1, 2, 3"),
         ("/runs/%ff%fe", "there is no run", ""),
         ("/data/events/99", "has no version 99", "its newest is 4"),
-        ("/data/orders/1", "there is no dataset &#39;orders&#39;", "penstock data list"),
+        ("/data/orders/1", "there is no dataset &#39;orders&#39;", "penstock data log"),
         ("/deployments/churn", "churn", ""),
         ("/episodes/01j00000000000000000000000", "01j00000000000000000000000", ""),
         ("/runs/compare?run=nothing", "nothing", ""),

@@ -111,7 +111,7 @@ class DatasetService:
             return found
         newest = self._store.find_version(tx, dataset, None)
         if newest is None:
-            raise NotFoundError(f"there is no dataset {dataset!r}", hint="'penstock data list' names those there are")
+            raise NotFoundError(f"there is no dataset {dataset!r}", hint="'penstock data log' names those there are")
         raise NotFoundError(f"dataset {dataset!r} has no version {version}", hint=f"its newest is {newest.version}")
 
     @reads
@@ -152,8 +152,8 @@ class DatasetService:
             NotFoundError: no such dataset, and nothing that would have become one.
         """
         reports = self._store.list_reports(tx, dataset, _check_limit(limit), None)
-        if not reports:
-            raise NotFoundError(f"there is no dataset {dataset!r}", hint="'penstock data list' names those there are")
+        if not reports and self._store.find_version(tx, dataset, None) is None:
+            raise NotFoundError(f"there is no dataset {dataset!r}", hint="'penstock data log' names those there are")
         numbers = {report.version for report in reports if report.version is not None}
         versions = {number: self._store.find_version(tx, dataset, number) for number in numbers}
         return [to_point(report, versions.get(report.version or 0)) for report in reversed(reports)]

@@ -29,7 +29,7 @@ def quality(
     print_table(
         ["version", ">rows", ">put aside", ">checks", ">failed", "checked (UTC)", "what was found..."],
         [_row(point) for point in points],
-        empty="",
+        empty="Nothing was checked: a folder of files has no columns.",
     )
     kept = [point for point in points if point.columns]
     if kept:
