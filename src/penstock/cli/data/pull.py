@@ -12,9 +12,10 @@ from penstock.cli.data.remotes import (
     find_versions,
     open_remote_blobs,
     showing,
+    tell_transfer,
 )
 from penstock.cli.options import JsonOption, UrlOption
-from penstock.cli.output import amount, console, print_json
+from penstock.cli.output import console, print_json
 from penstock.cli.session import open_services
 from penstock.datasets.workspace.pointers import load_pointers
 from penstock.datasets.workspace.workspace import find_root
@@ -50,9 +51,4 @@ def pull(
         paths = [pointer.path for pointer in pointers]
         print_json({"versions": sorted(map(str, versions)), "paths": paths, **figures(done)})
         return
-    fetched = (
-        f"{amount(done.size)} in {done.packs} pack{'s' * (done.packs != 1)}"
-        if done.packs
-        else "nothing was missing here"
-    )
-    console.print(f"pulled {len(trees)} version{'s' * (len(trees) != 1)}: {fetched}")
+    console.print(tell_transfer(done, "pulled", len(trees), "here"))

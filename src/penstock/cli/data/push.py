@@ -12,9 +12,10 @@ from penstock.cli.data.remotes import (
     find_versions,
     open_remote_blobs,
     showing,
+    tell_transfer,
 )
 from penstock.cli.options import JsonOption, UrlOption
-from penstock.cli.output import amount, console, print_json
+from penstock.cli.output import console, print_json
 from penstock.cli.session import open_services
 from penstock.storage.objects.collection.owner import Owner, take_store
 from penstock.storage.objects.transfer.copying import push as push_objects
@@ -49,9 +50,4 @@ def push(
     if json:
         print_json({"versions": sorted(map(str, versions)), **figures(done)})
         return
-    sent = (
-        f"{amount(done.size)} in {done.packs} pack{'s' * (done.packs != 1)}"
-        if done.packs
-        else "nothing was missing there"
-    )
-    console.print(f"pushed {len(versions)} version{'s' * (len(versions) != 1)}: {sent}")
+    console.print(tell_transfer(done, "pushed", len(versions), "there"))

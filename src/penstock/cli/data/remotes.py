@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingCo
 from rich.progress import Progress as Bar
 
 from penstock.catalogue.services import Services
-from penstock.cli.output import open_console
+from penstock.cli.output import amount, open_console
 from penstock.core.config import load_config
 from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.ids import Digest, Ref
@@ -116,3 +116,10 @@ def showing(text: str, *, is_quiet: bool) -> Iterator[Tell]:
 def figures(done: Transferred) -> dict[str, int]:
     """What a transfer did, for programs."""
     return {"objects": done.objects, "present": done.present, "packs": done.packs, "bytes": done.size}
+
+
+def tell_transfer(done: Transferred, moved: str, versions: int, where: str) -> str:
+    """What a transfer did, for people: `pushed 3 versions: 2.9 MiB in 3 packs`."""
+    size = f"{amount(done.size)} in {done.packs} pack{'s' * (done.packs != 1)}"
+    told = size if done.packs else f"nothing was missing {where}"
+    return f"{moved} {versions} version{'s' * (versions != 1)}: {told}"

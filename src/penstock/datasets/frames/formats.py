@@ -16,9 +16,9 @@ from penstock.core.codec import nearest_hint
 from penstock.core.errors import InvalidInputError, NotFoundError
 
 Content = Path | io.BytesIO
-_TEXTS = (pl.Categorical, pl.Enum)  # how a file stores its texts is no business of its readers
+TEXTS = (pl.Categorical, pl.Enum)  # how a file stores its texts is no business of its readers
 _GZIP = b"\x1f\x8b"
-_HEAD = 65_536  # bytes that tell how a CSV file is written
+HEAD = 65_536  # bytes that tell how a CSV file is written
 _SMALL = 32 << 20  # bytes up to which polars looks at a whole CSV file for its types; it takes minutes a gigabyte
 _FIRST_ROWS = 10_000  # that tell the types of a larger one, before all of it is tried against them
 _DECIMAL_COMMA = re.compile(rb"(?:^|;)-?\d+,\d+(?:;|\r|\n|$)", re.MULTILINE)
@@ -68,7 +68,7 @@ def scan_file(name: str, content: Content) -> pl.LazyFrame:
 def plain_texts(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Texts as such, however they were stored."""
     schema = frame.collect_schema()
-    return frame.cast({column: pl.String for column, dtype in schema.items() if isinstance(dtype, _TEXTS)})
+    return frame.cast({column: pl.String for column, dtype in schema.items() if isinstance(dtype, TEXTS)})
 
 
 @contextmanager
@@ -95,13 +95,13 @@ def check_column(name: str, known: Sequence[str], where: str) -> None:
 
 def find_separator(path: str, content: Content) -> str:
     """What stands between the values of a CSV file: a tab, or what separates its names."""
-    return "\t" if path.lower().endswith(".tsv") else _separator_of(_head_of(content))
+    return "\t" if path.lower().endswith(".tsv") else separator_of(_head_of(content))
 
 
 def _scan_csv(content: Content, separator: str = "") -> pl.LazyFrame:
     head = _head_of(content)
-    separator = separator or _separator_of(head)
-    has_commas = separator == ";" and _DECIMAL_COMMA.search(head) is not None
+    separator = separator or separator_of(head)
+    has_commas = has_decimal_commas(head, separator)
     # The whole file is looked at for its types: a column must not change its kind with the luck of the first rows.
     is_small = not isinstance(content, Path) or content.stat().st_size <= _SMALL
     frame = pl.scan_csv(
@@ -176,17 +176,22 @@ def _head_of(content: Content) -> bytes:
 
 
 def _first_bytes(file: io.BufferedReader | io.BytesIO) -> bytes:
-    head = file.read(_HEAD)
+    head = file.read(HEAD)
     if not head.startswith(_GZIP):
         return head
     file.seek(0)
-    return gzip.GzipFile(fileobj=file).read(_HEAD)
+    return gzip.GzipFile(fileobj=file).read(HEAD)
 
 
-def _separator_of(head: bytes) -> str:
+def separator_of(head: bytes) -> str:
     """A comma, unless the names in the first line are set apart by something else and have no comma at all."""
     names = head.partition(b"\n")[0]
     return next((mark for mark in (",", ";", "\t") if mark.encode() in names), ",")
+
+
+def has_decimal_commas(head: bytes, separator: str) -> bool:
+    """Whether the numbers of a CSV file are written with commas, as the beginning of it shows."""
+    return separator == ";" and _DECIMAL_COMMA.search(head) is not None
 
 
 def _scan_tsv(content: Content) -> pl.LazyFrame:

@@ -2,17 +2,16 @@
 
 import gzip
 import io
-import re
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 import polars as pl
 
+from penstock.datasets.frames.formats import HEAD, has_decimal_commas, separator_of
+
 PIECE_SIZE = 8 << 20
-_HEAD = 65_536  # bytes that tell how a CSV file is written
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
-_DECIMAL_COMMA = re.compile(rb"(?:^|;)-?\d+,\d+(?:;|\r|\n|$)", re.MULTILINE)
 
 
 class CsvFile:
@@ -41,16 +40,15 @@ class CsvFile:
         for piece in cut_rows(self._stream, self._size, has_quotes=True):
             if not names:
                 piece = piece.removeprefix(_BOM)
-                self._settle(piece[:_HEAD])
+                self._settle(piece[:HEAD])
                 end = _end_of_row(piece, 0)
                 names, piece = piece[:end].rstrip(b"\r\n") + b"\n", piece[end:]
             yield self._parse(names, piece, types)
 
     def _settle(self, head: bytes) -> None:
         """Find out how the file is written."""
-        first = head.partition(b"\n")[0]
-        self._separator = self._separator or next((mark for mark in (",", ";", "\t") if mark.encode() in first), ",")
-        self._has_commas = self._separator == ";" and _DECIMAL_COMMA.search(head) is not None
+        self._separator = self._separator or separator_of(head)
+        self._has_commas = has_decimal_commas(head, self._separator)
 
     def _parse(self, names: bytes, piece: bytes, types: dict[str, pl.DataType] | None) -> pl.DataFrame:
         written = pl.read_csv(io.BytesIO(names), separator=self._separator, infer_schema=False).columns

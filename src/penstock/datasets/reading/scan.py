@@ -6,7 +6,8 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from penstock.core.errors import InvalidInputError
-from penstock.datasets.reading.tables import TableFile, Types, explained, join_types, plain_type
+from penstock.datasets.frames.formats import explained
+from penstock.datasets.reading.tables import TableFile, Types, join_types, plain_type
 
 
 def scan_tables(files: Mapping[str, TableFile], types: Types | None) -> pl.LazyFrame:

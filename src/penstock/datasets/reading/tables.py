@@ -1,6 +1,7 @@
 """Stored files as tables: which can be read as rows, and how each kind is."""
 
 import contextlib
+import io
 import tempfile
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -10,13 +11,13 @@ from typing import BinaryIO, Protocol
 import polars as pl
 
 from penstock.core.errors import InvalidInputError
+from penstock.datasets.frames.formats import TEXTS, scan_file
 from penstock.datasets.reading.parquet import ParquetFile
 from penstock.datasets.reading.rows import CsvFile, read_json_lines
 
 Types = dict[str, pl.DataType]
 Opener = Callable[[], BinaryIO]
 _COPIED = 8 << 20  # bytes at a time
-_TEXTS = (pl.Categorical, pl.Enum)  # how a file stores its texts is no business of its readers
 
 
 class TableFile(Protocol):
@@ -61,17 +62,7 @@ def is_table(path: str) -> bool:
 
 def plain_type(dtype: pl.DataType) -> pl.DataType:
     """The type that readers are shown."""
-    return pl.String() if isinstance(dtype, _TEXTS) else dtype
-
-
-@contextlib.contextmanager
-def explained(path: str) -> Iterator[None]:
-    """What goes wrong while a file is read, as an error that names it."""
-    try:
-        yield
-    except (pl.exceptions.PolarsError, EOFError, ValueError, OSError) as error:
-        told = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InvalidInputError(f"{path} cannot be read: {told}") from error
+    return pl.String() if isinstance(dtype, TEXTS) else dtype
 
 
 class _Parquet:
@@ -145,6 +136,23 @@ class _Arrow:
             yield pl.scan_ipc(file.name)
 
 
+class _Excel:
+    """A workbook, which is read whole: it is compressed, and no larger than its program can hold."""
+
+    def __init__(self, opener: Opener, rows: int | None = None) -> None:
+        self._opener = opener
+
+    def types(self) -> Types:
+        return dict(self._scan().collect_schema())
+
+    def read(self, columns: Sequence[str], types: Types, needed: pl.Expr | None) -> Iterator[pl.DataFrame]:
+        yield _conform(self._scan().select(columns).collect(), types)
+
+    def _scan(self) -> pl.LazyFrame:
+        with self._opener() as stream:
+            return scan_file("book.xlsx", io.BytesIO(stream.read()))
+
+
 def _read_csv(separator: str) -> "_Kind":
     return lambda opener, rows: _Texts(lambda stream, types: CsvFile(stream, separator).read(types), opener, rows)
 
@@ -163,6 +171,8 @@ _KINDS: dict[str, _Kind] = {
     ".ndjson": _read_json,
     ".arrow": _Arrow,
     ".feather": _Arrow,
+    ".ipc": _Arrow,
+    ".xlsx": _Excel,
 }
 
 

@@ -1,7 +1,6 @@
 """Files that wait in the spool: copied there before a call returns, put into the object store before their record."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 from pathlib import Path
@@ -14,10 +13,10 @@ from penstock.core.framing import frame_record
 from penstock.core.ids import Digest, new_id
 from penstock.sdk.spool.folder import SpoolFolder
 from penstock.sdk.spool.reader import Batch
+from penstock.storage.objects.folders.shared_files import share_blocks
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.tracking.deliveries.records import Begin, File, encode_record
 
-_CLONE = 0x40049409  # FICLONE of Linux: the copy shares its blocks until one side changes
 _BEGIN, _FILE = 101, 106
 
 
@@ -57,7 +56,7 @@ def hold_file(folder: SpoolFolder, source: Path) -> tuple[str, int]:
         with open(source, "rb") as reading, open(target, "xb") as writing:
             before = os.fstat(reading.fileno())
             try:
-                fcntl.ioctl(writing.fileno(), _CLONE, reading.fileno())
+                share_blocks(reading.fileno(), writing.fileno())
             except OSError:  # most file systems cannot
                 _copy(reading.fileno(), writing.fileno())
             after = os.fstat(reading.fileno())

@@ -433,12 +433,6 @@ class ObjectStore:
             raise InvalidInputError(f"object {digest} is a folder, not a file")
         return header, payload
 
-    def _chunks_of(self, file: Digest) -> list[tuple[bytes, int]]:
-        header, payload = self._read_file(file)
-        if header == FILE:
-            return decode_parts(payload)
-        return [(parse_digest(file), len(payload))] if payload else []
-
     def _walk(self, tree: Digest, prefix: str = "") -> Iterator[tuple[str, TreeEntry]]:
         for entry in self.get_tree(tree).entries:
             yield f"{prefix}{entry.name}", entry

@@ -20,7 +20,6 @@ from penstock.datasets.workspace.git import prepare_git
 from penstock.datasets.workspace.pointers import Pointer
 from penstock.datasets.workspace.workspace import Workspace, dataset_name, name_of, path_in
 from penstock.storage.objects.object_store import ObjectStore
-from penstock.storage.objects.open import open_object_store
 
 app = command_app()
 INDEX = "cache/md5.index"  # below the home folder
@@ -36,9 +35,9 @@ def dvc(
 ) -> None:
     """Take over files and folders of a DVC project, each file checked by its MD5; exit code 1 when any is missing."""
     found = open_project(project)
-    with open_workspace() as workspace:
-        config = folder_config(workspace.root)
-        objects: ObjectStore = open_object_store(config.objects_url)
+    with open_workspace(url) as workspace:
+        config, objects = folder_config(workspace.root), workspace.objects
+        assert isinstance(objects, ObjectStore)  # wherever it is
         with open_bar("from DVC", is_quiet=json) as progress:
             importer = DvcImporter(objects, Places(found, remote), Md5Index(config.home / INDEX), progress)
             taken, missing = importer.take(found.outs)

@@ -17,6 +17,11 @@ _CANNOT_CLONE = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.EXDEV, errn
 _READ_ONLY = 0o222  # what a file that is shared may not have: who writes to one of its names writes to all
 
 
+def share_blocks(source: int, target: int) -> None:
+    """Let an empty file have the content of another without a copy; OSError where the file system cannot do that."""
+    fcntl.ioctl(target, _CLONE, source)
+
+
 class SharedFiles:
     """A folder of files by the digest of their content.
 
@@ -77,7 +82,7 @@ class SharedFiles:
         with open(shared, "rb") as source:
             target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
             try:
-                fcntl.ioctl(target, _CLONE, source.fileno())
+                share_blocks(source.fileno(), target)
             except OSError as error:
                 if error.errno not in _CANNOT_CLONE:
                     raise
