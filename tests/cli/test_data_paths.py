@@ -208,3 +208,12 @@ def test_commands_of_the_store_need_no_project(here: Path, penstock) -> None:
     assert penstock("verify").code == 0
     assert penstock("gc", "--dry-run").code == 0
     assert "images" in penstock("why-kept", row["tree"]).out
+
+
+def test_a_new_project_tells_git_how_data_is_merged(here: Path, penstock) -> None:
+    git("init", "-q", "-b", "main")
+    (here / "t.csv").write_text("a,b,bought\n" + "".join(f"{n},{n % 7},{n % 2}\n" for n in range(60)))
+    said = penstock("init", "--data", "t.csv", "--label", "bought", "--yes", "--json")
+    assert said.code == 0, said.err
+    assert "penstock.data merge=penstock-data" in (here / "bought" / ".gitattributes").read_text()
+    assert "data merge %O %A %B" in git("config", "merge.penstock-data.driver")

@@ -15,6 +15,7 @@ from penstock.cli.output import console, print_json, print_table
 from penstock.core.codec import nearest_hint
 from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import Task
+from penstock.datasets.workspace.git import prepare_git
 from penstock.sdk.scaffold import ESTIMATORS, Plan, plan_project, write_project
 
 app = command_app()
@@ -52,6 +53,7 @@ def init(
         chosen, when, what = _ask(plan)
         plan = plan_project(data, label, name=name, task=chosen, time=when, key=what)
     written = write_project(plan, data, folder or Path(plan.name))
+    prepare_git(written.absolute())
     if json:
         print_json({"folder": str(written), "plan": plan})
         return
