@@ -109,12 +109,12 @@ lock: ## resolve the dependencies anew (needs uv and a package index)
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml "$$@"; }
 	@compile --output-file requirements/base.lock
 	@compile --extra dev --constraint requirements/base.lock --output-file requirements/dev.lock
-	@for tool in mlflow3 mlflow2 dvc; do
+	@for tool in mlflow3 mlflow2 dvc serving; do
 		$(UV) pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 --no-emit-index-url \
 			--no-emit-find-links --custom-compile-command "make lock" requirements/$$tool.in \
 			--output-file requirements/$$tool.lock
 	done
 
 clean: ## remove what was built here; projects and their .penstock folders stay
-	@rm -rf $(VENV) .venv-mlflow2 .venv-mlflow3 .venv-dvc dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .venv-mlflow2 .venv-mlflow3 .venv-dvc .venv-serving dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find src tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
