@@ -26,6 +26,7 @@ from penstock.serving.predictor import Predictor
 from penstock.serving.protocols.invocations import InvocationsProtocol
 from penstock.serving.protocols.plain import PlainProtocol
 from penstock.serving.protocols.protocol import ServingProtocol, not_found
+from penstock.serving.protocols.v1 import KServeProtocol
 from penstock.serving.protocols.v2 import OpenInferenceProtocol
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _PLAIN = PlainProtocol()
-_PROTOCOLS: tuple[ServingProtocol, ...] = (_PLAIN, OpenInferenceProtocol(), InvocationsProtocol())
+_PROTOCOLS: tuple[ServingProtocol, ...] = (_PLAIN, OpenInferenceProtocol(), InvocationsProtocol(), KServeProtocol())
 
 
 class GatewayLimits(Struct, frozen=True, kw_only=True):

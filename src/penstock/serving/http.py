@@ -51,6 +51,13 @@ class MethodNotAllowedError(PenstockError):
         self.allowed = allowed
 
 
+class NotAcceptableError(PenstockError):
+    """The answer is asked for in a form that is not given here."""
+
+    code = "NOT_ACCEPTABLE"
+    http_status = 406
+
+
 class BodyTimeoutError(PenstockError):
     """The body did not arrive in time."""
 

@@ -1,4 +1,8 @@
-"""`/invocations`, `/ping`, `/health` and `/version`: the scoring server of MLflow, and SageMaker's container."""
+"""`/invocations`, `/ping`, `/health`, `/version` and `/execution-parameters`: MLflow's scoring server, and SageMaker's.
+
+SageMaker's `Accept` decides the form of the answer: JSON, JSON Lines (a row each) or CSV (without a header line, as its
+batch transform joins the answers of many requests into one file).
+"""
 
 import csv
 import io
@@ -11,13 +15,23 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError
 from penstock.serving.calls import Answer, Call, Parameters
-from penstock.serving.http import JSON, BadRequestError, HttpAnswer, HttpRequest, UnsupportedMediaTypeError
+from penstock.serving.http import (
+    JSON,
+    BadRequestError,
+    HttpAnswer,
+    HttpRequest,
+    NotAcceptableError,
+    UnsupportedMediaTypeError,
+)
 from penstock.serving.inputs import InputDecoder, Rows, dotted
 from penstock.serving.live import RoutingTable
 from penstock.serving.protocols.bodies import decode_body
 from penstock.serving.protocols.protocol import answer_headers, not_found, refuse_with_code
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+CSV = "text/csv"
+JSON_LINES = "application/jsonlines"
+_LINES = (JSON_LINES, "application/x-jsonlines", "application/jsonl", "application/x-ndjson")
 DEPLOYMENT_HEADER = "x-penstock-deployment"
 
 
@@ -45,12 +59,14 @@ class InvocationsProtocol:
         """POST at /invocations, GET at the others."""
         if path == "/invocations":
             return "POST"
-        return "GET" if path in ("/ping", "/health", "/version") else None
+        return "GET" if path in ("/ping", "/health", "/version", "/execution-parameters") else None
 
     def look(self, request: HttpRequest, table: RoutingTable) -> HttpAnswer:
-        """200 when predictions can be made."""
+        """200 when predictions can be made; what a batch transform may send."""
         if request.path == "/version":
             return HttpAnswer(200, version("penstock").encode(), content_type="text/plain; charset=utf-8")
+        if request.path == "/execution-parameters":
+            return HttpAnswer(200, msgspec.json.encode(_EXECUTION))
         if request.path not in ("/ping", "/health"):
             raise not_found(request.path)
         if not table.deployments:
@@ -60,25 +76,86 @@ class InvocationsProtocol:
     def read(self, request: HttpRequest) -> Call:
         """The data of a body, by its content type."""
         deployment = request.headers.get(DEPLOYMENT_HEADER, "")
-        if request.content_type == "text/csv":
-            return Call(deployment=deployment, read_rows=lambda decoder: _read_csv(request.body, decoder))
+        accepted = _find_accepted(request.headers.get("accept", ""))
+        body = request.body
+        if request.content_type == CSV:
+            return Call(deployment=deployment, read_rows=lambda decoder: _read_csv(body, decoder), context=accepted)
+        if request.content_type in _LINES:
+            lines = _join_lines(body)
+            return Call(
+                deployment=deployment,
+                read_rows=lambda decoder: decoder.read_json(lines, "rows", strict=False),
+                context=accepted,
+            )
         if request.content_type != JSON:
             raise UnsupportedMediaTypeError(
-                f"a body of type {request.content_type!r} is not read here", hint=f"send {JSON} or text/csv"
+                f"a body of type {request.content_type!r} is not read here",
+                hint=f"send {JSON}, {CSV} or {JSON_LINES}",
             )
-        form, data, parameters = _find_form(request.body)
+        form, data, parameters = _find_form(body)
         return Call(
-            deployment=deployment, read_rows=lambda decoder: _READERS[form](data, decoder), parameters=parameters
+            deployment=deployment,
+            read_rows=lambda decoder: _READERS[form](data, decoder),
+            parameters=parameters,
+            context=accepted,
         )
 
     def write(self, call: Call, answer: Answer) -> HttpAnswer:
-        """`{"predictions": [a row each]}`, with the ids beside them."""
-        body = {"predictions": [item.output for item in answer.predictions], "prediction_ids": answer.ids}
+        """`{"predictions": [a row each]}`, with the ids beside them; or lines, where they were asked for."""
+        outputs = [item.output for item in answer.predictions]
+        if call.context == CSV:
+            return HttpAnswer(200, _write_csv(outputs), answer_headers(answer), f"{CSV}; charset=utf-8")
+        if call.context == JSON_LINES:
+            lines = b"".join(msgspec.json.encode(output) + b"\n" for output in outputs)
+            return HttpAnswer(200, lines, answer_headers(answer), JSON_LINES)
+        body = {"predictions": outputs, "prediction_ids": answer.ids}
         return HttpAnswer(200, msgspec.json.encode(body), answer_headers(answer))
 
     def refuse(self, error: PenstockError) -> HttpAnswer:
         """Code, message, hint and field."""
         return refuse_with_code(error)
+
+
+# What SageMaker's batch transform asks before it sends anything: how many requests at once, how many rows in each.
+_EXECUTION = {"MaxConcurrentTransforms": 16, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 6}
+
+
+def _find_accepted(header: str) -> str:
+    """The form of the answer: the first that is known of those a client accepts, JSON when it names none.
+
+    Raises:
+        NotAcceptableError: it takes only what is not given here.
+    """
+    wanted = [part.partition(";")[0].strip().lower() for part in header.split(",") if part.strip()]
+    for kind in wanted:
+        if kind == CSV:
+            return CSV
+        if kind in _LINES:
+            return JSON_LINES
+        if kind in (JSON, "*/*", "application/*"):
+            return JSON
+    if not wanted:
+        return JSON
+    raise NotAcceptableError(
+        f"the answer is not given as {', '.join(wanted)}", hint=f"accept {JSON}, {CSV} or {JSON_LINES}"
+    )
+
+
+def _join_lines(body: bytes) -> bytes:
+    """JSON Lines as one JSON list."""
+    return b"[" + b",".join(line for line in body.splitlines() if line.strip()) + b"]"
+
+
+def _write_csv(outputs: Sequence[dict[str, Any]]) -> bytes:
+    """A line for each row: its output columns in order; a column that holds a list is JSON."""
+    target = io.StringIO()
+    writer = csv.writer(target, lineterminator="\n")
+    for output in outputs:
+        writer.writerow(
+            msgspec.json.encode(value).decode() if isinstance(value, (list, dict)) else value
+            for value in output.values()
+        )
+    return target.getvalue().encode()
 
 
 def _find_form(body: bytes) -> tuple[str, Raw, Parameters]:
@@ -103,14 +180,14 @@ def _read_split(raw: Raw, decoder: InputDecoder) -> Rows:
     return _read_lists(held.columns, held.data, decoder, "dataframe_split.data")
 
 
-def _read_instances(raw: Raw, decoder: InputDecoder) -> Rows:
+def read_instances(raw: Raw, decoder: InputDecoder) -> Rows:
     """Rows as objects, or as lists in the order of the signature."""
     if _begins(raw, b"[["):
         return _read_lists(list(decoder.schema), _decode(raw, list[list[Any]], "instances"), decoder, "instances")
     return decoder.read_json(raw, "instances", strict=False)
 
 
-def _read_inputs(raw: Raw, decoder: InputDecoder) -> Rows:
+def read_inputs(raw: Raw, decoder: InputDecoder) -> Rows:
     """Columns by name; or rows, as in `instances`."""
     if _begins(raw, b"[["):
         return _read_lists(list(decoder.schema), _decode(raw, list[list[Any]], "inputs"), decoder, "inputs")
@@ -132,8 +209,8 @@ def _read_inputs(raw: Raw, decoder: InputDecoder) -> Rows:
 _READERS = {
     "dataframe_split": _read_split,
     "dataframe_records": _read_records,
-    "instances": _read_instances,
-    "inputs": _read_inputs,
+    "instances": read_instances,
+    "inputs": read_inputs,
 }
 
 

@@ -33,19 +33,39 @@ _ACCEPTED = {
 }
 
 
+class TensorParameters(Struct, frozen=True):
+    """Where a tensor's values stand, when not in `data`: so many bytes behind the JSON."""
+
+    binary_data_size: int | None = None
+
+
 class Tensor(Struct, frozen=True):
     """One input tensor."""
 
     name: str
     shape: list[int]
     datatype: str
-    data: list[Any]  # row-major; flat or nested
+    data: list[Any] = []  # row-major; flat or nested
+    parameters: TensorParameters = TensorParameters()
+
+
+class OutputParameters(Struct, frozen=True):
+    """Whether an output is wanted as bytes; None leaves it to the request."""
+
+    binary_data: bool | None = None
 
 
 class RequestedOutput(Struct, frozen=True):
     """An output that the caller wants."""
 
     name: str
+    parameters: OutputParameters = OutputParameters()
+
+
+class InferParameters(Parameters, frozen=True, kw_only=True):
+    """What a caller may say beside the tensors."""
+
+    binary_data_output: bool = False  # all outputs as bytes, but for those that say otherwise
 
 
 class InferRequest(Struct, frozen=True):
@@ -53,7 +73,7 @@ class InferRequest(Struct, frozen=True):
 
     inputs: list[Tensor]
     id: str | None = None
-    parameters: Parameters = Parameters()
+    parameters: InferParameters = InferParameters()
     outputs: list[RequestedOutput] = field(default_factory=list)
 
 

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol (V2) over REST: health, metadata, readiness and `infer`.
+"""The Open Inference Protocol (V2) over REST: health, metadata, readiness and `infer`, with tensors in JSON or bytes.
 
 https://github.com/kserve/open-inference-protocol
 """
@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError
 from penstock.registry.format.types import Column
 from penstock.serving.calls import Answer, Call
-from penstock.serving.http import BadRequestError, HttpAnswer, HttpRequest
+from penstock.serving.http import HttpAnswer, HttpRequest
 from penstock.serving.live import LiveDeployment, LiveRevision, RoutingTable
+from penstock.serving.protocols.binary import CONTENT_TYPE, LENGTH_HEADER, fill_tensors, split_body, write_values
 from penstock.serving.protocols.bodies import decode_body
 from penstock.serving.protocols.protocol import answer_headers, error_headers, not_found
 from penstock.serving.protocols.tensors import DATATYPES, InferRequest, read_tensors, write_tensors
@@ -42,7 +44,7 @@ class OpenInferenceProtocol:
     def look(self, request: HttpRequest, table: RoutingTable) -> HttpAnswer:
         """Health and metadata."""
         if request.path == "/v2":
-            return _json({"name": "penstock", "version": version("penstock"), "extensions": []})
+            return _json({"name": "penstock", "version": version("penstock"), "extensions": ["binary_tensor_data"]})
         if request.path == "/v2/health/live":
             return _json({"live": True})
         if request.path == "/v2/health/ready":
@@ -64,9 +66,7 @@ class OpenInferenceProtocol:
         path = _split(request.path)
         if path is None:
             raise not_found(request.path)
-        if "inference-header-content-length" in request.headers:
-            raise BadRequestError("binary tensors are not read here", hint="send the data as JSON")
-        asked = decode_body(request.body, InferRequest)
+        asked = _read_request(request)
         return Call(
             deployment=path.model,
             read_rows=lambda decoder: read_tensors(asked.inputs, decoder),
@@ -86,19 +86,46 @@ class OpenInferenceProtocol:
         if answer.has_fallback:
             parameters["statuses"] = [item.status for item in answer.predictions]
         columns = _wanted(answer.deployment.stable.model.signature.outputs, asked)
+        tensors = write_tensors(columns, [item.output for item in answer.predictions])
+        tail = _take_out(tensors, asked)
         body: dict[str, Any] = {
             "model_name": answer.deployment.name,
             "model_version": str(route.version),
             "parameters": parameters,
-            "outputs": write_tensors(columns, [item.output for item in answer.predictions]),
+            "outputs": tensors,
         }
         if asked.id is not None:
             body["id"] = asked.id
-        return HttpAnswer(200, msgspec.json.encode(body), answer_headers(answer))
+        head = msgspec.json.encode(body)
+        if not tail:
+            return HttpAnswer(200, head, answer_headers(answer))
+        headers = {**answer_headers(answer), LENGTH_HEADER: str(len(head))}
+        return HttpAnswer(200, head + tail, headers, CONTENT_TYPE)
 
     def refuse(self, error: PenstockError) -> HttpAnswer:
         """`{"error": text}`."""
         return HttpAnswer(error.http_status, msgspec.json.encode({"error": str(error)}), error_headers(error))
+
+
+def _read_request(request: HttpRequest) -> InferRequest:
+    length = request.headers.get(LENGTH_HEADER)
+    if length is None:
+        return decode_body(request.body, InferRequest)
+    head, tail = split_body(request.body, length)
+    asked = decode_body(head, InferRequest)
+    return replace(asked, inputs=fill_tensors(asked.inputs, tail))
+
+
+def _take_out(tensors: list[dict[str, Any]], asked: InferRequest) -> bytes:
+    """Move the values of those outputs that are wanted as bytes out of the tensors."""
+    wanted = {output.name: output.parameters.binary_data for output in asked.outputs}
+    tail = []
+    for place, tensor in enumerate(tensors):
+        as_bytes = wanted.get(tensor["name"])
+        if asked.parameters.binary_data_output if as_bytes is None else as_bytes:
+            tensors[place], raw = write_values(tensor)
+            tail.append(raw)
+    return b"".join(tail)
 
 
 def _split(path: str) -> _Path | None:
