@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "deploy": ("Train and release", "deploy", "Release a model version, directly or as a canary."),
     "rollback": ("Train and release", "rollback", "Send all traffic back to the revision before."),
     "data": ("Data", "data", "Add, check, list and compare dataset versions."),
+    "serve": ("Serve and watch", "serve", "Answer predictions of one model on one port, without a project."),
     "predict": ("Serve and watch", "predict", "Ask the deployed model."),
     "outcomes": ("Serve and watch", "outcomes", "Tell what really happened after predictions."),
     "monitor": ("Serve and watch", "monitor", "Windows of drift and performance, and alerts."),

@@ -36,7 +36,7 @@ def server(
         database=database,
         objects=objects,
         hosts=",".join(allow_host) or None,
-        token=_read_token(token_file) if token_file else None,
+        token=read_token(token_file) if token_file else None,
     )
     log_to_stderr("WARNING")
     serve_alone(config, lambda url: _tell(config, url, as_json=json))
@@ -44,7 +44,12 @@ def server(
         typer.echo("stopped")
 
 
-def _read_token(path: Path) -> str:
+def read_token(path: Path) -> str:
+    """The token that a file holds as its one line.
+
+    Raises:
+        InvalidInputError: it holds none.
+    """
     try:
         token = path.read_text().strip()
     except UnicodeDecodeError as error:

@@ -92,7 +92,7 @@ def load_model(uri: str, *, cache: Path | None = None, services: Services | None
         CorruptDataError: the stored model does not predict what it did when it was saved.
     """
     with _opened(services) as opened:
-        return open_model(opened.objects, opened.registry.resolve(uri), cache or _own_cache())
+        return open_model(opened.objects, opened.registry.resolve(uri), cache or own_cache())
 
 
 @contextlib.contextmanager
@@ -105,7 +105,8 @@ def _opened(services: Services | None) -> Iterator[Services]:
             opened.close()
 
 
-def _own_cache() -> Path:
+def own_cache() -> Path:
+    """Where model directories are laid out: in the home folder of the project here, or of the configuration."""
     try:
         return project_config(find_project_folder(Path.cwd())).cache
     except NotFoundError:  # the services are elsewhere

@@ -1,5 +1,6 @@
 """What a gateway needs of the server, and the services that give it."""
 
+import shutil
 from pathlib import Path
 from typing import Protocol
 
@@ -54,3 +55,30 @@ class ServicesPort:
     def report(self, report: GatewayReport) -> None:
         """Tell the serving service."""
         self._serving.report_gateway(report)
+
+
+class LonePort:
+    """The port of a gateway that has no server: the routing never changes.
+
+    Args:
+        routing: what is served.
+        folder: where finished segments of the prediction log are kept as Parquet files; None: they are dropped.
+    """
+
+    def __init__(self, routing: Routing, folder: Path | None) -> None:
+        self._routing = routing
+        self._folder = folder
+
+    def fetch_routing(self) -> Routing:
+        """Always the same."""
+        return self._routing
+
+    def ship_segment(self, segment: Segment, path: Path) -> None:
+        """Keep a copy of the segment under its id, or nothing."""
+        if self._folder is not None:
+            partial = self._folder / f"{segment.id}.partial"
+            shutil.copyfile(path, partial)
+            partial.rename(self._folder / f"{segment.id}.parquet")
+
+    def report(self, report: GatewayReport) -> None:
+        """Nobody listens."""

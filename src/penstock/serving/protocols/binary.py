@@ -18,7 +18,7 @@ from penstock.serving.protocols.tensors import Tensor
 LENGTH_HEADER = "inference-header-content-length"
 CONTENT_TYPE = "application/octet-stream"
 _SIZE = 4  # bytes of the length before each element of a BYTES tensor
-_TYPES = {
+_TYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("u1"),
     "FP16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),
@@ -54,7 +54,8 @@ def fill_tensors(tensors: Sequence[Tensor], tail: memoryview) -> list[Tensor]:
     Raises:
         InvalidInputError: a tensor's bytes do not fit its type, or the sizes do not add up.
     """
-    filled, at = [], 0
+    filled: list[Tensor] = []
+    at = 0
     for place, tensor in enumerate(tensors):
         size = tensor.parameters.binary_data_size
         if size is None:
@@ -107,7 +108,8 @@ def _read_values(tensor: Tensor, raw: memoryview, field: str) -> list[Any]:
 
 
 def _read_texts(raw: memoryview, field: str) -> list[str]:
-    texts, at = [], 0
+    texts: list[str] = []
+    at = 0
     while at < len(raw):
         size = int.from_bytes(raw[at : at + _SIZE], "little")
         end = at + _SIZE + size
