@@ -26,7 +26,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-hostile test-slow test-postgres test-all test-browser test-mlflow test-mlflow2 test-mlflow3 test-dvc \
+.PHONY: help setup demo test test-hostile test-slow test-postgres test-all test-browser test-mlflow test-mlflow2 test-mlflow3 test-dvc test-serving \
 	format check docs bench lock clean
 
 help: ## what can be made here
@@ -80,6 +80,10 @@ test-mlflow3 test-mlflow2: test-mlflow%: $(STAMP) .venv-mlflow%/.locked
 
 test-dvc: $(STAMP) .venv-dvc/.locked ## an unmodified DVC checks out and pulls what we export, and we read what it made
 	@PENSTOCK_DVC=$(CURDIR)/.venv-dvc/bin/dvc $(BIN)/python -m pytest tests/datasets/dvc $(ARGS)
+
+test-serving: $(STAMP) .venv-serving/.locked ## unmodified clients of Triton, KServe and the signing layout, against what we serve and sign
+	@PENSTOCK_PYTHON=$(CURDIR)/$(BIN)/python .venv-serving/bin/python -m pytest \
+		-c tests/serving_clients/pytest.ini tests/serving_clients $(ARGS)
 
 test-all: $(STAMP) ## every test that needs no other environment
 	@$(PYTEST) --thorough $(ARGS)

@@ -1,6 +1,8 @@
 """What platforms expect of a model server on one port: KServe V1, SageMaker's container, binary tensors."""
 
+import gzip
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -240,3 +242,30 @@ def test_bytes_that_do_not_fit_are_refused(
     answer = _infer(gateway, {"inputs": inputs}, tail, size)
     assert answer.status_code in (400, 422), answer.text
     assert said in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", bytes)]
+)
+def test_bodies_may_come_packed(gateway: GatewayUnderTest, encoding: str, pack: Any) -> None:
+    body = pack(msgspec.json.encode({"instances": [[20, 1], [70, 2]]}))
+    headers = {**CHURN, "content-encoding": encoding, "content-type": "application/json"}
+    answer = gateway.client.post("/invocations", content=body, headers=headers)
+    assert [row["prediction"] for row in answer.json()["predictions"]] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "status"),
+    [
+        ("gzip", b"no gzip", 400),
+        ("gzip", gzip.compress(b'{"instances": [[20, 1]]}')[:-9], 400),
+        ("gzip", gzip.compress(b" " * 50_000_000), 413),  # a small body that would fill the memory
+        ("deflate", b"\x00", 400),
+        ("br", b"anything", 415),
+    ],
+)
+def test_a_packed_body_that_cannot_be_unpacked_is_refused(
+    gateway: GatewayUnderTest, encoding: str, body: bytes, status: int
+) -> None:
+    answer = gateway.client.post("/invocations", content=body, headers={**CHURN, "content-encoding": encoding})
+    assert answer.status_code == status, answer.text

@@ -14,6 +14,7 @@ from penstock.core.clock import Clock, SystemClock
 from penstock.core.errors import PenstockError, TooLargeError
 from penstock.predictions.segment_log import SegmentLog
 from penstock.serving.calls import Answer, Call
+from penstock.serving.encodings import unpack_body
 from penstock.serving.http import (
     BodyTimeoutError,
     HttpAnswer,
@@ -120,6 +121,8 @@ class Gateway:
         self._under_way += 1
         try:
             body = await self._read_body(headers, receive)
+            if "content-encoding" in headers:
+                body = unpack_body(body, headers["content-encoding"], self.limits.body_bytes)
             call = protocol.read(HttpRequest(method, path, headers, body))
             return protocol.write(call, await self._predict(call, len(body), started))
         finally:
