@@ -14,7 +14,8 @@ from penstock.storage.database import Database
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
-collect_ignore = ["mlflow_clients"]  # they run where MLflow's clients are installed: `make test-mlflow`
+# They run where other clients are installed: `make test-mlflow`, `make test-serving`.
+collect_ignore = ["mlflow_clients", "serving_clients"]
 os.environ.pop("COLUMNS", None)  # the terminal of whoever runs the tests is none of theirs
 # No certificate is ever looked at, as everything is on this machine; reading all of them takes longer than most tests.
 os.environ.pop("SSL_CERT_FILE", None)

@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from conftest import Served
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
+
+from conftest import Served
 
 
 def ask(served: Served, protocol: str, *calls: tuple[str, Any, dict[str, Any]]) -> list[Any]:

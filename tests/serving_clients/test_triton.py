@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import tritonclient.http as triton
-from conftest import Served
 from tritonclient.utils import InferenceServerException
+
+from conftest import Served
 
 
 @pytest.fixture(scope="module")
