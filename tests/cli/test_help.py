@@ -82,6 +82,19 @@ def test_the_first_page_needs_none_of_the_large_libraries() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+def test_adding_to_a_new_store_imports_no_library_of_arrays_and_no_other_engine(nowhere: Path) -> None:
+    (nowhere / "file").write_bytes(b"x")
+    program = (
+        "import sys\n"
+        "from penstock.cli.main import run\n"
+        "code = run(['data', 'add', 'file'])\n"
+        "heavy = {'numpy', 'polars', 'sqlalchemy.dialects.postgresql', 'alembic', 'httpx', 'rich'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else code)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_the_package_alone_imports_nothing_large() -> None:
     program = "import sys, penstock\nsys.exit(len([n for n in sys.modules if n.startswith('penstock.')]))"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -1,6 +1,7 @@
 """The entry point: finds the command's file, and turns every refusal into one clear message."""
 
 import errno
+import gc
 import logging
 import os
 import sys
@@ -105,6 +106,7 @@ def main() -> None:
         sys.stdout.flush()
     except BrokenPipeError:  # `penstock ... | head`; the interpreter would complain when it flushes again at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    gc.freeze()  # looking for circles in what ends with the process takes as long as a small command
     sys.exit(code)
 
 

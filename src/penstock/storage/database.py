@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -15,9 +16,7 @@ from penstock.core.identity import Actor, local_actor
 from penstock.storage import migrations
 from penstock.storage.dialect import Dialect
 from penstock.storage.groups import Finish, Job
-from penstock.storage.postgres import PostgresDialect
 from penstock.storage.records import RecordKind
-from penstock.storage.sqlite import SqliteDialect
 from penstock.storage.transaction import Transaction
 from penstock.storage.writer import Writer
 
@@ -25,10 +24,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-_DIALECTS: dict[str, Callable[[URL], Dialect]] = {
-    "sqlite": SqliteDialect,
-    "postgresql": PostgresDialect,
-    "postgres": PostgresDialect,
+_DIALECTS = {  # an engine that is not used takes longer to import than a small command to run
+    "sqlite": ("penstock.storage.sqlite", "SqliteDialect"),
+    "postgresql": ("penstock.storage.postgres", "PostgresDialect"),
+    "postgres": ("penstock.storage.postgres", "PostgresDialect"),
 }
 _HINT = "use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"
 
@@ -152,9 +151,10 @@ class Database:
 def _open_dialect(url: str) -> Dialect:
     try:
         parsed = make_url(url)
-        open_dialect = _DIALECTS.get(parsed.get_backend_name())
-        if open_dialect is None:
+        home = _DIALECTS.get(parsed.get_backend_name())
+        if home is None:
             raise InvalidInputError(f"{url!r} names no database that can be opened", hint=_HINT)
+        open_dialect: Callable[[URL], Dialect] = getattr(importlib.import_module(home[0]), home[1])
         return open_dialect(parsed)
     except ImportError as error:
         raise InvalidInputError(

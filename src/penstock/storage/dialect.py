@@ -1,15 +1,17 @@
 """Where the database engines differ: how a connection is made, and how a transaction begins, ends and fails."""
 
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from sqlalchemy import Connection, Engine, Table
-from sqlalchemy.dialects import postgresql, sqlite
 
 from penstock.core.errors import PenstockError
 
+if TYPE_CHECKING:  # an engine that is not used takes longer to import than a small command to run
+    from sqlalchemy.dialects import postgresql, sqlite
+
 PATIENCE_S = 30  # another process's write is waited for, not reported
-Upsert = sqlite.Insert | postgresql.Insert  # two classes with the same methods
+Upsert: TypeAlias = "sqlite.Insert | postgresql.Insert"  # two classes with the same methods
 
 
 class Dialect(Protocol):

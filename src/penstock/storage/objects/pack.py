@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from penstock.core.errors import CorruptDataError
 from penstock.storage.objects.blob_store import BlobStore
-from penstock.storage.objects.format import decode_parts, digest_of
+from penstock.storage.objects.format import PART, decode_parts, digest_of
 
 PACK_MAGIC, INDEX_MAGIC = b"pspack1\n", b"psindx1\n"
 PACK_SIZE = 64 << 20
@@ -44,7 +44,10 @@ def check_index(name: str, body: bytes) -> memoryview:
     """The list of parts in an index; CorruptDataError when it is not what was written."""
     if digest_of(body).hex() != name or not body.startswith(INDEX_MAGIC):
         raise CorruptDataError(f"the index of pack {name} is damaged", hint="run 'penstock verify'")
-    return memoryview(body)[len(INDEX_MAGIC) :]
+    parts = memoryview(body)[len(INDEX_MAGIC) :]
+    if len(parts) % PART.size:
+        raise CorruptDataError(f"the index of pack {name} is none", hint="run 'penstock verify'")
+    return parts
 
 
 def decode_index(name: str, body: bytes) -> list[tuple[bytes, Place]]:
