@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from penstock.storage.objects.chunker import ContentChunker
+from penstock.storage.objects.cutting import CutFile
+from penstock.storage.objects.format import decode_parts, to_digest
 from penstock.storage.objects.local import LocalBlobStore
 from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.pack_writer import PackWriter
 
 MB = 1 << 20
 
@@ -37,6 +40,28 @@ def test_the_cuts_are_those_of_every_release() -> None:
         1114056,
     ]
     assert cuts(bytes(9 * MB)) == [4 * MB, 4 * MB, MB]
+
+
+@pytest.mark.parametrize("block_size", [4 * MB, 4 * MB + 1, 5 * MB - 7, 16 * MB])
+def test_the_cuts_do_not_know_where_a_block_ends(block_size: int, tmp_path: Path) -> None:
+    chance = random.Random(5)
+    data = b"".join([chance.randbytes(9 * MB), bytes(9 * MB + 3), chance.randbytes(7 * MB), b"line\n" * MB])
+    blobs = LocalBlobStore(tmp_path / "o")
+    with PackWriter(blobs, knows=lambda digest: False, written=lambda name, index: None, block_size=block_size) as pack:
+        file = CutFile(pack, ContentChunker())
+        rest = memoryview(data)
+        while rest:
+            room = file.room()
+            length = min(len(room), len(rest), chance.randrange(1, 3 * MB))
+            room[:length] = rest[:length]
+            file.advance(length)
+            rest = rest[length:]
+        digest = to_digest(file.finish())
+        pack.flush()
+    store = ObjectStore(blobs)
+    _, parts = store.read_object(bytes.fromhex(digest))
+    assert [length for _, length in decode_parts(parts)] == cuts(data)
+    assert store.get_bytes(digest) == data
 
 
 @pytest.mark.parametrize("where", ["start", "middle", "end"])

@@ -12,8 +12,9 @@ class Chunker(Protocol):
     """Says how long the next chunk of a file is.
 
     `whole` is the size up to which a file is not cut, `largest` the longest chunk of any other, and at least `whole`.
-    `cut` is given the next `largest` bytes of a file, fewer where the file ends, and must answer the same for the same
-    bytes, wherever in whichever file they stand.
+    `cut` is given the next `largest` bytes of a file, fewer where they are not known yet or the file ends, and must
+    answer the same for the same bytes, wherever in whichever file they stand. Bytes that come after a chunk that it has
+    found do not matter; a chunk that is all it was given may be longer once there are more.
     """
 
     whole: int

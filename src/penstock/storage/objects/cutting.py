@@ -52,9 +52,12 @@ class CutFile:
         largest = self._chunker.largest
         lengths = []
         start = 0
-        while start < self._end and (is_last or self._end - start >= largest):
-            lengths.append(self._chunker.cut(self._block[start : min(start + largest, self._end)]))
-            start += lengths[-1]
+        while start < self._end:
+            length = self._chunker.cut(self._block[start : min(start + largest, self._end)])
+            if start + length == self._end and length < largest and not is_last:
+                break  # what follows may belong to this chunk
+            lengths.append(length)
+            start += length
         full, rest = self._block, self._block[start : self._end]
         if not is_last:
             self._block = self._pack.lend()

@@ -68,9 +68,8 @@ class Tree(Struct, frozen=True):
 
 def digest_of(*parts: Data) -> bytes:
     """The 32-byte digest of the parts, one after the other."""
-    first, *rest = parts
-    hasher = blake3(first)
-    for part in rest:
+    hasher = blake3(parts[0])
+    for part in parts[1:]:
         hasher.update(part)
     return hasher.digest()
 

@@ -13,7 +13,7 @@ from penstock.storage.objects.format import BYTES, HEADER_SIZE, digest_of, encod
 from penstock.storage.objects.pack import INDEX_MAGIC, PACK_MAGIC, PACK_SIZE, index_key, pack_key
 from penstock.storage.objects.pack_builder import make_distinction
 
-BLOCK_SIZE = 16 << 20
+BLOCK_SIZE = 8 << 20
 _BLOCKS = 4  # one to fill, one to hash, one to append, one that waits
 
 Part = tuple[bytes, int]  # the digest and the length of an object
