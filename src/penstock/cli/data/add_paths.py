@@ -1,7 +1,6 @@
 """Files and folders become versions."""
 
 import importlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +24,25 @@ def add_paths(paths: list[Path], *, name: str, links: str, names: str, json: boo
     if name and len(paths) > 1:
         raise InvalidInputError("--name is for one path", hint="add each by itself")
     rules = Rules(links, names == "portable")  # type: ignore[arg-type]  # one of the three
-    with ThreadPoolExecutor(1) as beside, open_workspace(url) as workspace:
-        # What opens the database is imported while files are read: it takes as long as reading many.
-        recording = beside.submit(importlib.import_module, "penstock.cli.data.recording")
+    with open_workspace(url) as workspace:
         done = []
         for given in paths:
             path = path_in(workspace.root, given)
             with open_bar(path, is_quiet=json) as progress:
-                done.append(workspace.add(path, rules, dataset=name, progress=progress))
+                done.append(workspace.add(path, rules, dataset=name, progress=progress, meanwhile=_import_recording))
             prepare_git(workspace.root, path)
-        versions = recording.result().record([each.pointer for each in done], url)
+        versions = _import_recording().record([each.pointer for each in done], url)
     rows = [_to_row(added, version.version) for added, version in zip(done, versions, strict=True)]
     if not json:
         for row in rows:
             size = f"{row['files']:,} files, {row['size'] / 1e6:,.1f} MB, {row['read']:,} read"
             typer.echo(f"{row['path']}: version {row['version']} of {row['dataset']}, {size}")
     return rows
+
+
+def _import_recording() -> Any:
+    """What opens the database: it takes as long to import as many files to read."""
+    return importlib.import_module("penstock.cli.data.recording")
 
 
 def _to_row(added: AddedPath, version: int) -> dict[str, Any]:

@@ -57,7 +57,15 @@ class Objects(Source, Protocol):
     """The object store, as far as it is used here."""
 
     def add_folder(
-        self, folder: Path, *, rules: Rules, known: StatCache, found: StatCache, only: str, progress: Progress | None
+        self,
+        folder: Path,
+        *,
+        rules: Rules,
+        known: StatCache,
+        found: StatCache,
+        only: str,
+        progress: Progress | None,
+        meanwhile: Callable[[], object] | None,
     ) -> Added:
         """Keep a folder, or one file of it."""
         ...
@@ -94,7 +102,15 @@ class Workspace:
         """The version of each path; InvalidInputError when the file has mistakes."""
         return load_pointers(self.root)
 
-    def add(self, path: str, rules: Rules, *, dataset: str = "", progress: Progress | None = None) -> AddedPath:
+    def add(
+        self,
+        path: str,
+        rules: Rules,
+        *,
+        dataset: str = "",
+        progress: Progress | None = None,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> AddedPath:
         """Keep what lies under a path, and make it the version that the folder has.
 
         Args:
@@ -102,6 +118,7 @@ class Workspace:
             rules: what a folder may hold.
             dataset: the name under which versions are recorded; empty: the one it had, or else after the path.
             progress: told the files and bytes so far, now and then.
+            meanwhile: called once, when this process may do something else while others read.
 
         Raises:
             NotFoundError: there is nothing.
@@ -112,8 +129,17 @@ class Workspace:
             pointers = self.pointers()
             self._check_path(path, pointers)
             found = StatCache()
-            kind, added = self._scan(path, rules, found, is_kept=True, progress=progress)
-            tree = to_digest(added.digest)
+            folder, only = self._place(path)
+            added = self.objects.add_folder(
+                folder,
+                rules=rules,
+                known=StatCache.load(self._cache_file(path)),
+                found=found,
+                only=only,
+                progress=progress,
+                meanwhile=meanwhile,
+            )
+            kind, tree = _kind_of(only), to_digest(added.digest)
             before = pointers.get(path)
             dataset = dataset or (before.dataset if before else name_of(path))
             pointer = Pointer(path, kind, tree, added.files, added.size, dataset, rules.links)
@@ -147,7 +173,7 @@ class Workspace:
         if not os.path.lexists(self.root / path):
             return PathStatus(path, "missing")
         found = StatCache()
-        _, added = self._scan(path, Rules(pointer.links), found, is_kept=False)
+        added = self._look_at(path, Rules(pointer.links), found)
         if added.read:
             self._save(path, found)
         if to_digest(added.digest) == pointer.tree:
@@ -210,8 +236,7 @@ class Workspace:
         recover(beside)
         was: bytes | None = None
         if os.path.lexists(target):
-            _, added = self._scan(pointer.path, Rules(pointer.links), found, is_kept=False)
-            was = added.digest
+            was = self._look_at(pointer.path, Rules(pointer.links), found).digest
         else:
             root.mkdir(parents=True, exist_ok=True)
         differences = list(compare(look_into(found), self._look, was, wanted))
@@ -226,19 +251,15 @@ class Workspace:
         self._save(pointer.path, found)
         return sum(1 for each in differences if _is_file(each))
 
-    def _scan(
-        self, path: str, rules: Rules, found: StatCache, *, is_kept: bool, progress: Progress | None = None
-    ) -> tuple[Literal["folder", "file"], Added]:
+    def _look_at(self, path: str, rules: Rules, found: StatCache) -> Added:
+        """What lies under a path now; nothing is kept."""
+        folder, only = self._place(path)
+        return look_at(folder, rules, StatCache.load(self._cache_file(path)), found, only)
+
+    def _place(self, path: str) -> tuple[Path, str]:
+        """The folder that a path stands for, or the one that a file is in and its name."""
         target = self.root / path
-        is_file = target.is_file()
-        folder, only = (target.parent, target.name) if is_file else (target, "")
-        known = StatCache.load(self._cache_file(path))
-        if is_kept:
-            keep = self.objects.add_folder
-            added = keep(folder, rules=rules, known=known, found=found, only=only, progress=progress)
-        else:
-            added = look_at(folder, rules, known, found, only)
-        return "file" if is_file else "folder", added
+        return (target.parent, target.name) if target.is_file() else (target, "")
 
     def _differences(self, tree: Digest, now: bytes, found: StatCache) -> Iterator[Difference]:
         return compare(self._look, look_into(found), parse_digest(tree), now)
@@ -306,6 +327,10 @@ def name_of(path: str) -> str:
 def dataset_name(text: str) -> str:
     """A name for a dataset that is as near as may be to a text."""
     return check_name(_UNUSABLE.sub("", text) or "data", "dataset")
+
+
+def _kind_of(only: str) -> Literal["folder", "file"]:
+    return "file" if only else "folder"
 
 
 def _is_file(difference: Difference) -> bool:

@@ -141,6 +141,7 @@ class ObjectStore:
         found: StatCache | None = None,
         only: str = "",
         progress: Progress | None = None,
+        meanwhile: Callable[[], object] | None = None,
     ) -> Added:
         """Keep a folder with all that is in it.
 
@@ -151,16 +152,18 @@ class ObjectStore:
             known: what its files looked like when they were kept before; those that still do are not read again.
             found: is told what they look like now.
             progress: told the files and bytes so far, now and then.
+            meanwhile: called once, when this process may do something else while others read.
 
         Raises:
             NotFoundError: there is no such folder.
             InvalidInputError: something in it is no file, or has a name that cannot be stored.
             ConflictError: somebody changed a file meanwhile.
         """
+        self._guard.begin()  # before workers look at what is there
         with self.open_pack() as pack, self._open_readers(pack) as readers:
             adder = TreeAdder(pack, readers, rules, progress)
             reliable = Reliable(known or StatCache(), self._knows_all)
-            added = adder.add(folder, reliable, StatCache() if found is None else found, only)
+            added = adder.add(folder, reliable, StatCache() if found is None else found, only, meanwhile=meanwhile)
             readers.flush()
             pack.flush()
         return added

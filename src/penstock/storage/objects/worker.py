@@ -7,6 +7,7 @@ input does.
 import gc
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from penstock.storage.objects.pack_writer import PackWriter
 def main() -> None:
     """Serve until the input ends."""
     gc.disable()  # millions of facts about files would be looked at for circles that are never made
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leaving the `with` block, and so no half a pack
     asked, answers = sys.stdin.buffer, sys.stdout.buffer
     start = msgspec.msgpack.decode(receive(asked), type=Start)
     packs: list[tuple[str, bytes]] = []
@@ -42,6 +44,7 @@ def main() -> None:
             except PenstockError as error:
                 answer = Answer(error=(error.code, error.message, error.hint))
             send(answers, answer)
+    gc.freeze()  # nor does the end have to look at them
 
 
 def _open_pack(start: Start, written: Callable[[str, bytes], None]) -> PackWriter:

@@ -63,6 +63,27 @@ def test_workers_make_the_tree_that_one_process_makes(
     assert subprocess.run(["diff", "-r", folder, tmp_path / "out"], check=False).returncode == 0
 
 
+def test_a_large_file_is_read_by_one_worker(
+    folder: Path, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = open_object_store(tmp_path / "alone").add_folder(folder, only="large")
+    monkeypatch.setattr(readers, "ALONE_SIZE", 4 << 20)
+    started: list[list[str]] = []
+    begin = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda args, **given: started.append(args) or begin(args, **given))
+    assert store.add_folder(folder, only="large") == alone
+    assert len(started) == 1
+    assert store.get_bytes(store.find_file(alone.digest.hex(), "large").digest) == (folder / "large").read_bytes()  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("helped")
+def test_while_workers_read_there_is_time_for_something_else(folder: Path, store: ObjectStore) -> None:
+    held: list[list[str]] = []
+    store.add_folder(folder, meanwhile=lambda: held.append(list(store.blobs.list_keys("leases/"))))
+    assert len(held) == 1
+    assert len(held[0]) == 1  # a collector knows that somebody is at work before workers rely on what is there
+
+
 def test_what_did_not_change_is_not_read_again(folder: Path, store: ObjectStore, tmp_path: Path) -> None:
     age()
     found = StatCache()
@@ -212,16 +233,19 @@ def test_a_file_that_grows_meanwhile_is_refused(tmp_path: Path) -> None:
         thread.join()
 
 
-def test_ctrl_c_ends_the_workers(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", ["ALONE = 5", "ALONE_SIZE = 1 << 20"])
+def test_ctrl_c_ends_the_workers(limit: str, folder: Path, tmp_path: Path) -> None:
+    with (folder / "large").open("ab") as large:  # more than one pack, so that it takes a while
+        large.write(random.Random(2).randbytes(100 << 20))
     program = (
         "import sys; from pathlib import Path\n"
-        "from penstock.storage.objects.folders import readers; readers.ALONE = 5\n"
+        f"from penstock.storage.objects.folders import readers; readers.{limit}\n"
         "from penstock.storage.objects.open import open_object_store\n"
         "open_object_store(Path(sys.argv[1])).add_folder(Path(sys.argv[2]))\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program, tmp_path / "o", folder],
-        env=dict(os.environ, PENSTOCK_FAILPOINTS="objects.append=sleep:1"),
+        env=dict(os.environ, PENSTOCK_FAILPOINTS="objects.append=sleep:0.03"),
         stderr=subprocess.DEVNULL,
     )
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
@@ -231,6 +255,7 @@ def test_ctrl_c_ends_the_workers(folder: Path, tmp_path: Path) -> None:
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) != 0
+    assert not list((tmp_path / "o").glob(".tmp*"))
     for worker in workers:
         for _ in range(500):
             if not Path(f"/proc/{worker}").exists():

@@ -4,7 +4,6 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, TypeAlias
@@ -13,7 +12,7 @@ from msgspec import Struct, structs
 
 from penstock.core.errors import InvalidInputError
 from penstock.storage.objects.chunker import ContentChunker
-from penstock.storage.objects.folders.readers import Readers
+from penstock.storage.objects.folders.readers import Batch, Readers
 from penstock.storage.objects.folders.reading import FileFacts, FileReader, kind_of
 from penstock.storage.objects.folders.scanning import Listing, Rules, scan, scan_file
 from penstock.storage.objects.folders.stat_cache import FolderState, StatCache
@@ -33,7 +32,7 @@ from penstock.storage.objects.pack_writer import PackWriter
 
 BATCH_FILES = 256
 BATCH_BYTES = 16 << 20
-_AHEAD = 20_000  # files that are asked for before the folders they are in are done
+_AHEAD = 50_000  # files that are asked for before the folders they are in are done
 _FOLDER, _LINK = KINDS.index(EntryKind.FOLDER), KINDS.index(EntryKind.LINK)
 
 FilePlan: TypeAlias = Path | TreeEntry  # a file to read, or one that is kept already
@@ -84,6 +83,7 @@ class TreeAdder:
         found: StatCache,
         only: str = "",
         fresh: Mapping[str, FileFacts] = MappingProxyType({}),
+        meanwhile: Callable[[], object] | None = None,
     ) -> Added:
         """Add a folder with all that is in it.
 
@@ -93,6 +93,7 @@ class TreeAdder:
             known: what files looked like when they were read before; those that still do are not read again.
             found: is told what they look like now.
             fresh: files that were written a moment ago, by their paths: those that still look so are not read either.
+            meanwhile: called once, when this process may do something else while others read.
 
         Raises:
             NotFoundError, InvalidInputError: see `scan`.
@@ -106,8 +107,12 @@ class TreeAdder:
             waiting.append(pending)
             ahead += pending.files
             while ahead > _AHEAD:
+                self._readers.finish()
                 ahead -= waiting[0].files
                 self._finish(waiting.popleft(), found)
+        if meanwhile is not None:
+            meanwhile()
+        self._readers.finish()
         while waiting:
             self._finish(waiting.popleft(), found)
         digest, size = self._done.pop("")
@@ -127,10 +132,10 @@ class TreeAdder:
             batch.append(place)
             size += listing.size(place)
             if len(batch) == BATCH_FILES or size >= BATCH_BYTES:
-                pending.read(self._readers, folder, batch)
+                pending.read(self._readers, folder, batch, size)
                 batch, size = [], 0
         if batch:
-            pending.read(self._readers, folder, batch)
+            pending.read(self._readers, folder, batch, size)
         return pending
 
     def _finish(self, pending: "_Pending", found: StatCache) -> None:
@@ -190,21 +195,21 @@ class _Pending:
         self._known = known
         self._fresh = fresh
         self._facts: list[FileFacts | None] | None = None
-        self._asked: list[tuple[list[int], Future[list[FileFacts]]]] = []
+        self._asked: list[tuple[list[int], Batch]] = []
 
     def unknown(self) -> list[int]:
         """The places of the files that have to be read."""
         return [place for place, fact in enumerate(self._recall()) if fact is None]
 
-    def read(self, readers: Readers, folder: str, places: list[int]) -> None:
+    def read(self, readers: Readers, folder: str, places: list[int], size: int) -> None:
         names = self.listing.files
-        self._asked.append((places, readers.read(folder, [names[place] for place in places])))
+        self._asked.append((places, readers.read(folder, [names[place] for place in places], size)))
         self.files += len(places)
 
     def result(self) -> list[FileFacts]:
         facts = self._recall()
-        for places, read in self._asked:
-            for place, fact in zip(places, read.result(), strict=True):
+        for places, batch in self._asked:
+            for place, fact in zip(places, batch.facts.result(), strict=True):
                 facts[place] = fact
         return facts  # type: ignore[return-value]  # all of them are there now
 
