@@ -9,7 +9,7 @@ from penstock.core.ids import SegmentId
 from penstock.predictions.frames import join_outcomes, read_predictions
 from penstock.predictions.service import PredictionService
 from penstock.predictions.types import Segment
-from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.stored import StoredObjects
 
 PAGE = 10_000
 SEGMENTS = 100  # read at a time: outcomes are records before they are columns
@@ -18,7 +18,7 @@ SEGMENTS = 100  # read at a time: outcomes are records before they are columns
 class PredictionReader:
     """Safe to share between threads."""
 
-    def __init__(self, predictions: PredictionService, objects: ObjectStore, deployment: str) -> None:
+    def __init__(self, predictions: PredictionService, objects: StoredObjects, deployment: str) -> None:
         self._predictions = predictions
         self._objects = objects
         self._deployment = deployment

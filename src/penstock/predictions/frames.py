@@ -9,14 +9,14 @@ from penstock.core import codec
 from penstock.core.ids import PredictionId
 from penstock.predictions.segment_file import SCHEMA, decode_rows
 from penstock.predictions.types import Outcome, RecordedOutcome, Segment
-from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.stored import StoredObjects
 
 PREDICTION_SCHEMA = pl.Schema(
     {"id": pl.String(), "deployment": pl.String()} | {name: kind for name, kind in SCHEMA.items() if name != "row"}
 )
 
 
-def read_predictions(objects: ObjectStore, segments: Iterable[Segment]) -> pl.DataFrame:
+def read_predictions(objects: StoredObjects, segments: Iterable[Segment]) -> pl.DataFrame:
     """The predictions of some segments, in order.
 
     Returns:

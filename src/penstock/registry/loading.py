@@ -12,7 +12,7 @@ from penstock.core.ids import Digest, new_id
 from penstock.registry.format.loaded import LoadedModel, check_golden, load_model
 from penstock.registry.types import ModelVersion
 from penstock.storage.objects.format import parse_digest
-from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.stored import StoredObjects
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ _FOLDER = "model"
 _NOTE = "digests.json"  # of the files in the folder beside it
 
 
-def open_model(objects: ObjectStore, version: ModelVersion, cache: Path) -> LoadedModel:
+def open_model(objects: StoredObjects, version: ModelVersion, cache: Path) -> LoadedModel:
     """A model version, ready to predict; see `open_tree`.
 
     Raises:
@@ -29,7 +29,7 @@ def open_model(objects: ObjectStore, version: ModelVersion, cache: Path) -> Load
     return open_tree(objects, version.get_tree(), cache)
 
 
-def open_tree(objects: ObjectStore, tree: Digest, cache: Path) -> LoadedModel:
+def open_tree(objects: StoredObjects, tree: Digest, cache: Path) -> LoadedModel:
     """A model directory of the object store, ready to predict.
 
     Args:
@@ -47,7 +47,7 @@ def open_tree(objects: ObjectStore, tree: Digest, cache: Path) -> LoadedModel:
     return model
 
 
-def lay_out(objects: ObjectStore, tree: Digest, cache: Path) -> Path:
+def lay_out(objects: StoredObjects, tree: Digest, cache: Path) -> Path:
     """The directory as a folder in the cache, checked to be as it was written."""
     parse_digest(tree)  # it names a folder here, and one that was altered is removed
     place = cache / "models" / tree
@@ -59,7 +59,7 @@ def lay_out(objects: ObjectStore, tree: Digest, cache: Path) -> Path:
     return place / _FOLDER
 
 
-def _fill(objects: ObjectStore, tree: Digest, place: Path) -> None:
+def _fill(objects: StoredObjects, tree: Digest, place: Path) -> None:
     """Lay the directory out beside its place, with the digests of its files, and move both there in one step."""
     beside = place.with_name(f"{tree}.{new_id()}.tmp")
     beside.mkdir(parents=True)

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from penstock.core import codec
 from penstock.core.ids import Digest
-from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.stored import StoredObjects
 
 DIGEST_HEADER = "x-penstock-digest"
 _PIECE_SIZE = 1 << 20
@@ -26,7 +26,7 @@ _PLAIN_TEXT = re.compile(  # what people read as it stands, whatever programs ma
 )
 
 
-async def answer_file(request: Request, objects: ObjectStore, digest: Digest, name: str) -> Response:
+async def answer_file(request: Request, objects: StoredObjects, digest: Digest, name: str) -> Response:
     """The answer to a GET or HEAD of a file: 200, 206 for one range, 304 for what the client has, or 416.
 
     Args:

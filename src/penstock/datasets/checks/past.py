@@ -8,7 +8,7 @@ from msgspec import Struct
 from penstock.datasets.frames import check_column, open_version
 from penstock.datasets.profile import profile_table
 from penstock.datasets.types import DatasetVersion, Profile
-from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.stored import StoredObjects
 
 GetVersion = Callable[[str, int | None], DatasetVersion]
 FindReference = Callable[[int | None], tuple[int, Profile] | None]
@@ -29,7 +29,7 @@ class Past(Struct, frozen=True, kw_only=True):
     read_columns: ReadColumns | None = None
 
 
-def read_past(get_version: GetVersion, objects: ObjectStore, name: str, previous: DatasetVersion | None) -> Past:
+def read_past(get_version: GetVersion, objects: StoredObjects, name: str, previous: DatasetVersion | None) -> Past:
     """What a dataset is compared with: its version before, the ones its checks name, and other datasets."""
 
     def reference(number: int | None) -> tuple[int, Profile] | None:
@@ -47,7 +47,7 @@ def read_past(get_version: GetVersion, objects: ObjectStore, name: str, previous
     return Past(previous=previous, reference=reference, read_columns=read_columns)
 
 
-def whole_profile(objects: ObjectStore, version: DatasetVersion) -> Profile:
+def whole_profile(objects: StoredObjects, version: DatasetVersion) -> Profile:
     """The profile of a version with all it may hold; one that was kept with less is made anew."""
     is_whole = all(
         column.quantiles or column.distinct in (0, None)

@@ -13,12 +13,12 @@ from penstock.datasets.schema import compare_schemas
 from penstock.datasets.types import DatasetVersion, Profile
 from penstock.storage.objects.folders.comparing import FOLDER, compare
 from penstock.storage.objects.format import TreeRow, decode_rows, parse_digest
-from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.stored import StoredObjects
 
 _ALPHA = 0.001
 
 
-def diff_versions(objects: ObjectStore, before: DatasetVersion, after: DatasetVersion) -> DatasetDiff:
+def diff_versions(objects: StoredObjects, before: DatasetVersion, after: DatasetVersion) -> DatasetDiff:
     """Compare two versions, row by row; they need not fit into memory.
 
     Raises:
@@ -84,7 +84,7 @@ def _diff(
     )
 
 
-def _diff_trees(objects: ObjectStore, before: DatasetVersion, after: DatasetVersion) -> tuple[FileDiff, ...]:
+def _diff_trees(objects: StoredObjects, before: DatasetVersion, after: DatasetVersion) -> tuple[FileDiff, ...]:
     def look(path: str, digest: bytes) -> list[TreeRow]:
         return decode_rows(objects.read_object(digest)[1])
 

@@ -19,7 +19,7 @@ from penstock.datasets.dvc.md5_index import Known, Md5Index
 from penstock.datasets.dvc.project import ENDING, HOME, read_config
 from penstock.storage.objects.format import EntryKind, TreeEntry, parse_digest
 from penstock.storage.objects.local import explained
-from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.stored import StoredObjects
 
 _BATCH = 10_000  # files after which their MD5s are remembered
 _READ_ONLY = 0o444  # as DVC has it: what is in a cache does not change
@@ -41,7 +41,7 @@ class Exported(Struct, frozen=True):
 
 
 def export_version(
-    objects: ObjectStore,
+    objects: StoredObjects,
     tree: Digest,
     folder: Path,
     path: str,
@@ -92,7 +92,9 @@ def export_version(
 
 
 class _Exporter:
-    def __init__(self, objects: ObjectStore, store: "_CacheFolder", index: Md5Index, progress: Progress | None) -> None:
+    def __init__(
+        self, objects: StoredObjects, store: "_CacheFolder", index: Md5Index, progress: Progress | None
+    ) -> None:
         self._objects = objects
         self._store = store
         self._index = index
@@ -180,7 +182,7 @@ class _NewFile:
         os.replace(self._temporary, target)
 
 
-def _list_files(objects: ObjectStore, tree: Digest) -> Iterator[tuple[str, TreeEntry]]:
+def _list_files(objects: StoredObjects, tree: Digest) -> Iterator[tuple[str, TreeEntry]]:
     for path, entry in objects.list_files(tree):
         if entry.kind is EntryKind.LINK:
             raise InvalidInputError(
@@ -189,7 +191,7 @@ def _list_files(objects: ObjectStore, tree: Digest) -> Iterator[tuple[str, TreeE
         yield path, entry
 
 
-def _count_empty(objects: ObjectStore, tree: Digest) -> int:
+def _count_empty(objects: StoredObjects, tree: Digest) -> int:
     entries = objects.get_tree(tree).entries
     if not entries:
         return 1

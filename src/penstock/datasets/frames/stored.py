@@ -15,14 +15,14 @@ from penstock.datasets.frames.formats import Content, check_column
 from penstock.datasets.frames.table import Table, open_files
 from penstock.datasets.frames.values import times_of
 from penstock.datasets.types import DatasetVersion
-from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.stored import StoredObjects
 
 _IN_MEMORY = 64 << 20  # bytes of files that are held in memory; what is beyond lies on disk while it is read
 _PIECE = 8 << 20
 
 
 @contextmanager
-def open_version(objects: ObjectStore, version: DatasetVersion) -> Iterator[Table]:
+def open_version(objects: StoredObjects, version: DatasetVersion) -> Iterator[Table]:
     """The rows of a version, which need not fit into memory; large files lie in a temporary folder meanwhile.
 
     Raises:
@@ -33,7 +33,7 @@ def open_version(objects: ObjectStore, version: DatasetVersion) -> Iterator[Tabl
 
 
 @contextmanager
-def open_stored(objects: ObjectStore, files: Sequence[tuple[str, Digest, int]]) -> Iterator[Table]:
+def open_stored(objects: StoredObjects, files: Sequence[tuple[str, Digest, int]]) -> Iterator[Table]:
     """Stored files as one table.
 
     Args:
@@ -57,7 +57,7 @@ def open_stored(objects: ObjectStore, files: Sequence[tuple[str, Digest, int]]) 
 
 
 def read_version(
-    objects: ObjectStore,
+    objects: StoredObjects,
     version: DatasetVersion,
     *,
     since: datetime | None = None,
@@ -86,7 +86,7 @@ def read_version(
     return frame if columns is None else frame.select(columns)
 
 
-def _copy(objects: ObjectStore, digest: Digest, target: Path) -> Path:
+def _copy(objects: StoredObjects, digest: Digest, target: Path) -> Path:
     with objects.open(digest) as stream, target.open("wb") as file:
         while piece := stream.read(_PIECE):
             file.write(piece)

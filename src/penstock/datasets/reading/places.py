@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from penstock.core.errors import NotFoundError
 from penstock.core.ids import Digest
 from penstock.storage.objects.format import EntryKind, TreeEntry
-from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.stored import StoredObjects
 
 _LONGEST_CHAIN = 40  # of links, as Linux has it
 _HELD = 64  # folders that are remembered
@@ -20,7 +20,7 @@ class VersionTree:
         tree: its digest.
     """
 
-    def __init__(self, objects: ObjectStore, tree: Digest) -> None:
+    def __init__(self, objects: StoredObjects, tree: Digest) -> None:
         self._objects = objects
         self._root = TreeEntry("", EntryKind.FOLDER, 0, tree)
         self._folders: dict[Digest, dict[str, TreeEntry]] = {}

@@ -20,7 +20,7 @@ from penstock.datasets.reading.tables import TableFile, is_table, open_table
 from penstock.datasets.service import DatasetService
 from penstock.datasets.types import DatasetVersion, Profile, Schema
 from penstock.storage.objects.format import EntryKind, TreeEntry
-from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.stored import StoredObjects
 
 BATCH_ROWS = 65_536
 _LISTED = 10_000  # files among which one is found whose path is nearly that
@@ -50,7 +50,7 @@ class DatasetReader:
         tree: its files and folders by their paths.
     """
 
-    def __init__(self, objects: ObjectStore, version: DatasetVersion) -> None:
+    def __init__(self, objects: StoredObjects, version: DatasetVersion) -> None:
         self.version = version
         self.tree = VersionTree(objects, version.tree)
         self.objects = objects

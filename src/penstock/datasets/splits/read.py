@@ -11,11 +11,11 @@ from penstock.datasets.frames import read_version
 from penstock.datasets.splits.make import PARTS_FILE
 from penstock.datasets.splits.types import Split
 from penstock.datasets.types import DatasetVersion
-from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.stored import StoredObjects
 
 
 def read_part(
-    objects: ObjectStore, version: DatasetVersion, split: Split, part: str, *, columns: Sequence[str] | None = None
+    objects: StoredObjects, version: DatasetVersion, split: Split, part: str, *, columns: Sequence[str] | None = None
 ) -> pl.DataFrame:
     """The rows of a part, in their order.
 

@@ -56,6 +56,10 @@ class AddedPath(Struct, frozen=True):
 class Objects(Source, Protocol):
     """The object store, as far as it is used here."""
 
+    def has(self, digest: Digest) -> bool:
+        """Whether an object is there."""
+        ...
+
     def add_folder(
         self,
         folder: Path,
@@ -241,7 +245,7 @@ class Workspace:
             root.mkdir(parents=True, exist_ok=True)
         differences = list(compare(look_into(found), self._look, was, wanted))
         if not is_forced:
-            check_saved(self.objects, differences, target)
+            check_saved(self.objects.has, differences, target)
         if differences:
             fresh = update_folder(self.objects, differences, root, beside, shared)
             known, found = found, StatCache()

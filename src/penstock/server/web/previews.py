@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from penstock.core.ids import Digest
-from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.stored import StoredObjects
 
 TEXT_BYTES = 200_000
 TABLE_BYTES = 32 * 1024 * 1024  # of a Parquet file, which is read from its end
@@ -48,7 +48,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-def make_preview(objects: ObjectStore, name: str, digest: Digest, size: int) -> Preview:
+def make_preview(objects: StoredObjects, name: str, digest: Digest, size: int) -> Preview:
     """The preview of a file; its name's ending says what it is taken for."""
     ending = name.rpartition(".")[2].lower()
     if ending in _IMAGES:
@@ -82,7 +82,7 @@ def _read_table(head: bytes, separator: str, *, is_whole: bool) -> Preview:
     return _read_text(head, "", is_whole=is_whole) if table is None else _to_table(*table, is_more=not is_whole)
 
 
-def _read_parquet(objects: ObjectStore, digest: Digest) -> Preview:
+def _read_parquet(objects: StoredObjects, digest: Digest) -> Preview:
     from penstock.server.web.table_heads import read_parquet  # as above
 
     with objects.open(digest) as stream:

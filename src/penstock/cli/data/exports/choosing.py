@@ -10,7 +10,7 @@ from penstock.datasets.reading.reader import DatasetReader
 from penstock.datasets.workspace.pointers import Pointer, load_pointers
 from penstock.datasets.workspace.workspace import find_root, path_in
 from penstock.sdk.dataset import default_target, open_reader
-from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.stored import StoredObjects
 
 
 class Chosen(Struct, frozen=True):
@@ -19,7 +19,7 @@ class Chosen(Struct, frozen=True):
     dataset: str
     source: str
     tree: Digest
-    objects: ObjectStore
+    objects: StoredObjects
     reader: DatasetReader
 
 

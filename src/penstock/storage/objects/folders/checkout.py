@@ -15,7 +15,7 @@ from msgspec import structs
 
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError, CorruptDataError, InvalidInputError
-from penstock.core.ids import Digest, new_id
+from penstock.core.ids import new_id
 from penstock.storage.objects.blob_store import BlobStore, Data
 from penstock.storage.objects.chunker import ContentChunker
 from penstock.storage.objects.folders.reading import FileReader
@@ -56,10 +56,6 @@ class Source(Protocol):
 
     def find_places(self, digests: Sequence[bytes]) -> list[Place | None]:
         """Where objects stand, as far as they are in packs."""
-        ...
-
-    def has(self, digest: Digest) -> bool:
-        """Whether an object is there."""
         ...
 
 

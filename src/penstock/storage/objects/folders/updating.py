@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError
-from penstock.core.ids import new_id
+from penstock.core.ids import Digest, new_id
 from penstock.storage.objects.folders.checkout import FolderWriter, Source
 from penstock.storage.objects.folders.comparing import FOLDER, LINK, Difference
 from penstock.storage.objects.folders.reading import FileFacts
@@ -34,8 +34,13 @@ class Move(Struct, frozen=True, array_like=True):
     number: int = 0  # of the file in the staging folder
 
 
-def check_saved(source: Source, differences: Sequence[Difference], target: Path) -> None:
+def check_saved(has: Callable[[Digest], bool], differences: Sequence[Difference], target: Path) -> None:
     """Refuse to overwrite or remove what is not in the store.
+
+    Args:
+        has: whether the store holds an object.
+        differences: between what a folder is and what it shall be.
+        target: the folder.
 
     Raises:
         ConflictError: some files hold what was never added.
@@ -43,7 +48,7 @@ def check_saved(source: Source, differences: Sequence[Difference], target: Path)
     unsaved = [
         each.path
         for each in differences
-        if each.before is not None and each.before[1] != FOLDER and not source.has(to_digest(each.before[3]))
+        if each.before is not None and each.before[1] != FOLDER and not has(to_digest(each.before[3]))
     ]
     if unsaved:
         more = f" and {len(unsaved) - _SHOWN} more" if len(unsaved) > _SHOWN else ""
