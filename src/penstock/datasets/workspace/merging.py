@@ -1,6 +1,7 @@
 """Two versions of `penstock.data` that grew apart become one: path by path, and file by file within a folder."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 
 from msgspec import Struct, structs
 
@@ -10,6 +11,8 @@ from penstock.storage.objects.folders.comparing import FOLDER
 from penstock.storage.objects.format import TREE, TreeRow, decode_rows, encode_tree, parse_digest, to_digest
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.objects.pack_writer import PackWriter
+
+T = TypeVar("T")
 
 
 class Merged(Struct, frozen=True):
@@ -36,26 +39,46 @@ def merge_pointers(
         ours: the version that the other is merged into.
         theirs: the other.
     """
-    merged: dict[str, Pointer] = {}
     lines: list[str] = []
     conflicts: list[str] = []
     with objects.open_pack() as pack:
         merger = _Merger(objects, pack)
-        for path in sorted(base.keys() | ours.keys() | theirs.keys()):
-            was, our, their = base.get(path), ours.get(path), theirs.get(path)
-            if our == their or their == was:
-                found = our
-            elif our == was:
-                found = their
-            else:
-                found, problems = merger.merge(path, was, our, their)
-                if problems:
-                    conflicts += problems
-                    lines += _mark(our, their)
-                    continue
-            if found is not None:
-                merged[path] = found
-    return Merged(format_pointers(merged.values()) + "".join(lines), tuple(conflicts))
+
+        def merge(path: str, was: Pointer | None, our: Pointer | None, their: Pointer | None) -> Pointer | None:
+            found, problems = merger.merge(path, was, our, their)
+            if problems:
+                conflicts.extend(problems)
+                lines.extend(_mark(our, their))
+            return None if problems else found
+
+        merged = list(_merge_by_name(base, ours, theirs, merge))
+    return Merged(format_pointers(merged) + "".join(lines), tuple(conflicts))
+
+
+def _merge_by_name(
+    base: Mapping[str, T],
+    ours: Mapping[str, T],
+    theirs: Mapping[str, T],
+    merge: Callable[[str, T | None, T | None, T | None], T | None],
+) -> Iterator[T]:
+    """Three versions of things with names become one.
+
+    Args:
+        base: what both come from.
+        ours: what one side made of it.
+        theirs: what the other side did.
+        merge: decides on a name that both changed in different ways, from the three in this order; None: nothing.
+    """
+    for name in sorted(base.keys() | ours.keys() | theirs.keys()):
+        was, our, their = base.get(name), ours.get(name), theirs.get(name)
+        if our == their or their == was:
+            found = our
+        elif our == was:
+            found = their
+        else:
+            found = merge(name, was, our, their)
+        if found is not None:
+            yield found
 
 
 class _Merger:
@@ -82,18 +105,11 @@ class _Merger:
     def _merge_trees(
         self, path: str, before: bytes | None, ours: bytes, theirs: bytes, conflicts: list[str]
     ) -> tuple[bytes, int]:
+        def merge(name: str, old: TreeRow | None, one: TreeRow | None, other: TreeRow | None) -> TreeRow | None:
+            return self._merge_rows(f"{path}/{name}", old, one, other, conflicts)
+
         was, our, their = (self._rows(digest) for digest in (before, ours, theirs))
-        merged: list[TreeRow] = []
-        for name in sorted(was.keys() | our.keys() | their.keys()):
-            old, one, other = was.get(name), our.get(name), their.get(name)
-            if one == other or other == old:
-                row = one
-            elif one == old:
-                row = other
-            else:
-                row = self._merge_rows(f"{path}/{name}", old, one, other, conflicts)
-            if row is not None:
-                merged.append(row)
+        merged = list(_merge_by_name(was, our, their, merge))
         return self._pack.add(TREE, encode_tree(merged)), sum(row[2] for row in merged)
 
     def _merge_rows(
