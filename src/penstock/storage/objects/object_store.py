@@ -139,9 +139,9 @@ class ObjectStore(StoredObjects):
             InvalidInputError: something in it is no file, or has a name that cannot be stored.
             ConflictError: somebody changed a file meanwhile.
         """
-        self._guard.begin()  # before workers look at what is there
         with self.open_pack() as pack, self._open_readers(pack) as readers:
             adder = TreeAdder(pack, readers, rules, progress)
+            self._guard.begin()  # before workers rely on what is there
             reliable = Reliable(known or StatCache(), self._kept.has_all)
             added = adder.add(folder, reliable, StatCache() if found is None else found, only, meanwhile=meanwhile)
             readers.flush()

@@ -1,14 +1,17 @@
 """A process that reads files into packs, for an add of more files than one core can read in good time.
 
 It is told what to read on standard input and answers on standard output, one message after the other. It ends when its
-input does.
+input does, or at once when nobody hears its answers any more.
 """
 
+import contextlib
 import gc
 import importlib
 import os
+import select
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,10 +30,12 @@ def main() -> None:
     gc.disable()  # millions of facts about files would be looked at for circles that are never made
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leaving the `with` block, and so no half a pack
     asked, answers = sys.stdin.buffer, sys.stdout.buffer
+    threading.Thread(target=_end_unheard, args=(answers.fileno(),), daemon=True).start()
     start = msgspec.msgpack.decode(receive(asked), type=Start)
     packs: list[tuple[str, bytes]] = []
     decoder = msgspec.msgpack.Decoder(Read | Flush)
-    with _open_pack(start, lambda name, index: packs.append((name, index))) as pack:
+    kept = _open_pack(start, lambda name, index: packs.append((name, index)))
+    with contextlib.suppress(BrokenPipeError), kept as pack:
         reader = FileReader(pack, ContentChunker())
         while body := receive(asked):
             try:
@@ -45,6 +50,14 @@ def main() -> None:
                 answer = Answer(error=(error.code, error.message, error.hint))
             send(answers, answer)
     gc.freeze()  # nor does the end have to look at them
+
+
+def _end_unheard(answers: int) -> None:
+    """End this process when whoever started it was killed, as it may be in the middle of a large file."""
+    closed = select.poll()
+    closed.register(answers, 0)  # an error is always told, and the only one is that nobody reads
+    closed.poll()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _open_pack(start: Start, written: Callable[[str, bytes], None]) -> PackWriter:

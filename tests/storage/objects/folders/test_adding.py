@@ -233,10 +233,13 @@ def test_a_file_that_grows_meanwhile_is_refused(tmp_path: Path) -> None:
         thread.join()
 
 
-@pytest.mark.parametrize("limit", ["ALONE = 5", "ALONE_SIZE = 1 << 20"])
-def test_ctrl_c_ends_the_workers(limit: str, folder: Path, tmp_path: Path) -> None:
-    with (folder / "large").open("ab") as large:  # more than one pack, so that it takes a while
-        large.write(random.Random(2).randbytes(100 << 20))
+@pytest.mark.parametrize(
+    ("limit", "number"),
+    [("ALONE = 5", signal.SIGINT), ("ALONE_SIZE = 1 << 20", signal.SIGINT), ("ALONE_SIZE = 1 << 20", signal.SIGKILL)],
+)
+def test_workers_end_with_who_started_them(limit: str, number: signal.Signals, folder: Path, tmp_path: Path) -> None:
+    with (folder / "large").open("ab") as large:  # which takes two seconds
+        large.write(random.Random(2).randbytes(30 << 20))
     program = (
         "import sys; from pathlib import Path\n"
         f"from penstock.storage.objects.folders import readers; readers.{limit}\n"
@@ -253,9 +256,8 @@ def test_ctrl_c_ends_the_workers(limit: str, folder: Path, tmp_path: Path) -> No
         assert process.poll() is None
         time.sleep(0.01)
     time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait(timeout=20) != 0
-    assert not list((tmp_path / "o").glob(".tmp*"))
     for worker in workers:
         for _ in range(500):
             if not Path(f"/proc/{worker}").exists():
@@ -263,3 +265,4 @@ def test_ctrl_c_ends_the_workers(limit: str, folder: Path, tmp_path: Path) -> No
             time.sleep(0.01)
         else:
             pytest.fail(f"worker {worker} is still there")
+    assert not list((tmp_path / "o").glob(".tmp*"))
