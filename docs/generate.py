@@ -156,8 +156,7 @@ def _kind(annotation: str) -> str:
     plain = annotation.removesuffix(" | None")
     if limited := re.match(r"Annotated\[(\w+),", plain):
         plain = limited[1]
-    aliases = {"Task": "Task", "Strategy": "Strategy", "CheckAction": "CheckAction", "ColumnType": "ColumnType"}
-    if plain in aliases:
+    if plain in ("Task", "Strategy", "Decide", "CheckAction", "ColumnType"):
         plain = "Literal" + str(list(getattr(project_types, plain).__args__))
     if plain.startswith("Literal["):
         return ", ".join(f"`{each}`" for each in re.findall(r"'([^']+)'", plain))

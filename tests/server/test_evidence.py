@@ -8,13 +8,49 @@ from penstock.server.web.evidence import read_evidence, tell_value
 from penstock.server.web.refs import link_ref, name_ref
 
 DIGEST = "25262989e328a6675ac3c582507b804f183a6105086a451b2db1353d0f8a1d08"
+REQUESTS = {"all": 87, "needed": 40, "step": 87}
+ERRORS: dict[str, Any] = {
+    "name": "error_rate",
+    "beside": "stable",
+    "scale": "difference",
+    "good": "below",
+    "bar": 0.01,
+    "estimate": 0.0086,
+    "low": -0.004,
+    "high": 0.0712,
+    "state": "unknown",
+    "candidate": 0.0115,
+    "stable": 0.0029,
+    "n": [87, 1713],
+}
+LATENCY = ERRORS | {
+    "name": "latency_p99",
+    "beside": "guard",
+    "scale": "value",
+    "bar": 50.0,
+    "low": None,
+    "high": 12.6,
+    "state": "not_worse",
+    "candidate": 10.0,
+    "stable": None,
+    "n": [87, 0],
+}
+REWARD = ERRORS | {
+    "name": "reward",
+    "good": "above",
+    "bar": -0.01,
+    "low": -0.126,
+    "high": 0.412,
+    "candidate": 0.1717,
+    "stable": None,
+    "n": [36, 712],
+}
+RATIO = LATENCY | {"beside": "stable", "scale": "ratio", "bar": 1.3, "low": 1.41, "high": None, "state": "worse"}
 JUDGED: dict[str, Any] = {
     "alpha": 0.05,
-    "errors": {"at_most": 0.02, "failures": 1, "rate": 0.0115, "requests": 87},
-    "errors_against_stable": {"candidate": [1, 87], "stable": [5, 1713], "log_evidence": -5.9, "needed": 4.4},
-    "latency": {"at_most_ms": 50.0, "p99_ms": 10.0, "requests": 87, "slow": 0},
-    "requests": {"all": 87, "needed": 40, "step": 87},
-    "reward": {"candidate": [6.18, 36], "stable": [69.8, 712], "low": -0.126, "high": 0.412, "margin": 0.0},
+    "decide": "no_harm",
+    "measures": [ERRORS, LATENCY, REWARD, RATIO],
+    "requests": REQUESTS,
 }
 
 
@@ -31,17 +67,29 @@ def test_columns_that_moved_become_a_table() -> None:
 def test_what_a_rollout_was_judged_by_becomes_a_table() -> None:
     found = read_evidence(JUDGED)
     assert found.tables[0].rows == [
-        ["Requests at this step", "87", "", "at least 40"],
-        ["Failed", "1 of 87 (1.1%)", "5 of 1,713 (0.3%)", "at most 2%"],
-        ["Slower than 50 ms", "0 of 87 (0%)", "", "at most 1%"],
-        ["Mean reward", "0.1717 over 36", "0.0980 over 712", "difference −0.1260 to 0.4120"],
+        ["Requests at this step", "87", "", "", "at least 40", ""],
+        ["Failed", "1.1% over 87", "0.3% over 1,713", "−0.4% to +7.1%", "at most +1%", "not known yet"],
+        ["99 of 100 within", "10 ms over 87", "", "up to 13 ms", "at most 50 ms", "shown not worse"],
+        [
+            "Mean reward",
+            "0.1717 over 36",
+            "none over 712",
+            "−0.1260 to +0.4120",
+            "at least −0.0100",
+            "not known yet",
+        ],
+        ["99 of 100 within", "10 ms over 87", "", "from 1.41 times", "at most 1.3 times", "shown worse"],
     ]
-    assert [fact.text for fact in found.facts] == ["5%"]
+    assert [(fact.name, fact.text) for fact in found.facts] == [
+        ("chance of a needless abort", "5%"),
+        ("goes on by", "no_harm"),
+    ]
 
 
-def test_a_first_release_is_judged_without_a_stable_revision() -> None:
-    rows = read_evidence({"requests": {"all": 3, "needed": 40, "step": 3}, "errors": JUDGED["errors"]}).tables[0].rows
-    assert rows[1] == ["Failed", "1 of 87 (1.1%)", "", "at most 2%"]
+def test_what_nobody_measured_is_told_as_such() -> None:
+    nothing = ERRORS | {"low": None, "high": None, "candidate": None, "n": [0, 0], "stable": None}
+    rows = read_evidence({"requests": {"all": 3, "needed": 40, "step": 3}, "measures": [nothing]}).tables[0].rows
+    assert rows[1] == ["Failed", "", "", "nothing known", "at most +1%", "not known yet"]
 
 
 def test_a_value_is_told_with_its_interval() -> None:

@@ -8,7 +8,7 @@ from penstock.monitoring.budget import AlarmBudget
 from penstock.monitoring.types import LossEvidence
 from penstock.stats.arrays import FloatArray
 from penstock.stats.intervals import mean_interval
-from penstock.stats.sequential import LossDetector, watch_loss
+from penstock.stats.sequential.detector import LossDetector, watch_loss
 
 REFERENCE_WINDOWS = 2  # a single one may have been a holiday
 REFERENCE_GROUPS = 100  # below this the bar would be so wide that nothing is ever found

@@ -8,11 +8,14 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
+from penstock.core.errors import InvalidInputError
+from penstock.core.project.metrics import COMPARED_HINT, is_compared
 from penstock.core.project.types import Task
 from penstock.monitoring.types import Performance
 from penstock.stats.arrays import FloatArray, cluster_codes
 from penstock.stats.intervals import Interval, bootstrap_interval, mean_interval
 from penstock.stats.metrics import Metric, find_metric, scored_rows
+from penstock.stats.sequential.rewards import pair_scores
 
 FEW_ROWS = 10  # below this an interval says nothing
 REPLICATES = 400
@@ -43,15 +46,18 @@ class _Output(Struct, gc=False):
 _read_output = msgspec.json.Decoder(_Output).decode
 
 
-def read_labelled_rows(task: Task, frame: pl.DataFrame, classes: Sequence[Any] = ()) -> LabelledRows:
+def read_labelled_rows(
+    task: Task, frame: pl.DataFrame, classes: Sequence[Any] = (), order: Sequence[str] = ("at", "id")
+) -> LabelledRows:
     """The rows of a frame that were answered and whose outcome fits the task.
 
     Args:
         task: of the project.
         frame: columns `id`, `at`, `key`, `status`, `output` and `outcome` (JSON texts).
         classes: the labels of a classifier, in the order of its codes; the last is the positive one of two.
+        order: the columns by which the rows are sorted.
     """
-    known = frame.filter(pl.col("outcome").is_not_null(), pl.col("status") != "error").sort("at", "id")
+    known = frame.filter(pl.col("outcome").is_not_null(), pl.col("status") != "error").sort(*order)
     outputs = [_read_output(text) for text in known["output"]]
     outcomes = [msgspec.json.decode(text) for text in known["outcome"]]
     keys = [key or name for key, name in zip(known["key"], known["id"], strict=True)]
@@ -85,12 +91,28 @@ def group_losses(task: Task, metric_name: str, rows: LabelledRows) -> FloatArray
     For classifiers it is the squared error of the probability, or 1 for a wrong class; for lists one minus the metric;
     both lie in 0 to 1. For numbers it is the absolute error, in units of the label.
     """
-    losses = _row_losses(task, metric_name, rows)
-    known = ~np.isnan(losses)
-    codes = cluster_codes([key for key, kept in zip(rows.keys, known, strict=True) if kept])
-    if not len(codes):
+    return _by_key(_row_losses(task, metric_name, rows), rows.keys)
+
+
+def bounded_values(metric_name: str, rows: LabelledRows) -> FloatArray:
+    """Values between 0 and 1, more being better, whose mean is the metric: what two revisions can be compared by.
+
+    For metrics that are means of such values, one per key, in the order in which the keys came; for `roc_auc` one per
+    pair of a positive and a negative row, in the order of the rows (`stats.sequential.rewards.pair_scores`).
+
+    Raises:
+        InvalidInputError: the metric is no such mean, as those of `core.project.metrics.COMPARED`.
+    """
+    metric = find_metric(metric_name)
+    if not is_compared(metric_name):
+        raise InvalidInputError(f"{metric_name!r} is no mean of values between 0 and 1", hint=COMPARED_HINT)
+    if metric.reads not in rows.outputs or not len(rows):
         return np.zeros(0)
-    return np.bincount(codes, weights=losses[known]) / np.bincount(codes)
+    terms = metric.terms(rows.truth, rows.outputs[metric.reads])
+    if metric.name == "roc_auc":
+        return pair_scores(terms[:, 0] == 1, terms[:, 1])
+    values = np.nan_to_num(terms[:, 0], nan=0.0) if metric.name.startswith(_COUNT_EMPTY) else terms[:, 0]
+    return _by_key(values, rows.keys)
 
 
 def misses_bar(interval: Performance, *, at_least: float | None, at_most: float | None) -> bool:
@@ -99,6 +121,13 @@ def misses_bar(interval: Performance, *, at_least: float | None, at_most: float 
         return False
     too_low = at_least is not None and interval.high < at_least
     return too_low or (at_most is not None and interval.low > at_most)
+
+
+def _by_key(values: FloatArray, keys: list[str]) -> FloatArray:
+    """The mean of each key's known values, in the order in which the keys came."""
+    known = ~np.isnan(values)
+    codes = cluster_codes([key for key, kept in zip(keys, known, strict=True) if kept])
+    return np.bincount(codes, weights=values[known]) / np.bincount(codes) if len(codes) else np.zeros(0)
 
 
 def _fits(task: Task, output: _Output, outcome: Any, classes: Sequence[Any]) -> bool:

@@ -1,25 +1,26 @@
 """Whether a rollout may go on: a pure function of what both revisions did so far, with tests that may be peeked at."""
 
-import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
-from penstock.core.project.types import GuardSection
-from penstock.predictions.latency import count_above
+from penstock.core.project.types import Decide, GuardSection, MarginsSection
 from penstock.predictions.types import RevisionCounts
-from penstock.stats.sequential import difference_evidence, difference_sequence, excess_evidence
-
-SLOW_SHARE = 0.01  # what a 99th percentile leaves above itself
-_TESTS = 4  # that may abort; each gets its part of alpha
+from penstock.serving.measures import Levels, Measure, compare_errors, compare_latency, compare_means, weigh_guards
+from penstock.stats.sequential.evidence import Sums
 
 
 class RevisionStats(Struct, frozen=True, kw_only=True):
-    """What one revision did since the rollout began."""
+    """What one revision did since the rollout began.
+
+    `rewards` and `metric` add up values between 0 and 1, more being better; None where none are to be had at all.
+    """
 
     counts: RevisionCounts
-    reward_sum: float = 0.0  # of rewards in [0, 1], such as hits
-    rewards: int = 0  # predictions whose reward is known
+    rewards: Sums | None = None  # such as hits, one a customer
+    metric: Sums | None = None  # of the metric that is watched, or of pairs of scores
     load_problem: str = ""  # why a gateway could not load it
 
 
@@ -31,40 +32,46 @@ class Judgement(Struct, frozen=True, kw_only=True):
     evidence: dict[str, Any]
 
 
-class _Finding(Struct, frozen=True, kw_only=True):
-    """One test: whether it is sure of harm, whether it stands in the way for now, and its numbers."""
+class Needs(Struct, frozen=True, kw_only=True):
+    """What a rollout has to show before it goes on.
 
-    name: str
-    is_bad: bool
-    is_open: bool = False
-    says: str
-    numbers: dict[str, Any]
+    Attributes:
+        guard: bars that hold whatever the stable revision does.
+        margins: by how much the candidate may be worse than the stable revision.
+        decide: `evidence`: each measure has to be shown not worse; `no_harm`: none must be shown worse.
+        requests: that the present step has to see.
+        rewards: known rewards of either revision, and values of the metric, without which the rollout does not go on.
+    """
+
+    guard: GuardSection = GuardSection()
+    margins: MarginsSection = MarginsSection()
+    decide: Decide = "no_harm"
+    requests: int = 200
+    rewards: int = 0
 
 
 def judge_rollout(
     candidate: RevisionStats,
     stable: RevisionStats | None,
+    needs: Needs,
     *,
-    guard: GuardSection,
-    min_requests: int,
     step_requests: int,
-    margin: float = 0.0,
-    min_rewards: int = 0,
+    problems: Sequence[str] = (),
     alpha: float = 0.05,
 ) -> Judgement:
     """Hold, advance or abort; what is not known holds.
 
-    It may be asked as often as one likes: over the whole rollout the chance to abort a revision that does no harm is
-    at most `alpha`.
+    It may be asked as often as one likes. Over a whole rollout the chance to abort a revision that is no worse than
+    the margins and guards allow is at most `alpha`, which is divided among all that may abort. The chance to promote
+    by `evidence` one that is worse than a margin allows is at most `alpha` too; that is not divided, as all measures
+    have to agree.
 
     Args:
         candidate: what the new revision did since the rollout began.
-        stable: what the stable revision did in the same time; None when there is none.
-        guard: the bars for error rate and latency.
-        min_requests: that the present step has to see.
+        stable: what the stable revision did in the same time; None when there is none to compare with.
+        needs: see there.
         step_requests: of the candidate since the present step began.
-        margin: the loss of mean reward that would be put up with.
-        min_rewards: known rewards of either revision without which the rollout does not go on.
+        problems: why what is known may be wrong or old; it does not go on while there is one.
         alpha: see above.
     """
     if candidate.load_problem:
@@ -73,109 +80,92 @@ def judge_rollout(
             reason=f"the revision cannot be loaded: {candidate.load_problem}",
             evidence={"load_problem": candidate.load_problem},
         )
-    level = alpha / _TESTS
-    findings = [
-        *_test_errors(candidate, guard, level),
-        *_test_latency(candidate, guard, level),
-        *(_test_against(candidate, stable, margin, min_rewards, level) if stable else ()),
-    ]
-    evidence: dict[str, Any] = {finding.name: finding.numbers for finding in findings}
-    evidence["requests"] = {"step": step_requests, "needed": min_requests, "all": candidate.counts.rows}
-    evidence["alpha"] = alpha
-    bad = [finding.says for finding in findings if finding.is_bad]
-    if bad:
-        return Judgement(decision="abort", reason="; ".join(bad), evidence=evidence)
-    waiting = [finding.says for finding in findings if finding.is_open]
-    if step_requests < min_requests:
-        waiting.insert(0, f"{step_requests} of {min_requests} requests of this step were seen")
+    measures = _measure(candidate, stable, needs, alpha)
+    evidence = {
+        "measures": msgspec.to_builtins(measures),
+        "requests": {"step": step_requests, "needed": needs.requests, "all": candidate.counts.rows},
+        "decide": needs.decide,
+        "alpha": alpha,
+    }
+    worse = [measure.says for measure in measures if measure.state == "worse"]
+    if worse:
+        return Judgement(decision="abort", reason="; ".join(worse), evidence=evidence)
+    waiting = [*problems, *_list_missing(candidate, stable, needs, step_requests)]
+    waiting += [_tell_doubt(measure, needs.decide) for measure in measures if _is_in_doubt(measure, needs.decide)]
     if waiting:
         return Judgement(decision="hold", reason="; ".join(waiting), evidence=evidence)
-    return Judgement(decision="advance", reason=f"{step_requests} requests, and no sign of harm", evidence=evidence)
+    return Judgement(decision="advance", reason=_praise(measures, step_requests), evidence=evidence)
 
 
-def _test_errors(candidate: RevisionStats, guard: GuardSection, level: float) -> list[_Finding]:
-    if guard.error_rate is None:
-        return []
-    counts = candidate.counts
-    rate = counts.failures / counts.rows if counts.rows else None
-    sure = _is_above(counts.failures, counts.rows, guard.error_rate, level)
-    says = f"{counts.failures} of {counts.rows} requests failed, and at most {guard.error_rate:.3%} may"
-    numbers = {"failures": counts.failures, "requests": counts.rows, "rate": rate, "at_most": guard.error_rate}
-    above = rate is None or rate > guard.error_rate
-    return [_Finding(name="errors", is_bad=sure, is_open=above, says=says, numbers=numbers)]
+def _measure(candidate: RevisionStats, stable: RevisionStats | None, needs: Needs, alpha: float) -> list[Measure]:
+    guard, margins = needs.guard, needs.margins
+    bars = [guard.error_rate, guard.latency_p99_ms]
+    if stable is not None:
+        rewards, metric = _pair(candidate.rewards, stable.rewards), _pair(candidate.metric, stable.metric)
+        bars += [
+            margins.error_rate,
+            margins.latency_p99,
+            margins.reward if rewards else None,
+            margins.metric if metric else None,
+        ]
+    # Known before the first request: how many tests there are must not depend on what they say.
+    levels = Levels(harm=alpha / max(1, sum(bar is not None for bar in bars)), good=alpha)
+    found = weigh_guards(candidate.counts, guard, levels)
+    if stable is None:
+        return found
+    found.append(compare_errors(candidate.counts, stable.counts, margins.error_rate, levels))
+    if margins.latency_p99 is not None:
+        found.append(compare_latency(candidate.counts, stable.counts, margins.latency_p99, levels))
+    if rewards and margins.reward is not None:
+        found.append(compare_means("reward", *rewards, margins.reward, levels))
+    if metric and margins.metric is not None:
+        found.append(compare_means("metric", *metric, margins.metric, levels))
+    return found
 
 
-def _test_latency(candidate: RevisionStats, guard: GuardSection, level: float) -> list[_Finding]:
-    if guard.latency_p99_ms is None:
-        return []
-    counts = candidate.counts
-    p99_ms = counts.latency_ms(0.99)
-    slow = count_above(counts.latency, guard.latency_p99_ms)
-    sure = _is_above(slow, counts.rows, SLOW_SHARE, level)
-    says = f"{slow} of {counts.rows} requests took longer than {guard.latency_p99_ms:g} ms, and at most 1 % may"
-    numbers = {"slow": slow, "requests": counts.rows, "p99_ms": p99_ms, "at_most_ms": guard.latency_p99_ms}
-    above = not counts.rows or slow > SLOW_SHARE * counts.rows
-    return [_Finding(name="latency", is_bad=sure, is_open=above, says=says, numbers=numbers)]
+def _pair(candidate: Sums | None, stable: Sums | None) -> tuple[Sums, Sums] | None:
+    return None if candidate is None or stable is None else (candidate, stable)
 
 
-def _test_against(
-    candidate: RevisionStats, stable: RevisionStats, margin: float, min_rewards: int, level: float
-) -> list[_Finding]:
-    errors = _compare_errors(candidate.counts, stable.counts, level)
-    return [errors, *_compare_rewards(candidate, stable, margin, min_rewards, level)]
+def _list_missing(
+    candidate: RevisionStats, stable: RevisionStats | None, needs: Needs, step_requests: int
+) -> list[str]:
+    """What has to be seen at all, whatever it says."""
+    missing = []
+    if step_requests < needs.requests:
+        missing.append(f"{step_requests} of {needs.requests} requests of this step were seen")
+    elif not candidate.counts.rows:
+        missing.append("no request to the candidate was seen")
+    if stable is None:
+        return missing
+    if not stable.counts.rows:
+        missing.append("the stable revision has answered nothing since the rollout began")
+    for name, pair in (
+        ("rewards", _pair(candidate.rewards, stable.rewards)),
+        ("values of the metric", _pair(candidate.metric, stable.metric)),
+    ):
+        known = min(pair[0].n, pair[1].n) if pair else needs.rewards
+        if known < needs.rewards:
+            missing.append(f"{known} of {needs.rewards} {name} are known")
+    return missing
 
 
-def _compare_errors(candidate: RevisionCounts, stable: RevisionCounts, level: float) -> _Finding:
-    evidence = float(difference_evidence(stable.failures, stable.rows, candidate.failures, candidate.rows))
-    worse = candidate.failures * max(stable.rows, 1) > stable.failures * max(candidate.rows, 1)
-    return _Finding(
-        name="errors_against_stable",
-        is_bad=worse and evidence >= -math.log(level),
-        says=f"{candidate.failures} of {candidate.rows} requests failed, against {stable.failures} of {stable.rows}",
-        numbers={
-            "candidate": [candidate.failures, candidate.rows],
-            "stable": [stable.failures, stable.rows],
-            "log_evidence": evidence,
-            "needed": -math.log(level),
-        },
-    )
-
-
-def _compare_rewards(
-    candidate: RevisionStats, stable: RevisionStats, margin: float, min_rewards: int, level: float
-) -> list[_Finding]:
-    known = min(candidate.rewards, stable.rewards)
-    if known == 0 and min_rewards == 0:
-        return []
-    interval = difference_sequence(
-        stable.reward_sum, stable.rewards, candidate.reward_sum, candidate.rewards, alpha=level
-    )
-    numbers = {
-        "candidate": [candidate.reward_sum, candidate.rewards],
-        "stable": [stable.reward_sum, stable.rewards],
-        "low": interval.low,
-        "high": interval.high,
-        "margin": margin,
-    }
-    if interval.high < -margin:
-        says = f"the mean reward fell by at least {-interval.high:.4g}, and {margin:.4g} would be put up with"
-    else:
-        says = f"{known} of {min_rewards} rewards are known"
-    return [
-        _Finding(
-            name="reward",
-            is_bad=interval.high < -margin,
-            is_open=known < min_rewards,
-            says=says,
-            numbers=numbers,
-        )
-    ]
-
-
-def _is_above(hits: int, tries: int, at_most: float, level: float) -> bool:
-    """Whether a rate is surely above its bar."""
-    if at_most <= 0:
-        return hits > 0
-    if tries == 0 or at_most >= 1:
+def _is_in_doubt(measure: Measure, decide: Decide) -> bool:
+    """Whether what is known so far does not suffice to go on."""
+    if measure.state != "unknown":
         return False
-    return float(excess_evidence(hits, tries, at_most)) >= -math.log(level)
+    if decide == "evidence" and measure.beside == "stable":
+        return True
+    return measure.counts_requests and measure.looks_worse
+
+
+def _tell_doubt(measure: Measure, decide: Decide) -> str:
+    if decide == "evidence" and measure.beside == "stable":
+        return f"not shown yet: {measure.wanted}"
+    return measure.says
+
+
+def _praise(measures: Sequence[Measure], step_requests: int) -> str:
+    shown = [measure.wanted for measure in measures if measure.state == "not_worse"]
+    told = f"{step_requests} requests, and no sign of harm"
+    return f"{told}; shown: {', '.join(shown)}" if shown else told

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.core.codec import nearest_hint
-from penstock.core.project.metrics import metric_problem
+from penstock.core.project.metrics import COMPARED_HINT, is_compared, metric_problem
 from penstock.core.project.positions import KeyPath
 from penstock.core.project.reading import Reader
 from penstock.core.project.types import (
@@ -74,6 +74,14 @@ def _project(record: Project, path: KeyPath, reader: Reader, task: Task | None) 
         if not name.isidentifier():
             hint = "its name is an argument of the pipeline: use letters, digits and '_'"
             reader.report(("data", name), f"{name!r} cannot name a table of data", hint)
+    watched = record.monitor.performance
+    if record.deploy.margins.metric is not None:
+        place = ("deploy", "margins", "metric")
+        if watched is None:
+            reader.report(place, "no metric is watched that could be compared", "add monitor.performance")
+        elif not is_compared(watched.metric):
+            problem = f"revisions cannot be compared by {watched.metric!r} while they serve"
+            reader.report(place, problem, f"leave it out, or {COMPARED_HINT} as monitor.performance")
 
 
 def _data(record: DataSection, path: KeyPath, reader: Reader, task: Task | None) -> None:

@@ -10,6 +10,7 @@ from penstock.core.project.rates import Rate
 
 Task = Literal["binary", "multiclass", "regression", "ranking", "forecast"]
 Strategy = Literal["direct", "shadow", "canary", "ab"]
+Decide = Literal["no_harm", "evidence"]
 CheckAction = Literal["block", "warn", "quarantine"]
 Monotonic = Literal["rising", "falling", "strictly_rising", "strictly_falling"]
 ColumnType = Literal["integer", "number", "text", "boolean", "date", "datetime", "list"]
@@ -193,12 +194,23 @@ class GuardSection(Section, frozen=True, kw_only=True):
     latency_p99_ms: Positive | None = None
 
 
+class MarginsSection(Section, frozen=True, kw_only=True):
+    """`deploy.margins`: by how much a new revision may be worse than the stable one; without one it is not compared."""
+
+    error_rate: Share = 0.01  # more failed requests, as a share of all requests
+    latency_p99: NotNegative | None = None  # slower 99th percentile, as a share; seen in steps of 12 %
+    reward: Share | None = 0.01  # lower mean of what outcomes say of single answers, on a scale from 0 to 1
+    metric: Share | None = None  # lower value of the metric of monitor.performance, on a scale from 0 to 1
+
+
 class DeploySection(Section, frozen=True, kw_only=True):
     """`[deploy]`: how a new version takes over the traffic."""
 
     strategy: Strategy = "canary"
     steps: tuple[Share, ...] = (0.05, 0.25, 1.0)  # shares of traffic, rising
     guard: GuardSection = GuardSection()
+    margins: MarginsSection = MarginsSection()
+    decide: Decide = "no_harm"  # when a step is left: nothing is shown worse, or evidence that nothing is
     min_requests: Annotated[int, Meta(ge=1)] = 200  # that a step has to see before it may be left
     key: str | None = None  # the input column that keeps a customer on one revision
 

@@ -1,6 +1,6 @@
 """Evidence as people read it: named facts, a table of what moved, a table of what a rollout's judge looked at."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -25,6 +25,7 @@ Text = str | Markup
 NAMES = {
     "alpha": "chance of a needless abort",
     "as_of": "event time",
+    "decide": "goes on by",
     "detector": "detector, as a share of an alarm",
     "environment_lock": "environment",
     "level": "level of the test",
@@ -37,7 +38,8 @@ TESTS = {"chi2": "chi-square", "ks": "Kolmogorov–Smirnov", "none": "not tested
 REFS = {"run": "run", "run_id": "run", "alert": "alert", "episode": "episode", "rollout": "rollout"}
 SHARES = ("share", "rate", "at_most", "new_share", "alpha")
 HIDDEN = ("low", "high")  # told with their value
-JUDGED = ("errors", "errors_against_stable", "latency", "reward", "requests")
+MEASURES = {"error_rate": "Failed", "latency_p99": "99 of 100 within", "reward": "Mean reward", "metric": "Metric"}
+STATES = {"not_worse": "shown not worse", "worse": "shown worse", "unknown": "not known yet"}
 DIGEST_LENGTH = 64
 MOST_LISTED = 12
 
@@ -78,7 +80,7 @@ def read_evidence(evidence: Mapping[str, Any], model: str = "") -> Evidence:
     if isinstance(columns := known.get("columns"), dict) and all(isinstance(held, dict) for held in columns.values()):
         tables.append(_tell_columns(known.pop("columns")))
     if isinstance(known.get("requests"), dict):
-        tables.append(_tell_judge({name: known.pop(name) for name in JUDGED if name in known}))
+        tables.append(_tell_judge(known.pop("requests"), known.pop("measures", [])))
     gates, warnings = known.pop("gates", None) or [], known.pop("warnings", None) or []
     return Evidence(_tell_facts(known, model), tables, gates, warnings)
 
@@ -166,36 +168,44 @@ def _tell_columns(columns: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table("Columns that moved", titles, rows)
 
 
-def _tell_judge(found: Mapping[str, Any]) -> Table:
-    """What the judge of a rollout looked at, the candidate beside the stable revision."""
-    rows: list[list[Text]] = []
-    if requests := found.get("requests"):
-        needed = f"at least {format_number(requests.get('needed'))}"
-        rows.append(["Requests at this step", format_number(requests.get("step")), "", needed])
-    errors, against = found.get("errors") or {}, found.get("errors_against_stable") or {}
-    if errors or against:
-        ours = against.get("candidate") or [errors.get("failures"), errors.get("requests")]
-        bar = (
-            f"at most {format_share(errors['at_most'])}" if errors.get("at_most") is not None else "no more than stable"
-        )
-        rows.append(["Failed", _tell_part(ours), _tell_part(against.get("stable")), bar])
-    if latency := found.get("latency"):
-        name = f"Slower than {format_milliseconds(latency.get('at_most_ms'))}"
-        rows.append([name, _tell_part([latency.get("slow"), latency.get("requests")]), "", "at most 1%"])
-    if reward := found.get("reward"):
-        means = [_tell_mean(reward.get(side)) for side in ("candidate", "stable")]
-        rows.append(["Mean reward", *means, f"difference {format_interval(reward.get('low'), reward.get('high'))}"])
-    return Table("What was looked at", ["", "Candidate", "Stable", "Bar"], rows)
+def _tell_judge(requests: Mapping[str, Any], measures: Sequence[Mapping[str, Any]]) -> Table:
+    """What the judge of a rollout looked at: each measure with its confidence sequence and its bar."""
+    needed = f"at least {format_number(requests.get('needed'))}"
+    rows: list[list[Text]] = [["Requests at this step", format_number(requests.get("step")), "", "", needed, ""]]
+    for measure in measures:
+        values = [_tell_side(measure, side, place) for place, side in enumerate(("candidate", "stable"))]
+        name, state = MEASURES.get(measure["name"], measure["name"]), STATES.get(measure["state"], measure["state"])
+        rows.append([name, *values, _tell_sequence(measure), _tell_bar(measure), state])
+    return Table("What was looked at", ["", "Candidate", "Stable", "Lies between", "Bar", ""], rows)
 
 
-def _tell_part(pair: list[Any] | None) -> str:
-    if not pair or pair[1] is None:
-        return ""
-    share = f" ({format_share(pair[0] / pair[1])})" if pair[1] else ""
-    return f"{format_number(pair[0])} of {format_number(pair[1])}{share}"
+def _tell_side(measure: Mapping[str, Any], side: str, place: int) -> str:
+    value, n = measure.get(side), measure["n"][place]
+    if value is None:
+        return "" if not n else f"none over {format_number(n)}"
+    tell = {"error_rate": format_share, "latency_p99": format_milliseconds}.get(measure["name"], format_measure)
+    return f"{tell(value)} over {format_number(n)}"
 
 
-def _tell_mean(pair: list[Any] | None) -> str:
-    if not pair or not pair[1]:
-        return ""
-    return f"{format_measure(pair[0] / pair[1])} over {format_number(pair[1])}"
+def _tell_sequence(measure: Mapping[str, Any]) -> str:
+    """The confidence sequence; an end of which nothing is known is left open."""
+    low, high = (None if measure.get(end) is None else _tell_scaled(measure, measure[end]) for end in ("low", "high"))
+    if low is None and high is None:
+        return "nothing known"
+    if low is None or high is None:
+        return f"up to {high}" if low is None else f"from {low}"
+    return f"{low} to {high}"
+
+
+def _tell_bar(measure: Mapping[str, Any]) -> str:
+    return f"{'at most' if measure['good'] == 'below' else 'at least'} {_tell_scaled(measure, measure['bar'])}"
+
+
+def _tell_scaled(measure: Mapping[str, Any], value: float) -> str:
+    """A value on the scale of the measure, with its sign where it is a difference."""
+    if measure["scale"] == "ratio":
+        return f"{value:.3g} times"
+    if measure["name"] == "latency_p99":
+        return format_milliseconds(value)
+    sign = "+" if measure["scale"] == "difference" and value > 0 else "\u2212" if value < 0 else ""
+    return sign + (format_share if measure["name"] == "error_rate" else format_measure)(abs(value))

@@ -1,0 +1,128 @@
+"""What a rollout is judged by is read from traffic and outcomes; what cannot be read, or is old, does not count."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from penstock.core.errors import UnavailableError
+from penstock.core.ids import Digest
+from penstock.loop.rollouts import RolloutWatch
+from penstock.serving.judge import Judgement
+from penstock.serving.measures import Measure
+from shop_world import DAY, PROJECT, START, Shop
+
+
+def open_shop(folder: Path, deploy: str = "", metric: str = "precision_at_3") -> Shop:
+    """A shop whose second version is tried on half of the traffic."""
+    text = PROJECT.replace('key = "user"', f'key = "user"\n{deploy}').replace("precision_at_3", metric)
+    shop = Shop(folder, text)
+    shop.release(0.5)
+    shop.services.serving.deploy("shop", "shop", register(shop), strategy="canary", steps=(0.5, 1.0), min_requests=50)
+    return shop
+
+
+def register(shop: Shop) -> int:
+    run = shop.services.pipelines.request_run("shop")
+    shop.finish_run(run, quality=0.7)
+    record = shop.services.pipelines.get_run(run.id).candidate
+    assert record is not None
+    return shop.services.registry.register("shop", run.id, record.model, record.info).version
+
+
+def judge(shop: Shop, watch: RolloutWatch | None = None) -> Judgement:
+    (rollout, *_) = shop.services.serving.list_rollouts("shop")
+    return (watch or RolloutWatch(shop.services, shop.project)).judge(rollout, shop.services.loop.read_seen())
+
+
+def measures(found: Judgement) -> dict[str, Measure]:
+    return {held.name: held for held in msgspec.convert(found.evidence["measures"], list[Measure])}
+
+
+def serve(shop: Shop, n: int, *, clicks: tuple[float, float] = (0.3, 0.3)) -> None:
+    for revision, chance in zip((1, 2), clicks, strict=True):
+        shop.request(START, n, revision, clicks=chance)
+
+
+def test_both_revisions_are_measured(tmp_path: Path) -> None:
+    shop = open_shop(tmp_path)
+    serve(shop, 120)
+    found = judge(shop)
+    assert found.decision == "advance"
+    held = measures(found)
+    assert set(held) == {"error_rate", "reward"}
+    assert held["error_rate"].n == (120, 120)
+    assert held["reward"].n[0] > 100
+    assert held["reward"].candidate == pytest.approx(0.1, abs=0.05)  # one of three, three times in ten
+
+
+def test_requests_of_yesterday_say_nothing_of_today(tmp_path: Path) -> None:
+    shop = open_shop(tmp_path)
+    serve(shop, 120)
+    shop.clock.advance(hours=30)
+    found = judge(shop)
+    assert found.decision == "hold"
+    assert "no request came for 24 hours" in found.reason
+    shop.request(START + DAY, 1, 1)
+    assert judge(shop).decision == "advance"
+
+
+def lose_segments(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(digest: Digest) -> bytes:
+        raise UnavailableError(f"the object store does not answer for {digest[:8]}")
+
+    monkeypatch.setattr(shop.services.objects, "get_bytes", refuse)
+
+
+def answer_odd(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock.loop.rollouts.group_losses", lambda *_: 1 / 0)
+
+
+@pytest.mark.parametrize("fault", [lose_segments, answer_odd])
+def test_outcomes_that_cannot_be_read_hold_and_a_sick_candidate_is_aborted_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Shop, pytest.MonkeyPatch], None]
+) -> None:
+    shop = open_shop(tmp_path)
+    serve(shop, 120)
+    with monkeypatch.context() as patch:
+        fault(shop, patch)
+        found = judge(shop)
+        assert found.decision == "hold"
+        assert "the outcomes cannot be read" in found.reason
+        shop.request(START, 200, 2, errors=150)
+        assert judge(shop).decision == "abort"
+    assert "reward" in measures(judge(shop))
+
+
+def test_what_could_not_be_read_is_read_again_although_nothing_new_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = open_shop(tmp_path)
+    watch = RolloutWatch(shop.services, shop.project)
+    serve(shop, 120)
+    with monkeypatch.context() as patch:
+        lose_segments(shop, patch)
+        assert judge(shop, watch).decision == "hold"
+    assert judge(shop, watch).decision == "advance"
+
+
+def test_evidence_takes_its_time(tmp_path: Path) -> None:
+    shop = open_shop(tmp_path, 'decide = "evidence"\nmargins = { error_rate = 0.05, reward = 0.1 }')
+    serve(shop, 60)
+    found = judge(shop)
+    assert found.decision == "hold" and "not shown yet: at most 5.000% of requests more fail" in found.reason
+    for _ in range(3):
+        serve(shop, 400, clicks=(0.3, 0.4))
+    assert judge(shop).decision == "advance"
+
+
+def test_a_metric_with_a_margin_is_measured_by_customer(tmp_path: Path) -> None:
+    shop = open_shop(tmp_path, "margins = { metric = 0.1, latency_p99 = 0.5 }", metric="hit_rate_at_3")
+    serve(shop, 300, clicks=(0.9, 0.2))
+    found = judge(shop)
+    assert found.decision == "abort"
+    held: dict[str, Any] = measures(found)
+    assert held["metric"].state == "worse" and held["metric"].candidate == pytest.approx(0.2, abs=0.08)
+    assert held["latency_p99"].candidate == held["latency_p99"].stable
