@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.core.errors import InvalidInputError
@@ -30,6 +30,8 @@ WORLDS = {
     "rewards of small variance": (beta(20, 60), beta(20, 60), 0.25, 0.0, False),
     "rewards of unlike shape": (beta(1, 3), beta(30, 70), 0.3, -0.05, False),
 }
+
+QUICK = ("rare errors, a margin", "common, a loss", "no errors beside some", "rewards of unlike shape")
 
 
 def false_alarms(world: str, share: float, *, runs: int, every: int, looks: int) -> list[float]:
@@ -61,7 +63,7 @@ def false_alarms(world: str, share: float, *, runs: int, every: int, looks: int)
     return [test(True), test(False)]
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", QUICK)
 def test_ten_thousand_runs_refuse_the_truth_at_most_as_often_as_promised(world: str) -> None:
     assert max(false_alarms(world, 0.1, runs=10_000, every=20, looks=15)) <= 0.05
 
@@ -142,6 +144,7 @@ def test_the_search_for_the_worst_mean_errs_on_the_safe_side_and_by_little() -> 
         assert exact - 0.5 <= found <= exact + 1e-3
 
 
+@settings(max_examples=40)
 @given(
     n=st.tuples(st.integers(0, 3000), st.integers(0, 3000)),
     shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
@@ -163,7 +166,7 @@ def test_a_sequence_holds_the_estimate_and_lies_within_its_bounds(
     if all(n):
         assert found.low - 1e-9 <= shares[0] - shares[1] <= found.high + 1e-9
     else:
-        assert found.low < -0.99 or found.high > 0.99
+        assert found.high - found.low >= 0.9  # the other arm may be anywhere
 
 
 @given(
@@ -181,6 +184,7 @@ def test_evidence_of_a_lower_mean_never_falls_when_the_supposed_mean_rises(
     assert (np.diff(evidence_above(sums, sorted(means))) <= 1e-9).all()
 
 
+@settings(max_examples=30)
 @given(st.lists(st.floats(0, 1), max_size=40), st.data())
 def test_neither_order_nor_batches_matter(values: list[float], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(values)))
