@@ -8,9 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from penstock.core.errors import InvalidInputError
+from penstock.core.project.metrics import is_compared
 from penstock.core.project.types import Task
 from penstock.monitoring.performance import (
     LabelledRows,
+    bounded_values,
     group_losses,
     measure,
     misses_bar,
@@ -69,6 +72,26 @@ def test_a_classifier_is_measured_by_score_and_errors_are_left_out() -> None:
     assert measure("accuracy", labelled).value == pytest.approx(40 / 60)
     losses = group_losses("binary", "roc_auc", labelled)
     assert losses.min() >= 0 and losses.max() <= 1
+
+
+def test_revisions_are_compared_by_means_of_values_between_0_and_1() -> None:
+    pairs: list[tuple[Any, Any]] = [
+        ({"prediction": "yes", "score": 0.9}, "yes"),
+        ({"prediction": "yes", "score": 0.6}, "no"),
+        ({"prediction": "no", "score": 0.4}, "yes"),
+        ({"prediction": "no", "score": 0.6}, "no"),
+    ]
+    labelled = rows("binary", pairs, keys=["a", "b", "b", "c"], classes=("no", "yes"))
+    assert bounded_values("accuracy", labelled).tolist() == [1.0, 0.0, 1.0]  # by customer
+    assert bounded_values("roc_auc", labelled).tolist() == [1.0, 0.0]  # 0.9 beside 0.6, 0.4 beside 0.6
+    shown = {"items": list("abcdefghij")}
+    lists = rows("ranking", [(shown, ["a"]), (shown, []), (shown, ["z"])])
+    assert bounded_values("hit_rate_at_10", lists).tolist() == [1.0, 0.0, 0.0]
+    assert len(bounded_values("recall_at_10", rows("ranking", [(shown, None)]))) == 0
+    for name in ("f1", "log_loss", "coverage_at_20", "rmse"):
+        assert not is_compared(name)
+        with pytest.raises(InvalidInputError, match="no mean of values"):
+            bounded_values(name, labelled)
 
 
 def test_numbers_lose_their_absolute_error_averaged_by_key() -> None:

@@ -158,6 +158,20 @@ def test_a_metric_of_another_task_is_refused() -> None:
     assert parse(text.replace("recal_at_20", "ndcg_at_5")).gates
 
 
+@pytest.mark.parametrize(
+    ("watched", "told"),
+    [
+        ("", "deploy.margins.metric: no metric is watched that could be compared; add monitor.performance"),
+        ('[monitor]\nperformance = { metric = "f1" }', "deploy.margins.metric: revisions cannot be compared by 'f1'"),
+    ],
+)
+def test_a_margin_of_a_metric_needs_one_that_revisions_can_be_compared_by(watched: str, told: str) -> None:
+    text = '[project]\nname = "a"\ntask = "binary"\n[deploy]\nmargins = { metric = 0.02 }\n'
+    (told_by_file,) = mistakes(text + watched)
+    assert told in told_by_file
+    assert parse(text + '[monitor]\nperformance = { metric = "roc_auc" }').deploy.margins.metric == 0.02
+
+
 def test_a_line_that_is_no_toml_is_told_with_the_other_mistakes() -> None:
     text = '[project]\nname = "a\ntask = 3\n'
     assert mistakes(text) == [
