@@ -240,18 +240,16 @@ def test_peeking_again_and_again_rarely_promotes_a_revision_that_is_worse() -> N
 
 
 @pytest.mark.slow
-def test_a_thousand_rollouts_keep_both_promises() -> None:
-    calm: dict[str, Any] = {"error_rate": 0.0, "reward": 0.0}
-    ends = whole_rollouts(1000, rate=0.02, rewards=0.5, decide="no_harm", looks=10, every=100, **calm)
-    assert ends.count("abort") <= 50
-    ends = whole_rollouts(
-        1000, rate=0.04, rewards=0.5, decide="evidence", looks=10, every=100, error_rate=0.02, reward=0.5
-    )
-    assert ends.count("advance") <= 50
-    ends = whole_rollouts(
-        1000, rate=0.02, rewards=0.4, decide="evidence", looks=10, every=100, error_rate=1.0, reward=0.1
-    )
-    assert ends.count("advance") <= 50
+@pytest.mark.parametrize(
+    ("wrong", "world"),
+    [
+        ("abort", {"rate": 0.02, "rewards": 0.5, "decide": "no_harm", "error_rate": 0.0, "reward": 0.0}),
+        ("advance", {"rate": 0.04, "rewards": 0.5, "decide": "evidence", "error_rate": 0.02, "reward": 0.5}),
+        ("advance", {"rate": 0.02, "rewards": 0.4, "decide": "evidence", "error_rate": 1.0, "reward": 0.1}),
+    ],
+)
+def test_many_whole_rollouts_keep_both_promises(wrong: str, world: dict[str, Any]) -> None:
+    assert whole_rollouts(400, looks=8, every=100, **world).count(wrong) <= 20
 
 
 def test_revisions_that_differ_are_told_apart() -> None:
