@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from penstock.stats.sequential import watch_loss
+from penstock.stats.sequential.detector import watch_loss
 
 
 def main() -> None:
