@@ -7,6 +7,7 @@ import msgspec
 import polars as pl
 
 from penstock.core.ids import PredictionId
+from penstock.predictions.blocks import pack_rows
 from penstock.predictions.frames import PREDICTION_SCHEMA, join_outcomes, read_predictions, unpack_json
 from penstock.predictions.latency import count_latencies, latency_quantile
 from penstock.predictions.segment_file import compact_segment
@@ -21,7 +22,7 @@ MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 
 def ship(folder: Path, rows: list[PredictionRow]) -> tuple[ObjectStore, Segment]:
     log = SegmentLog(folder / "log")
-    log.append("shop", rows)
+    log.append("shop", pack_rows(rows))
     log.close()
     objects = open_object_store(folder / "objects")
     segment, data = compact_segment(log.list_closed()[0])

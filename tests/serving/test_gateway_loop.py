@@ -13,6 +13,7 @@ from penstock.core.errors import (
     UnavailableError,
 )
 from penstock.core.ids import Digest
+from penstock.predictions.blocks import pack_rows
 from penstock.predictions.segment_log import SegmentLog
 from penstock.predictions.types import PredictionRow, Segment
 from penstock.registry.format.loaded import LoadedModel
@@ -173,7 +174,7 @@ def test_a_graceful_stop_ships_what_is_left(backend: Backend, tmp_path: Path) ->
 def test_what_a_killed_gateway_left_behind_is_shipped(backend: Backend, tmp_path: Path) -> None:
     folder = tmp_path / "segments"
     log = SegmentLog(folder, rotate_after_s=3600)
-    log.append("shop", [PredictionRow(1, 1, "u", "{}", "{}", 5)])
+    log.append("shop", pack_rows([PredictionRow(1, 1, "u", "{}", "{}", 5)]))
     log.close()
     (path,) = log.list_closed()
     path.rename(path.with_suffix(".open"))
@@ -189,7 +190,7 @@ def test_what_a_killed_gateway_left_behind_is_shipped(backend: Backend, tmp_path
 def test_segments_that_are_damaged_or_refused_hold_up_nobody(backend: Backend, tmp_path: Path) -> None:
     log = SegmentLog(tmp_path / "segments", rotate_after_s=3600)
     for name in ("shop", "churn", "other"):
-        log.append(name, [PredictionRow(1, 1, "u", "{}", "{}", 5)])
+        log.append(name, pack_rows([PredictionRow(1, 1, "u", "{}", "{}", 5)]))
         log.rotate()
     damaged, refused, good = log.list_closed()
     damaged.write_bytes(damaged.read_bytes()[:-1])
@@ -212,7 +213,7 @@ def test_segments_that_are_damaged_or_refused_hold_up_nobody(backend: Backend, t
 @pytest.mark.parametrize("error", [UnauthenticatedError, CorruptDataError, PenstockError])
 def test_a_server_in_trouble_condemns_no_segment(backend: Backend, tmp_path: Path, error: type[PenstockError]) -> None:
     log = SegmentLog(tmp_path / "segments", rotate_after_s=3600)
-    log.append("shop", [PredictionRow(1, 1, "u", "{}", "{}", 5)])
+    log.append("shop", pack_rows([PredictionRow(1, 1, "u", "{}", "{}", 5)]))
     log.rotate()
 
     class Troubled(Cable):

@@ -7,7 +7,8 @@ import polars as pl
 
 from penstock.core import codec
 from penstock.core.ids import PredictionId
-from penstock.predictions.segment_file import SCHEMA, decode_rows
+from penstock.predictions.blocks import SCHEMA
+from penstock.predictions.segment_file import decode_rows
 from penstock.predictions.types import Outcome, RecordedOutcome, Segment
 from penstock.storage.objects.stored import StoredObjects
 
@@ -21,7 +22,7 @@ def read_predictions(objects: StoredObjects, segments: Iterable[Segment]) -> pl.
 
     Returns:
         Columns `id`, `deployment`, `revision`, `at` (event time, UTC), `key`, `inputs` and `output` (JSON text),
-        `latency_ms`, `status` ("ok", "fallback" or "error").
+        `latency_ms`, `status` ("ok", "fallback" or "error"), `propensity` (of the revision; 1 without a rollout).
     """
     frames = [
         decode_rows(objects.get_bytes(segment.digest)).select(

@@ -5,11 +5,13 @@ import os
 from pathlib import Path
 
 import msgspec
+import polars as pl
 from msgspec import Struct
 
 from penstock.core.errors import CorruptDataError
 from penstock.core.framing import FRAME_SIZE, iterate_whole, length_at
 from penstock.core.ids import SegmentId
+from penstock.predictions.blocks import Block, Columns, pack_rows, to_frame
 from penstock.predictions.types import PredictionRow
 
 log = logging.getLogger(__name__)
@@ -20,22 +22,28 @@ class SegmentHeader(Struct, frozen=True, array_like=True):
 
     id: SegmentId
     deployment: str
-    format: int = 1
+    format: int = 2  # 1: each record a row; 2: a block of rows, or the columns of blocks that follow
 
 
 class SegmentContent(Struct, frozen=True):
     """What a segment file holds."""
 
     header: SegmentHeader
-    rows: list[PredictionRow]
+    blocks: list[Block]
+    columns: list[Columns]
+
+    def frame(self) -> pl.DataFrame:
+        """The predictions, in order; see `SCHEMA`."""
+        return to_frame(self.blocks, self.columns)
 
 
 _header_decoder = msgspec.msgpack.Decoder(SegmentHeader)
 _row_decoder = msgspec.msgpack.Decoder(PredictionRow)
+_decoder = msgspec.msgpack.Decoder(Block | Columns)
 
 
 def read_records(path: Path) -> SegmentContent:
-    """The header and the rows of a finished segment file.
+    """What stands in a finished segment file, of this or the older format.
 
     Raises:
         CorruptDataError: the header cannot be read, or a record does not fit its checksum.
@@ -45,7 +53,15 @@ def read_records(path: Path) -> SegmentContent:
     end = sum(FRAME_SIZE + len(payload) for payload in payloads)
     if end != len(data) or not payloads:
         raise CorruptDataError(f"{path} is damaged at byte {end}", hint="move it away to let the others be shipped")
-    return SegmentContent(_header_decoder.decode(payloads[0]), [_row_decoder.decode(p) for p in payloads[1:]])
+    header = _header_decoder.decode(payloads[0])
+    if header.format == 1:
+        return SegmentContent(header, [pack_rows([_row_decoder.decode(payload) for payload in payloads[1:]])], [])
+    records = [_decoder.decode(payload) for payload in payloads[1:]]
+    return SegmentContent(
+        header,
+        [record for record in records if isinstance(record, Block)],
+        [record for record in records if isinstance(record, Columns)],
+    )
 
 
 def repair(path: Path, target: Path) -> None:

@@ -1,6 +1,7 @@
 """The gateway's prediction log on its own disk: a row is written before its answer, and survives a kill.
 
-A file is a header and then records, each `length, crc32, payload` with a MessagePack payload. While it is written it
+A file is a header and then records, each `length, crc32, payload` with a MessagePack payload: a block of predictions,
+or the columns that blocks after it hold. While it is written it
 is called `ID.open`; a finished one is `ID.closed`, and waits to be shipped. One process writes a folder.
 """
 
@@ -9,7 +10,6 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,8 +18,8 @@ from penstock.core import failpoints
 from penstock.core.errors import ConflictError, StorageFullError
 from penstock.core.framing import frame_record
 from penstock.core.ids import PredictionId, SegmentId, new_id
+from penstock.predictions.blocks import Block, Columns
 from penstock.predictions.records import SegmentHeader, repair
-from penstock.predictions.types import PredictionRow
 
 log = logging.getLogger(__name__)
 _encoder = msgspec.msgpack.Encoder()
@@ -63,23 +63,28 @@ class SegmentLog:
         )
         self._thread.start()
 
-    def append(self, deployment: str, rows: Sequence[PredictionRow]) -> list[PredictionId]:
+    def append(self, deployment: str, block: Block, columns: Columns | None = None) -> list[PredictionId]:
         """Log predictions of one deployment; their ids, in order.
+
+        Args:
+            deployment: whose they are.
+            block: the predictions; it is numbered here.
+            columns: of a block whose outputs are arrays.
 
         Raises:
             StorageFullError: the rows could not be written; none of them is in the log.
         """
-        records = b"".join(frame_record(_encoder.encode(row)) for row in rows)
         with self._lock:
             segment = self._open.get(deployment)
             if segment is None:
-                segment = self._open[deployment] = _OpenSegment(self.folder, deployment, records, len(rows))
-                first = 0
+                segment = _OpenSegment(self.folder, deployment, block, columns)
+                self._open[deployment] = segment  # only a file that holds rows
             else:
-                first = segment.append(records, len(rows))
+                segment.append(block, columns)
+            first = segment.rows - block.rows
             if segment.size_bytes >= self._rotate_bytes:
                 self._finish(deployment)
-        return [PredictionId(f"{segment.id}-{first + index}") for index in range(len(rows))]
+        return [PredictionId(f"{segment.id}-{number}") for number in range(first, first + block.rows)]
 
     def rotate(self) -> None:
         """Finish every segment that holds rows, whatever its age."""
@@ -132,28 +137,36 @@ class SegmentLog:
 class _OpenSegment:
     """One file that is being written."""
 
-    def __init__(self, folder: Path, deployment: str, records: bytes, rows: int) -> None:
+    def __init__(self, folder: Path, deployment: str, block: Block, columns: Columns | None) -> None:
         self.id = SegmentId(new_id())
         self.path = folder / f"{self.id}.open"
         self.rows = 0
         self.size_bytes = 0
         self.started_at = time.monotonic()
+        self._columns: list[Columns] = []
         self._synced_bytes = 0
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
-            self._write(frame_record(_encoder.encode(SegmentHeader(self.id, deployment))) + records)
-            self.rows = rows
+            self.append(block, columns, frame_record(_encoder.encode(SegmentHeader(self.id, deployment))))
         except StorageFullError:
             os.close(self._descriptor)
             self.path.unlink()
             raise
 
-    def append(self, records: bytes, rows: int) -> int:
-        """Write some records; the number of the first."""
-        self._write(records)
-        first = self.rows
-        self.rows += rows
-        return first
+    def append(self, block: Block, columns: Columns | None, before: bytes = b"") -> None:
+        """Write a block, and its columns before the first that has them."""
+        is_new = columns is not None and columns not in self._columns
+        if columns is None:
+            block.columns = -1
+        elif is_new:
+            block.columns = len(self._columns)
+            before += frame_record(_encoder.encode(columns))
+        else:
+            block.columns = self._columns.index(columns)
+        self._write(before + frame_record(_encoder.encode(block)))
+        self.rows += block.rows
+        if columns is not None and is_new:
+            self._columns.append(columns)
 
     def sync(self) -> None:
         """Bring what was written to the disk; only the log's own thread calls this and `close`."""

@@ -12,7 +12,7 @@ Status = Literal["ok", "fallback", "error"]
 
 
 class PredictionRow(Struct, frozen=True, array_like=True):
-    """One prediction as the gateway logs it; kept as an array, because there are many."""
+    """One prediction of the log, its values as JSON texts."""
 
     at_us: int  # event time, microseconds since 1970, UTC
     revision: int
@@ -21,6 +21,7 @@ class PredictionRow(Struct, frozen=True, array_like=True):
     output: str  # JSON object: output column -> value; an error holds `error`
     latency_us: int
     status: Status = "ok"
+    propensity: float = 1.0  # the chance with which the revision was chosen
 
 
 class RevisionCounts(Struct, frozen=True, kw_only=True):

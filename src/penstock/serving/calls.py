@@ -24,6 +24,7 @@ class Parameters(Struct, frozen=True, kw_only=True):
     key: Annotated[str, Meta(max_length=MAXIMUM_KEY)] | int | None = None  # keeps a customer on one revision
     k: Annotated[int, Meta(ge=1, le=MAXIMUM_ITEMS)] | None = None  # ranking: how many items
     exclude: list[str] | str | None = None  # ranking: items that are not to be shown, a list or with spaces between
+    timeout: Annotated[int, Meta(ge=1)] | None = None  # microseconds in which the answer is worth something
 
     def event_time_us(self, now: datetime) -> int:
         """When this happened, in microseconds since 1970."""

@@ -5,24 +5,25 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
-
-from msgspec import Struct
 
 from penstock.core import failpoints
 from penstock.core.clock import Clock, SystemClock
-from penstock.core.errors import PenstockError, TooLargeError
+from penstock.core.errors import InvalidInputError, PenstockError, TooLargeError
 from penstock.predictions.segment_log import SegmentLog
-from penstock.serving.calls import Answer, Call
+from penstock.serving.batching import Batcher, BatchLimits
+from penstock.serving.calls import Call
 from penstock.serving.encodings import unpack_body
 from penstock.serving.http import (
     BodyTimeoutError,
+    Headers,
     HttpAnswer,
     HttpRequest,
     MethodNotAllowedError,
     OverloadedError,
 )
-from penstock.serving.live import LiveDeployment, RoutingTable
+from penstock.serving.live import RoutingTable
 from penstock.serving.predictor import Predictor
 from penstock.serving.protocols.invocations import InvocationsProtocol
 from penstock.serving.protocols.plain import PlainProtocol
@@ -41,15 +42,20 @@ _PLAIN = PlainProtocol()
 _PROTOCOLS: tuple[ServingProtocol, ...] = (_PLAIN, OpenInferenceProtocol(), InvocationsProtocol(), KServeProtocol())
 
 
-class GatewayLimits(Struct, frozen=True, kw_only=True):
+DEADLINE_HEADER = "x-penstock-deadline-ms"
+_MOST_PATHS = 1_000  # that are remembered
+
+
+class GatewayLimits(BatchLimits, frozen=True, kw_only=True):
     """What one gateway takes on."""
 
     body_bytes: int = 8 * 1024 * 1024
     body_timeout_s: float = 30.0
-    requests: int = 512  # under way at once; more are answered 429
-    threads: int = 4  # for predictions that would keep the others waiting
-    inline_ms: float = 3.0  # predictions that take no longer run between the others
-    inline_bytes: int = 64 * 1024  # of a body; larger ones always go to a thread
+    requests: int = 4_000  # under way at once; more are answered 429
+    bytes_held: int = 64 * 1024 * 1024  # of bodies under way at once
+    deadline_ms: float = 30_000.0  # of a request that names none
+    threads: int = 4  # for batches that would keep the others waiting
+    inline_bytes: int = 128 * 1024  # of a body; larger ones are read on a thread
 
 
 class Gateway:
@@ -66,10 +72,12 @@ class Gateway:
     ) -> None:
         self.limits = limits or GatewayLimits()
         self._table = RoutingTable()
-        self._predictor = Predictor(segments, clock or SystemClock())
         self._pool = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="penstock-predict")
-        self._paces: dict[str, float] = {}  # deployment -> milliseconds that a small request takes
+        self._predictor = Predictor(segments, clock or SystemClock())
+        self._batcher = Batcher(self._predictor.answer, self._pool, self.limits)
+        self._paths: dict[str, tuple[ServingProtocol, str | None]] = {}
         self._under_way = 0
+        self._bytes_held = 0
 
     @property
     def table(self) -> RoutingTable:
@@ -83,19 +91,19 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one connection event of ASGI."""
-        if scope["type"] == "lifespan":
-            await _live(receive, send)
-        elif scope["type"] == "http":
+        if scope["type"] == "http":
             await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _live(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1003})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        path = scope["path"].rstrip("/") or "/"
-        protocol, allowed = _find_protocol(path)
+        path = scope["path"]
+        protocol, allowed = self._paths.get(path) or self._find_protocol(path)
         try:
-            answer = await self._answer(scope, receive, path, protocol, allowed, started)
+            answer = await self._answer(scope, receive, path.rstrip("/") or "/", protocol, allowed, started)
         except PenstockError as error:
             answer = protocol.refuse(error)
         except _GoneError:
@@ -113,50 +121,59 @@ class Gateway:
             raise not_found(path)
         if method != allowed and not (method == "HEAD" and allowed == "GET"):
             raise MethodNotAllowedError(method, path, allowed)
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = Headers(scope["headers"])
         if allowed == "GET":
             return protocol.look(HttpRequest(method, path, headers), self._table)
-        if self._under_way >= self.limits.requests:
+        if self._under_way >= self.limits.requests or self._bytes_held >= self.limits.bytes_held:
             raise OverloadedError(f"{self._under_way} requests are under way", hint="try again in a second")
         self._under_way += 1
+        size = 0
         try:
             body = await self._read_body(headers, receive)
+            size = len(body)
+            self._bytes_held += size
             if "content-encoding" in headers:
                 body = unpack_body(body, headers["content-encoding"], self.limits.body_bytes)
             call = protocol.read(HttpRequest(method, path, headers, body))
-            return protocol.write(call, await self._predict(call, len(body), started))
+            deadline = started + _read_limit_ms(headers, self.limits.deadline_ms) / 1000
+            return await self._predict(protocol, call, size, started, deadline)
         finally:
             self._under_way -= 1
+            self._bytes_held -= size
 
-    async def _predict(self, call: Call, size: int, started: float) -> Answer:
+    async def _predict(
+        self, protocol: ServingProtocol, call: Call, size: int, started: float, deadline: float
+    ) -> HttpAnswer:
         table = self._table
         live = table.get(call.deployment) if call.deployment else table.get_only()
-        is_small = size <= self.limits.inline_bytes
-        if is_small and self._paces.get(live.name, 0.0) <= self.limits.inline_ms:
-            return self._predict_timed(live, call, started)
+        prepare = partial(self._predictor.prepare, live, call, started=started, deadline=deadline)
+        if size <= self.limits.inline_bytes:
+            job = prepare()
+            await self._batcher.submit(job)
+            return protocol.write(call, job.collect())
         loop = asyncio.get_running_loop()
-        work = self._predict_timed if is_small else self._predictor.answer
-        return await loop.run_in_executor(self._pool, work, live, call, started)
+        job = await loop.run_in_executor(self._pool, prepare)
+        await self._batcher.submit(job)
+        return await loop.run_in_executor(self._pool, lambda: protocol.write(call, job.collect()))
 
-    def _predict_timed(self, live: LiveDeployment, call: Call, started: float) -> Answer:
-        """Predict, and remember how long it takes: a slow model moves to threads, and back when it is fast again."""
-        begun = time.thread_time()
-        try:
-            return self._predictor.answer(live, call, started)
-        finally:
-            took_ms = (time.thread_time() - begun) * 1000
-            self._paces[live.name] = 0.9 * self._paces.get(live.name, took_ms) + 0.1 * took_ms
+    def _find_protocol(self, path: str) -> tuple[ServingProtocol, str | None]:
+        """Who speaks for a path, and the method it takes there; remembered."""
+        found = _find_protocol(path.rstrip("/") or "/")
+        if len(self._paths) >= _MOST_PATHS:
+            self._paths.clear()
+        self._paths[path] = found
+        return found
 
-    async def _read_body(self, headers: dict[str, str], receive: Receive) -> bytes:
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self.limits.body_bytes:
-            raise self._too_large()
+    async def _read_body(self, headers: Headers, receive: Receive) -> bytes:
         message = await receive()
         first = _take(message)
         if not message.get("more_body"):
             if len(first) > self.limits.body_bytes:
                 raise self._too_large()
             return first
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > self.limits.body_bytes:
+            raise self._too_large()
         try:
             async with asyncio.timeout(self.limits.body_timeout_s):
                 return await self._read_rest([first], receive)
@@ -196,6 +213,24 @@ def _find_protocol(path: str) -> tuple[ServingProtocol, str | None]:
     return (_PROTOCOLS[1] if path.startswith("/v2/") else _PLAIN), None
 
 
+def _read_limit_ms(headers: Headers, longest_ms: float) -> float:
+    """How long the caller gives the answer.
+
+    Raises:
+        InvalidInputError: the header holds no number of milliseconds.
+    """
+    text = headers.get(DEADLINE_HEADER)
+    if text is None:
+        return longest_ms
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidInputError(
+            f"the header {DEADLINE_HEADER} holds {text[:50]!r}, which is no number of milliseconds",
+            hint="send a whole number, such as 250",
+            field=DEADLINE_HEADER,
+        )
+    return min(float(text), longest_ms)
+
+
 def _take(message: Message) -> bytes:
     if message["type"] == "http.disconnect":
         raise _GoneError
@@ -206,11 +241,9 @@ def _take(message: Message) -> bytes:
 async def _send(send: Send, answer: HttpAnswer, *, is_head: bool) -> None:
     headers = [
         (b"content-type", answer.content_type.encode("latin-1")),
-        (b"content-length", str(len(answer.body)).encode("latin-1")),
+        (b"content-length", b"%d" % len(answer.body)),
         *((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()),
     ]
-    if answer.status == 429:
-        headers.append((b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if is_head else answer.body})
 

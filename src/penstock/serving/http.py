@@ -1,13 +1,48 @@
 """What the gateway's protocols need of HTTP: a request, an answer, and the refusals that have no place elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+
+from typing import Any
 
 from msgspec import Struct, field
 
-from penstock.core.errors import PenstockError
+from penstock.core.errors import PenstockError, UnavailableError
 
 JSON = "application/json"
 ID_HEADER = "x-penstock-prediction-id"
+
+
+class Headers(Mapping[str, str]):
+    """The headers of a request as they came, names in lower case; looked through only when one is asked for."""
+
+    __slots__ = ("_given",)
+
+    def __init__(self, given: Sequence[tuple[bytes, bytes]]) -> None:
+        self._given = given
+
+    def __getitem__(self, name: str) -> str:
+        """The last value of that name."""
+        wanted = name.encode("latin-1")
+        for key, value in reversed(self._given):
+            if key == wanted:
+                return value.decode("latin-1")
+        raise KeyError(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The last value of that name, or the default."""
+        wanted = name.encode("latin-1")
+        for key, value in self._given:
+            if key == wanted:
+                return self[name]
+        return default
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return iter({key.decode("latin-1") for key, _ in self._given})
+
+    def __len__(self) -> int:
+        """How many names there are."""
+        return len({key for key, _ in self._given})
 
 
 class HttpRequest(Struct, frozen=True):
@@ -72,11 +107,18 @@ class UnsupportedMediaTypeError(PenstockError):
     http_status = 415
 
 
-class OverloadedError(PenstockError):
-    """More requests are under way than the gateway takes."""
+class OverloadedError(UnavailableError):
+    """More is asked for than can be answered soon; what was asked was not begun."""
 
     code = "OVERLOADED"
     http_status = 429
+
+
+class DeadlineError(PenstockError):
+    """The caller's time was over before the model was asked."""
+
+    code = "DEADLINE_EXCEEDED"
+    http_status = 504
 
 
 class ModelFailedError(PenstockError):

@@ -2,22 +2,36 @@
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import polars as pl
 from blake3 import blake3
 from msgspec import Struct, field
+from numpy.typing import NDArray
 
 from penstock.core.errors import NotFoundError, UnavailableError
 from penstock.core.project.types import Task
+from penstock.predictions.blocks import Columns
 from penstock.registry.format.types import Signature
-from penstock.serving.inputs import InputDecoder
+from penstock.serving.inputs import NUMBERS, InputDecoder, Rows
 from penstock.serving.types import DeploymentRoute, RevisionRoute
+from penstock.stats.arrays import FloatArray
+
+_LOGGED = (*NUMBERS, "string", "double[]")  # output types that a block of the prediction log holds as arrays
+
+
+Outputs = dict[str, NDArray[Any] | list[Any]]  # output column -> a value for each row
+ArrayPath = Callable[[FloatArray], dict[str, NDArray[Any]] | None]
 
 
 class ServableModel(Protocol):
-    """What the gateway needs of a loaded model. Safe to call from several threads."""
+    """What the gateway needs of a loaded model. Safe to call from several threads.
+
+    A model whose input is numbers only may also offer `predict_arrays(matrix)`: from a float64 array of shape (rows,
+    columns), in the order of the signature and NaN where a value is missing, to an array for each output column with
+    a value (or, where the column is a list, a row) for each row. None says that it cannot.
+    """
 
     @property
     def task(self) -> Task:
@@ -42,10 +56,33 @@ class LiveRevision:
         self.model = model
         self.decoder = InputDecoder(model.signature.inputs)
         self.baseline = _find_baseline(model)
+        self.columns = _find_columns(model.signature)
+        self._predict_arrays: ArrayPath | None = (
+            getattr(model, "predict_arrays", None) if self.decoder.is_numeric else None
+        )
+
+    def predict(self, rows: Rows) -> Outputs:
+        """What the model says of some rows that its own decoder read.
+
+        Raises:
+            RuntimeError: it gave another number of answers. Beside that, whatever the model raises.
+        """
+        found: Outputs | None = None
+        if self._predict_arrays is not None:
+            found = dict(self._predict_arrays(rows.matrix()) or {}) or None
+            if found is None:
+                self._predict_arrays = None
+        if found is None:
+            frame = self.model.predict(rows.frame())
+            found = {series.name: series.to_list() for series in frame}
+        for values in found.values():
+            if len(values) != len(rows):
+                raise RuntimeError(f"the model gave {len(values)} answers for {len(rows)} rows")
+        return found
 
     def fits(self, other: "LiveRevision") -> bool:
         """Whether it takes the same input as another."""
-        return self.decoder.columns == other.decoder.columns
+        return self is other or self.decoder.columns == other.decoder.columns
 
 
 class LiveDeployment(Struct, frozen=True, kw_only=True):
@@ -67,6 +104,12 @@ class LiveDeployment(Struct, frozen=True, kw_only=True):
             return self.stable
         place = place_key(f"{self.name}/{self.candidate.route.number}", key) if key else random.random()
         return self.candidate if place < self.route.share else self.stable
+
+    def propensity(self, revision: LiveRevision) -> float:
+        """The chance with which `choose` gives this revision."""
+        if self.candidate is None:
+            return 1.0
+        return self.route.share if revision is self.candidate else 1.0 - self.route.share
 
     def find_version(self, version: int) -> LiveRevision | None:
         """The revision that serves a model version now."""
@@ -121,6 +164,14 @@ def place_key(salt: str, key: str) -> float:
     """Where a key lies between 0 and 1: the same at every gateway and at any time, and anew for each salt."""
     digest = blake3(f"{salt}/{key}".encode()).digest(length=8)
     return math.ldexp(int.from_bytes(digest), -64)
+
+
+def _find_columns(signature: Signature) -> Columns | None:
+    """What the prediction log has to know to keep the model's answers as arrays; None where they are no such thing."""
+    if not signature.outputs or not all(column.type in _LOGGED for column in signature.outputs):
+        return None
+    inputs = tuple((column.name, column.type) for column in signature.inputs)
+    return Columns(inputs, tuple((column.name, column.type) for column in signature.outputs))
 
 
 def _find_baseline(model: ServableModel) -> dict[str, Any] | None:

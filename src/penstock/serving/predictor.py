@@ -1,159 +1,267 @@
-"""From a call to its answer: choose revisions, predict, fall back where a model fails, log, and only then answer."""
+"""From a call to its answer: choose revisions, predict a batch, fall back where a model fails, log, and only then answer."""
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+import numpy as np
 
 from penstock.core import failpoints
 from penstock.core.clock import Clock
 from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.ids import PredictionId
+from penstock.predictions.blocks import STATUSES, Block, Columns, Packed
 from penstock.predictions.segment_log import SegmentLog
-from penstock.predictions.types import PredictionRow, Status
-from penstock.serving.calls import MAXIMUM_KEY, Answer, Call, Parameters, Prediction
+from penstock.predictions.types import Status
+from penstock.serving.calls import MAXIMUM_KEY, Call, Parameters, Prediction
 from penstock.serving.http import ModelFailedError
 from penstock.serving.inputs import Rows
-from penstock.serving.live import LiveDeployment, LiveRevision
+from penstock.serving.live import LiveDeployment, LiveRevision, Outputs
+from penstock.serving.parts import Job, Part
 
 DEFAULT_ITEMS = 20
+PATIENCE = 8  # rows of one request that may fail by themselves before the rest of them is given up
 log = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder()
 
 Output = dict[str, Any]
 
 
-class _Done(Struct, frozen=True):
-    """What some rows got."""
-
-    outputs: list[Output]
-    status: Status
-    problem: str = ""
-
-
 class Predictor:
-    """Answers calls. Safe to use from several threads."""
+    """Answers jobs. Safe to use from several threads."""
 
     def __init__(self, segments: SegmentLog, clock: Clock) -> None:
         self._segments = segments
         self._clock = clock
 
-    def answer(self, live: LiveDeployment, call: Call, started: float) -> Answer:
-        """Predict the rows of a call, and log them.
+    def prepare(self, live: LiveDeployment, call: Call, *, started: float, deadline: float) -> Job:
+        """Read the rows of a call, and choose who answers them.
 
         Args:
             live: the deployment as it is at this moment.
             call: the request.
             started: `time.perf_counter()` when the request began.
+            deadline: on the same clock.
 
         Raises:
             InvalidInputError: a row does not fit the model; `field` says where.
             NotFoundError: the version that was asked for takes no traffic.
-            ModelFailedError: no model could answer; the rows are in the log as errors.
+        """
+        asked = call.parameters
+        if asked.timeout is not None:
+            deadline = min(deadline, started + asked.timeout / 1e6)
+        job = Job(live, call, asked.event_time_us(self._clock.now()), started, deadline)
+        rows = call.read_rows(live.stable.decoder)
+        keys = _find_keys(live, rows, asked)
+        if call.version is not None:
+            job.parts.append(Part(job, _find_version(live, call.version), rows, None, keys, 1.0))
+        elif live.candidate is None:
+            job.parts.append(Part(job, live.stable, rows, None, keys, 1.0))
+        else:
+            chosen = [live.choose(key) for key in keys or [""] * len(rows)]
+            job.parts.extend(_divide(job, rows, keys, chosen))
+        return job
+
+    def answer(self, batch: Sequence[Part]) -> None:
+        """Predict and log some parts, all for one revision; each gets its predictions, or an error that is its own.
+
+        Raises:
             StorageFullError: the log cannot be written.
         """
-        at_us = call.parameters.event_time_us(self._clock.now())
-        rows = call.read_rows(live.stable.decoder)
-        keys = _find_keys(live, rows, call.parameters)
-        chosen = _choose(live, call, keys)
-        done = self._predict_all(live, call, rows, chosen)
-        latency_us = int((time.perf_counter() - started) * 1e6)
-        ids = self._log_rows(live, rows, keys, chosen, done, at_us=at_us, latency_us=latency_us)
-        problem = next((item.problem for item in done if item.status == "error"), None)
-        if problem is not None:
-            raise ModelFailedError(
-                f"the model of deployment {live.name!r} failed, and nothing could answer in its place",
+        revision = batch[0].revision
+        try:
+            rows = Rows.join([_fitting(part, revision) for part in batch])
+            outputs = _run(revision, rows)
+        except Exception as error:  # whatever a model raises, the caller gets an answer if there is any
+            if len(batch) > 1:  # one request must not spoil another's answer
+                for part in batch:
+                    self.answer([part])
+            else:
+                self._recover(batch[0], error)
+            return
+        self._finish(batch, rows, outputs)
+
+    def _recover(self, part: Part, error: Exception) -> None:
+        """Answer a part on which its revision failed: its rows apart, and by others in its place."""
+        live = part.job.live
+        if part.revision is live.stable and isinstance(error, InvalidInputError):
+            part.error = error
+            return
+        _tell(part, part.revision, error)
+        found: list[tuple[Output, Status] | None] = [None] * len(part.rows)
+        left = list(range(len(part.rows)))
+        try:
+            if len(left) > 1:
+                left = _ask(part, part.revision, _halve(left), found)
+            for model in _line_up(live, part.revision)[1:]:
+                left = _ask(part, model, [left], found) if left else left
+        except InvalidInputError as refusal:
+            part.error = refusal
+            return
+        problem = type(error).__name__
+        if live.stable.baseline is not None:
+            spare: tuple[Output, Status] = (_cut_all([live.stable.baseline], part.job.call.parameters)[0], "fallback")
+        else:
+            spare = ({"error": problem}, "error")
+        self._finish_apart(part, [spare if item is None else item for item in found], problem)
+
+    def _finish(self, batch: Sequence[Part], rows: Rows, outputs: Outputs) -> None:
+        """Log a batch on which nothing failed, as arrays where that can be, and give each part its predictions."""
+        revision = batch[0].revision
+        answers = _rows_of(outputs)
+        if "items" in outputs:
+            at = 0
+            for part in batch:
+                own = slice(at, at := at + len(part.rows))
+                answers[own] = _cut_all(answers[own], part.job.call.parameters)
+        columns, packed = _pack_outputs(revision.columns, outputs)
+        if columns is None:
+            packed = [[_encoder.encode(answer).decode() for answer in answers]]
+        is_read_alike = all(revision.fits(part.job.live.stable) for part in batch)
+        matrix = rows.exact_matrix() if is_read_alike and columns is not None else None
+        inputs: Packed = _texts(batch) if matrix is None else matrix.tobytes()
+        ids = self._log(batch, columns, inputs, packed, b"")
+        at = 0
+        for part in batch:
+            end = at + len(part.rows)
+            held = zip(ids[at:end], answers[at:end], strict=True)
+            part.predictions = [Prediction(number, revision, "ok", answer) for number, answer in held]
+            at = end
+
+    def _finish_apart(self, part: Part, found: Sequence[tuple[Output, Status]], problem: str) -> None:
+        """Log a part whose rows were answered one way or another."""
+        texts = [_encoder.encode(output).decode() for output, _ in found]
+        statuses = bytes(STATUSES.index(status) for _, status in found)
+        ids = self._log([part], None, _texts([part]), [texts], statuses)
+        if any(status == "error" for _, status in found):
+            part.error = ModelFailedError(
+                f"the model of deployment {part.job.live.name!r} failed, and nothing could answer in its place",
                 hint=f"see the gateway's log for {problem}",
                 prediction_id=ids[0],
             )
-        predictions = [
-            Prediction(ids[place], chosen[place], done[place].status, done[place].outputs[0])
-            for place in range(len(rows))
+            return
+        part.predictions = [
+            Prediction(number, part.revision, status, output)
+            for number, (output, status) in zip(ids, found, strict=True)
         ]
-        return Answer(live, predictions)
 
-    def _predict_all(self, live: LiveDeployment, call: Call, rows: Rows, chosen: list[LiveRevision]) -> list[_Done]:
-        """What each row got: the rows of each revision are predicted together."""
-        if all(revision is chosen[0] for revision in chosen):
-            return _split(self._predict(live, chosen[0], call, rows, None))
-        done: dict[int, _Done] = {}
-        for revision in {id(item): item for item in chosen}.values():
-            places = [place for place, item in enumerate(chosen) if item is revision]
-            done.update(zip(places, _split(self._predict(live, revision, call, rows, places)), strict=True))
-        return [done[place] for place in range(len(rows))]
-
-    def _predict(
-        self, live: LiveDeployment, revision: LiveRevision, call: Call, rows: Rows, places: list[int] | None
-    ) -> _Done:
-        """What a revision gives for some of the rows, or what comes in its place."""
-        problem = ""
-        own = rows if places is None else rows.take(places)
-        for model in _line_up(live, revision):
-            try:
-                if model.fits(live.stable):
-                    fitting = own
-                else:  # another signature reads the request anew
-                    fitting = call.read_rows(model.decoder)
-                    fitting = fitting if places is None else fitting.take(places)
-                outputs = _run(model, fitting)
-            except Exception as error:  # whatever a model raises, the caller gets an answer if there is any
-                if model is live.stable and isinstance(error, InvalidInputError):
-                    raise
-                problem = problem or type(error).__name__
-                _report(live, model, error)
-                continue
-            return _Done(_cut(outputs, call.parameters), "ok" if model is revision else "fallback")
-        if live.stable.baseline is not None:
-            return _Done(_cut([live.stable.baseline] * len(own), call.parameters), "fallback")
-        return _Done([{"error": problem}] * len(own), "error", problem)
-
-    def _log_rows(
+    def _log(
         self,
-        live: LiveDeployment,
-        rows: Rows,
-        keys: list[str],
-        chosen: list[LiveRevision],
-        done: list[_Done],
-        *,
-        at_us: int,
-        latency_us: int,
+        batch: Sequence[Part],
+        columns: Columns | None,
+        inputs: Packed,
+        outputs: list[Packed],
+        statuses: bytes,
     ) -> list[PredictionId]:
-        return self._segments.append(
-            live.name,
-            [
-                PredictionRow(
-                    at_us=at_us,
-                    revision=chosen[place].route.number,
-                    key=keys[place],
-                    inputs=text,
-                    output=_encoder.encode(done[place].outputs[0]).decode(),
-                    latency_us=latency_us,
-                    status=done[place].status,
-                )
-                for place, text in enumerate(rows.texts())
-            ],
+        now = time.perf_counter()
+        sizes = [len(part.rows) for part in batch]
+        has_keys = any(part.keys for part in batch)
+        block = Block(
+            rows=sum(sizes),
+            at_us=_spread([part.job.at_us for part in batch], sizes, "<i8"),
+            latency_us=_spread([int((now - part.job.started) * 1e6) for part in batch], sizes, "<i4"),
+            revisions=_spread([batch[0].revision.route.number] * len(batch), sizes, "<i4"),
+            inputs=inputs,
+            outputs=outputs,
+            keys=[key for part in batch for key in part.keys or [""] * len(part.rows)] if has_keys else [],
+            statuses=statuses,
+            propensity=b""
+            if all(part.propensity == 1.0 for part in batch)
+            else _spread([part.propensity for part in batch], sizes, "<f8"),
         )
+        return self._segments.append(batch[0].job.live.name, block, columns)
 
 
 def _find_keys(live: LiveDeployment, rows: Rows, parameters: Parameters) -> list[str]:
-    """The sticky key of each row; empty where there is none."""
+    """The sticky key of each row; nothing where no row has any."""
     if parameters.key is not None:
         return [str(parameters.key)] * len(rows)
     column = live.route.key
     if column is None or column not in rows.decoder.schema:
-        return [""] * len(rows)
+        return []
     return ["" if value is None else str(value)[:MAXIMUM_KEY] for value in rows.values(column)]
 
 
-def _choose(live: LiveDeployment, call: Call, keys: list[str]) -> list[LiveRevision]:
-    if call.version is None:
-        return [live.choose(key) for key in keys]
-    revision = live.find_version(call.version)
+def _find_version(live: LiveDeployment, version: int) -> LiveRevision:
+    revision = live.find_version(version)
     if revision is None:
-        raise NotFoundError(f"deployment {live.name!r} does not serve version {call.version} now")
-    return [revision] * len(keys)
+        raise NotFoundError(f"deployment {live.name!r} does not serve version {version} now")
+    return revision
+
+
+def _divide(job: Job, rows: Rows, keys: Sequence[str], chosen: Sequence[LiveRevision]) -> list[Part]:
+    """A part for each revision that was chosen for some rows."""
+    parts = []
+    for revision in {id(item): item for item in chosen}.values():
+        chance = job.live.propensity(revision)
+        places = [place for place, item in enumerate(chosen) if item is revision]
+        if len(places) == len(rows):
+            return [Part(job, revision, rows, None, keys, chance)]
+        own = [keys[place] for place in places] if keys else []
+        parts.append(Part(job, revision, rows.take(places), places, own, chance))
+    return parts
+
+
+def _fitting(part: Part, model: LiveRevision) -> Rows:
+    """The rows as this revision reads them: one with another signature reads the request anew."""
+    if model.fits(part.job.live.stable):
+        return part.rows
+    rows = part.job.call.read_rows(model.decoder)
+    return rows if part.places is None else rows.take(part.places)
+
+
+def _run(model: LiveRevision, rows: Rows) -> Outputs:
+    failpoints.hit("serving.predict")
+    return model.predict(rows)
+
+
+def _ask(
+    part: Part, model: LiveRevision, groups: list[list[int]], found: list[tuple[Output, Status] | None]
+) -> list[int]:
+    """Let a revision answer some rows of a part, group by group; gives those on which it failed.
+
+    A group that fails is halved until the rows at fault stand alone. Where many fail alone and none has an answer, the
+    model is taken to fail on all.
+
+    Raises:
+        InvalidInputError: the stable revision cannot read them.
+    """
+    status: Status = "ok" if model is part.revision else "fallback"
+    failed: list[int] = []
+    waiting, has_answer = groups[::-1], False
+    while waiting:
+        places = waiting.pop()
+        try:
+            outputs = _run(model, _fitting(part, model).take(places))
+        except Exception as error:  # as in `answer`
+            if model is part.job.live.stable and isinstance(error, InvalidInputError):
+                raise
+            _tell(part, model, error)
+            if len(places) > 1:
+                waiting.extend(_halve(places)[::-1])
+                continue
+            failed += places
+            if len(failed) == PATIENCE and not has_answer:
+                return sorted(failed + [place for group in waiting for place in group])
+        else:
+            has_answer = True
+            for place, answer in zip(places, _cut_all(_rows_of(outputs), part.job.call.parameters), strict=True):
+                found[place] = (answer, status)
+    return failed
+
+
+def _halve(places: list[int]) -> list[list[int]]:
+    middle = len(places) // 2
+    return [places[:middle], places[middle:]]
+
+
+def _rows_of(outputs: Outputs) -> list[Output]:
+    """A dict for each row."""
+    names = tuple(outputs)
+    lists = [values if isinstance(values, list) else values.tolist() for values in outputs.values()]
+    return [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
 def _line_up(live: LiveDeployment, revision: LiveRevision) -> list[LiveRevision]:
@@ -166,15 +274,7 @@ def _line_up(live: LiveDeployment, revision: LiveRevision) -> list[LiveRevision]
     return line
 
 
-def _run(model: LiveRevision, rows: Rows) -> list[Output]:
-    failpoints.hit("serving.predict")
-    outputs = model.model.predict(rows.frame()).to_dicts()
-    if len(outputs) != len(rows):
-        raise RuntimeError(f"the model gave {len(outputs)} answers for {len(rows)} rows")
-    return outputs
-
-
-def _cut(outputs: list[Output], parameters: Parameters) -> list[Output]:
+def _cut_all(outputs: list[Output], parameters: Parameters) -> list[Output]:
     """Suggestions without the excluded items, cut to the number that was asked for; other outputs as they are."""
     if "items" not in outputs[0]:
         return outputs
@@ -191,10 +291,38 @@ def _cut_items(output: Output, excluded: frozenset[str], k: int) -> Output:
     return {**output, "items": items[:k], "scores": scores[:k]}
 
 
-def _split(done: _Done) -> list[_Done]:
-    return [_Done([output], done.status, done.problem) for output in done.outputs]
+def _pack_outputs(columns: Columns | None, outputs: Outputs) -> tuple[Columns | None, list[Packed]]:
+    """The outputs as arrays for the log; none where they are not what the signature says, or would lose something."""
+    if columns is None or len(columns.outputs) != len(outputs):
+        return None, []
+    packed: list[Packed] = []
+    for name, kind in columns.outputs:
+        values = outputs.get(name)
+        if values is None:
+            return None, []
+        if kind == "string":
+            packed.append([str(value) for value in values])
+            continue
+        try:
+            array = np.asarray(values, dtype="<f8")
+        except (TypeError, ValueError):  # lists of unequal length, or a value that is missing
+            return None, []
+        if kind == "long" and (np.abs(array) >= 2.0**53).any():
+            return None, []
+        packed.append(array.tobytes())
+    return columns, packed
 
 
-def _report(live: LiveDeployment, model: LiveRevision, error: Exception) -> None:
-    fields = {"deployment": live.name, "revision": model.route.number, "problem": repr(error)}
+def _texts(batch: Sequence[Part]) -> list[str]:
+    return [text for part in batch for text in part.rows.texts()]
+
+
+def _spread(values: Sequence[float], sizes: Sequence[int], kind: str) -> bytes:
+    """A value for each row of each part."""
+    array = np.asarray(values, dtype=kind)
+    return array.tobytes() if len(sizes) == sum(sizes) else np.repeat(array, sizes).tobytes()
+
+
+def _tell(part: Part, model: LiveRevision, error: Exception) -> None:
+    fields = {"deployment": part.job.live.name, "revision": model.route.number, "problem": repr(error)}
     log.warning("a model failed: %s", error, extra=fields)
