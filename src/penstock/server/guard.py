@@ -24,7 +24,7 @@ from penstock.core.errors import (
     UnavailableError,
 )
 from penstock.core.ids import new_id
-from penstock.serving.http import MethodNotAllowedError
+from penstock.serving.http import MethodNotAllowedError, headers_of
 
 log = logging.getLogger(__name__)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -138,15 +138,6 @@ _MOST_REMEMBERED = 1_000
 _LONGEST_REMEMBERED = 100  # bytes
 _TWICE = PermissionDeniedError("a request has one Host and at most one Origin")
 _ODD_PATH = InvalidInputError("the path holds a control character")
-_HEADERS = "penstock.headers"
-
-
-def headers_of(scope: Scope) -> dict[bytes, bytes]:
-    """The headers of a request by name, made once; of those of one name the last."""
-    known: dict[bytes, bytes] | None = scope.get(_HEADERS)
-    if known is None:
-        known = scope[_HEADERS] = dict(scope["headers"])
-    return known
 
 
 def _is_repeated(scope: Scope, names: tuple[bytes, ...]) -> bool:

@@ -18,7 +18,8 @@ from penstock.core.errors import PenstockError, PermissionDeniedError, Unauthent
 from penstock.core.identity import Actor, Role
 from penstock.governance.tokens.book import SERVER_TOKEN, TokenBook
 from penstock.governance.tokens.text import PREFIX, is_token_text
-from penstock.server.guard import SAFE_METHODS, error_response, headers_of
+from penstock.server.guard import SAFE_METHODS, error_response
+from penstock.serving.http import headers_of
 
 log = logging.getLogger(__name__)
 COOKIE = "penstock_session"

@@ -48,10 +48,10 @@ class Lane:
         self.work = Pace()  # of the processor: whether the event loop can bear it
         self.pace = Pace()  # of the clock: how long others wait
 
-    def expect_wait_ms(self, rows: int) -> float:
-        """How long rows that come now will wait until they are answered."""
+    def expect_wait_ms(self) -> float:
+        """How long what comes now will wait until it is begun."""
         running = max(self.busy_until - time.perf_counter(), 0.0) * 1000 if self.is_busy else 0.0
-        return running + self.pace.expect(self.rows + rows)
+        return running + (self.pace.expect(self.rows) if self.rows else 0.0)
 
 
 class Batcher:
@@ -76,29 +76,26 @@ class Batcher:
             OverloadedError: it would wait too long; nothing of it was begun.
         """
         loop = asyncio.get_running_loop()
-        lanes = [self._find_lane(part.revision) for part in job.parts]
+        lanes = [self._lanes.get(part.revision) or self._add_lane(part.revision) for part in job.parts]
         for part, lane in zip(job.parts, lanes, strict=True):
-            self._check_wait(part, lane)
-        job.done = loop.create_future()
-        job.left = len(job.parts)
+            if lane.is_busy or lane.queue:  # else it begins at once, however long it takes
+                self._check_wait(part, lane)
+        done = job.done = loop.create_future()
+        job.left = len(lanes)
         for part, lane in zip(job.parts, lanes, strict=True):
             lane.queue.append(part)
-            lane.rows += len(part.rows)
+            lane.rows += part.count
             if not (lane.is_busy or lane.is_due):
                 lane.is_due = True
                 loop.call_soon(self._run, lane)
-        return job.done
+        return done
 
-    def _find_lane(self, revision: LiveRevision) -> Lane:
-        lane = self._lanes.get(revision)
-        if lane is None:
-            lane = self._lanes[revision] = Lane()
+    def _add_lane(self, revision: LiveRevision) -> Lane:
+        lane = self._lanes[revision] = Lane()
         return lane
 
     def _check_wait(self, part: Part, lane: Lane) -> None:
-        if not lane.queue and not lane.is_busy:
-            return  # however long it takes, it begins at once
-        wait_ms = lane.expect_wait_ms(0)
+        wait_ms = lane.expect_wait_ms()
         if wait_ms > self._limits.wait_ms:
             raise OverloadedError(
                 f"deployment {part.job.live.name!r} has {lane.rows} rows waiting, some {wait_ms / 1000:.1f} s of work",
@@ -137,12 +134,12 @@ class Batcher:
 
     def _take(self, lane: Lane) -> tuple[list[Part], int]:
         """The parts of the next batch, and how many rows they have; whose time is over is answered so."""
-        is_quick = lane.work.expect(len(lane.queue[0].rows)) <= self._limits.inline_ms if lane.queue else True
+        is_quick = lane.work.expect(lane.queue[0].count) <= self._limits.inline_ms if lane.queue else True
         pace, most_ms = (lane.work, self._limits.inline_ms) if is_quick else (lane.pace, self._limits.batch_ms)
         now, batch, rows = time.perf_counter(), [], 0
         while lane.queue:
             part = lane.queue[0]
-            count = len(part.rows)
+            count = part.count
             is_late = part.job.deadline < now
             if batch and not is_late:
                 if rows + count > self._limits.batch_rows or pace.expect(rows + count) > most_ms:
@@ -163,7 +160,7 @@ class Batcher:
         now = time.perf_counter()
         for part in [part for part in lane.queue if part.job.deadline < now]:
             lane.queue.remove(part)
-            lane.rows -= len(part.rows)
+            lane.rows -= part.count
             _expire(part, now)
         asyncio.get_running_loop().call_later(_LOOK_S, self._look, lane)
 

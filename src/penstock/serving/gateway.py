@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 from penstock.core import failpoints
@@ -16,14 +15,16 @@ from penstock.serving.batching import Batcher, BatchLimits
 from penstock.serving.calls import Call
 from penstock.serving.encodings import unpack_body
 from penstock.serving.http import (
+    JSON,
     BodyTimeoutError,
     Headers,
     HttpAnswer,
     HttpRequest,
     MethodNotAllowedError,
     OverloadedError,
+    headers_of,
 )
-from penstock.serving.live import RoutingTable
+from penstock.serving.live import LiveDeployment, RoutingTable
 from penstock.serving.predictor import Predictor
 from penstock.serving.protocols.invocations import InvocationsProtocol
 from penstock.serving.protocols.plain import PlainProtocol
@@ -42,6 +43,7 @@ _PLAIN = PlainProtocol()
 _PROTOCOLS: tuple[ServingProtocol, ...] = (_PLAIN, OpenInferenceProtocol(), InvocationsProtocol(), KServeProtocol())
 
 
+_JSON = JSON.encode()
 DEADLINE_HEADER = "x-penstock-deadline-ms"
 _MOST_PATHS = 1_000  # that are remembered
 
@@ -89,14 +91,13 @@ class Gateway:
         failpoints.hit("serving.gateway_swap")
         self._table = table
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Take one connection event of ASGI."""
         if scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await _live(receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1003})
+            return self._serve(scope, receive, send)
+        if scope["type"] == "lifespan":
+            return _live(receive, send)
+        return send({"type": "websocket.close", "code": 1003})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -111,7 +112,8 @@ class Gateway:
         except Exception:  # the outermost loop of a request
             log.exception("a request failed", extra={"path": path})
             answer = protocol.refuse(PenstockError("the gateway failed", hint="see its log"))
-        await _send(send, answer, is_head=scope["method"] == "HEAD")
+        await send(_head(answer))
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
     async def _answer(
         self, scope: Scope, receive: Receive, path: str, protocol: ServingProtocol, allowed: str | None, started: float
@@ -121,7 +123,7 @@ class Gateway:
             raise not_found(path)
         if method != allowed and not (method == "HEAD" and allowed == "GET"):
             raise MethodNotAllowedError(method, path, allowed)
-        headers = Headers(scope["headers"])
+        headers = Headers(headers_of(scope))
         if allowed == "GET":
             return protocol.look(HttpRequest(method, path, headers), self._table)
         if self._under_way >= self.limits.requests or self._bytes_held >= self.limits.bytes_held:
@@ -129,30 +131,36 @@ class Gateway:
         self._under_way += 1
         size = 0
         try:
-            body = await self._read_body(headers, receive)
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            if message.get("more_body") or message["type"] == "http.disconnect":
+                body = await self._read_rest(_take(message), headers, receive)
+            if len(body) > self.limits.body_bytes:
+                raise self._too_large()
+            encoding = headers.get("content-encoding")
+            if encoding is not None:
+                body = unpack_body(body, encoding, self.limits.body_bytes)
             size = len(body)
             self._bytes_held += size
-            if "content-encoding" in headers:
-                body = unpack_body(body, headers["content-encoding"], self.limits.body_bytes)
             call = protocol.read(HttpRequest(method, path, headers, body))
             deadline = started + _read_limit_ms(headers, self.limits.deadline_ms) / 1000
-            return await self._predict(protocol, call, size, started, deadline)
+            table = self._table
+            live = table.get(call.deployment) if call.deployment else table.get_only()
+            if size > self.limits.inline_bytes:
+                return await self._predict_aside(protocol, live, call, started, deadline)
+            job = self._predictor.prepare(live, call, started, deadline)
+            await self._batcher.submit(job)
+            return protocol.write(call, job.collect())
         finally:
             self._under_way -= 1
             self._bytes_held -= size
 
-    async def _predict(
-        self, protocol: ServingProtocol, call: Call, size: int, started: float, deadline: float
+    async def _predict_aside(
+        self, protocol: ServingProtocol, live: LiveDeployment, call: Call, started: float, deadline: float
     ) -> HttpAnswer:
-        table = self._table
-        live = table.get(call.deployment) if call.deployment else table.get_only()
-        prepare = partial(self._predictor.prepare, live, call, started=started, deadline=deadline)
-        if size <= self.limits.inline_bytes:
-            job = prepare()
-            await self._batcher.submit(job)
-            return protocol.write(call, job.collect())
+        """The same with the reading and writing on threads, as large bodies would keep the others waiting."""
         loop = asyncio.get_running_loop()
-        job = await loop.run_in_executor(self._pool, prepare)
+        job = await loop.run_in_executor(self._pool, self._predictor.prepare, live, call, started, deadline)
         await self._batcher.submit(job)
         return await loop.run_in_executor(self._pool, lambda: protocol.write(call, job.collect()))
 
@@ -164,34 +172,22 @@ class Gateway:
         self._paths[path] = found
         return found
 
-    async def _read_body(self, headers: Headers, receive: Receive) -> bytes:
-        message = await receive()
-        first = _take(message)
-        if not message.get("more_body"):
-            if len(first) > self.limits.body_bytes:
-                raise self._too_large()
-            return first
+    async def _read_rest(self, first: bytes, headers: Headers, receive: Receive) -> bytes:
+        """The whole of a body that comes in several pieces."""
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > self.limits.body_bytes:
             raise self._too_large()
+        chunks, size = [first], len(first)
         try:
             async with asyncio.timeout(self.limits.body_timeout_s):
-                return await self._read_rest([first], receive)
+                while size <= self.limits.body_bytes:
+                    message = await receive()
+                    chunks.append(_take(message))
+                    size += len(chunks[-1])
+                    if not message.get("more_body"):
+                        break
         except TimeoutError as error:
             raise BodyTimeoutError(f"the body took longer than {self.limits.body_timeout_s:g} s") from error
-
-    async def _read_rest(self, chunks: list[bytes], receive: Receive) -> bytes:
-        size = len(chunks[0])
-        while True:
-            if size > self.limits.body_bytes:
-                raise self._too_large()
-            message = await receive()
-            chunks.append(_take(message))
-            size += len(chunks[-1])
-            if not message.get("more_body"):
-                break
-        if size > self.limits.body_bytes:
-            raise self._too_large()
         return b"".join(chunks)
 
     def _too_large(self) -> TooLargeError:
@@ -238,14 +234,14 @@ def _take(message: Message) -> bytes:
     return body
 
 
-async def _send(send: Send, answer: HttpAnswer, *, is_head: bool) -> None:
+def _head(answer: HttpAnswer) -> Message:
     headers = [
-        (b"content-type", answer.content_type.encode("latin-1")),
+        (b"content-type", _JSON if answer.content_type is JSON else answer.content_type.encode("latin-1")),
         (b"content-length", b"%d" % len(answer.body)),
-        *((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()),
     ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if is_head else answer.body})
+    for name, value in answer.headers.items():
+        headers.append((name.encode("latin-1"), value.encode("latin-1")))
+    return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
 
 async def _live(receive: Receive, send: Send) -> None:

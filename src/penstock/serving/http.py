@@ -1,6 +1,6 @@
 """What the gateway's protocols need of HTTP: a request, an answer, and the refusals that have no place elsewhere."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping
 
 from typing import Any
 
@@ -10,39 +10,41 @@ from penstock.core.errors import PenstockError, UnavailableError
 
 JSON = "application/json"
 ID_HEADER = "x-penstock-prediction-id"
+_HEADERS = "penstock.headers"
+
+
+def headers_of(scope: MutableMapping[str, Any]) -> dict[bytes, bytes]:
+    """The headers of an ASGI request by name, made once; of those of one name the last."""
+    known: dict[bytes, bytes] | None = scope.get(_HEADERS)
+    if known is None:
+        known = scope[_HEADERS] = dict(scope["headers"])
+    return known
 
 
 class Headers(Mapping[str, str]):
-    """The headers of a request as they came, names in lower case; looked through only when one is asked for."""
+    """The headers of a request, names in lower case; of those of one name the last. Made text only when asked for."""
 
     __slots__ = ("_given",)
 
-    def __init__(self, given: Sequence[tuple[bytes, bytes]]) -> None:
+    def __init__(self, given: dict[bytes, bytes]) -> None:
         self._given = given
 
     def __getitem__(self, name: str) -> str:
-        """The last value of that name."""
-        wanted = name.encode("latin-1")
-        for key, value in reversed(self._given):
-            if key == wanted:
-                return value.decode("latin-1")
-        raise KeyError(name)
+        """The value of that name."""
+        return self._given[name.encode("latin-1")].decode("latin-1")
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The last value of that name, or the default."""
-        wanted = name.encode("latin-1")
-        for key, value in self._given:
-            if key == wanted:
-                return self[name]
-        return default
+        """The value of that name, or the default."""
+        found = self._given.get(name.encode("latin-1"))
+        return default if found is None else found.decode("latin-1")
 
     def __iter__(self) -> Iterator[str]:
         """The names."""
-        return iter({key.decode("latin-1") for key, _ in self._given})
+        return (name.decode("latin-1") for name in self._given)
 
     def __len__(self) -> int:
         """How many names there are."""
-        return len({key for key, _ in self._given})
+        return len(self._given)
 
 
 class HttpRequest(Struct, frozen=True):
@@ -56,7 +58,8 @@ class HttpRequest(Struct, frozen=True):
     @property
     def content_type(self) -> str:
         """The media type without its parameters; JSON when none is named."""
-        return self.headers.get("content-type", JSON).partition(";")[0].strip().lower() or JSON
+        given = self.headers.get("content-type", JSON)
+        return JSON if given == JSON else given.partition(";")[0].strip().lower() or JSON
 
 
 class HttpAnswer(Struct, frozen=True):

@@ -122,6 +122,7 @@ class InputDecoder:
         self._strict = _record_type(self.columns, strict=True)
         self._lenient = _record_type(self.columns, strict=False)
         self._tuples = list[_tuple_type(self.columns)]  # type: ignore[misc]
+        self._json_tuples = msgspec.json.Decoder(self._tuples)
         self._json_strict = msgspec.json.Decoder(list[self._strict])  # type: ignore[name-defined]
         self._json_lenient = msgspec.json.Decoder(list[self._lenient])  # type: ignore[name-defined]
 
@@ -140,6 +141,13 @@ class InputDecoder:
             raise self._explain(error, prefix, dotted(prefix)) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadRequestError(f"the body is not valid JSON: {error}") from error
+
+    def read_json_lists(self, raw: bytes | msgspec.Raw, what: str) -> Rows | None:
+        """A JSON list of lists, each in the order of the signature; None where it is not just that."""
+        try:
+            return self._bound(self._json_tuples.decode(raw), what)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
 
     def read_values(self, rows: Sequence[Any], what: str, place: Place, *, texts: bool = False) -> Rows:
         """Plain dicts, a row each; columns that the model does not know are passed over.

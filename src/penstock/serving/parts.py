@@ -16,6 +16,7 @@ class Part:
         job: what it is a part of.
         revision: that was chosen for these rows.
         rows: the rows, as the deployment's stable revision reads them.
+        count: how many there are.
         places: of the rows in the request; None: all, in order.
         keys: the sticky key of each row, or nothing where no row has any.
         propensity: the chance with which the revision was chosen.
@@ -23,7 +24,7 @@ class Part:
         error: or why there are none.
     """
 
-    __slots__ = ("error", "job", "keys", "places", "predictions", "propensity", "revision", "rows")
+    __slots__ = ("count", "error", "job", "keys", "places", "predictions", "propensity", "revision", "rows")
 
     def __init__(
         self,
@@ -37,6 +38,7 @@ class Part:
         self.job = job
         self.revision = revision
         self.rows = rows
+        self.count = len(rows)
         self.places = places
         self.keys = keys
         self.propensity = propensity

@@ -36,7 +36,7 @@ class Predictor:
         self._segments = segments
         self._clock = clock
 
-    def prepare(self, live: LiveDeployment, call: Call, *, started: float, deadline: float) -> Job:
+    def prepare(self, live: LiveDeployment, call: Call, started: float, deadline: float) -> Job:
         """Read the rows of a call, and choose who answers them.
 
         Args:
@@ -90,8 +90,8 @@ class Predictor:
             part.error = error
             return
         _tell(part, part.revision, error)
-        found: list[tuple[Output, Status] | None] = [None] * len(part.rows)
-        left = list(range(len(part.rows)))
+        found: list[tuple[Output, Status] | None] = [None] * part.count
+        left = list(range(part.count))
         try:
             if len(left) > 1:
                 left = _ask(part, part.revision, _halve(left), found)
@@ -114,7 +114,7 @@ class Predictor:
         if "items" in outputs:
             at = 0
             for part in batch:
-                own = slice(at, at := at + len(part.rows))
+                own = slice(at, at := at + part.count)
                 answers[own] = _cut_all(answers[own], part.job.call.parameters)
         columns, packed = _pack_outputs(revision.columns, outputs)
         if columns is None:
@@ -125,7 +125,7 @@ class Predictor:
         ids = self._log(batch, columns, inputs, packed, b"")
         at = 0
         for part in batch:
-            end = at + len(part.rows)
+            end = at + part.count
             held = zip(ids[at:end], answers[at:end], strict=True)
             part.predictions = [Prediction(number, revision, "ok", answer) for number, answer in held]
             at = end
@@ -156,7 +156,7 @@ class Predictor:
         statuses: bytes,
     ) -> list[PredictionId]:
         now = time.perf_counter()
-        sizes = [len(part.rows) for part in batch]
+        sizes = [part.count for part in batch]
         has_keys = any(part.keys for part in batch)
         block = Block(
             rows=sum(sizes),
@@ -165,7 +165,7 @@ class Predictor:
             revisions=_spread([batch[0].revision.route.number] * len(batch), sizes, "<i4"),
             inputs=inputs,
             outputs=outputs,
-            keys=[key for part in batch for key in part.keys or [""] * len(part.rows)] if has_keys else [],
+            keys=[key for part in batch for key in part.keys or [""] * part.count] if has_keys else [],
             statuses=statuses,
             propensity=b""
             if all(part.propensity == 1.0 for part in batch)

@@ -163,12 +163,11 @@ def _find_form(body: bytes) -> tuple[str, Raw, Parameters]:
         decode_body(body, Raw)  # broken JSON is called that
         raise BadRequestError("the body has to be a JSON object", hint=f"with one of {', '.join(FORMS)}")
     asked = decode_body(body, Invocation)
-    given = {form: value for form in FORMS if isinstance(value := getattr(asked, form), Raw)}
+    given = [form for form in FORMS if getattr(asked, form) is not UNSET]
     if len(given) != 1:
         found = " and ".join(given) or "none"
         raise BadRequestError(f"the body has to hold exactly one of {', '.join(FORMS)}, and holds {found}")
-    form, data = next(iter(given.items()))
-    return form, data, asked.params
+    return given[0], getattr(asked, given[0]), asked.params
 
 
 def _read_records(raw: Raw, decoder: InputDecoder) -> Rows:
@@ -183,14 +182,14 @@ def _read_split(raw: Raw, decoder: InputDecoder) -> Rows:
 def read_instances(raw: Raw, decoder: InputDecoder) -> Rows:
     """Rows as objects, or as lists in the order of the signature."""
     if _begins(raw, b"[["):
-        return _read_lists(list(decoder.schema), _decode(raw, list[list[Any]], "instances"), decoder, "instances")
+        return _read_json_lists(raw, decoder, "instances")
     return decoder.read_json(raw, "instances", strict=False)
 
 
 def read_inputs(raw: Raw, decoder: InputDecoder) -> Rows:
     """Columns by name; or rows, as in `instances`."""
     if _begins(raw, b"[["):
-        return _read_lists(list(decoder.schema), _decode(raw, list[list[Any]], "inputs"), decoder, "inputs")
+        return _read_json_lists(raw, decoder, "inputs")
     if not _begins(raw, b"{"):
         return decoder.read_json(raw, "inputs", strict=False)
     columns = _decode(raw, dict[str, list[Any]], "inputs")
@@ -214,8 +213,18 @@ _READERS = {
 }
 
 
+def _read_json_lists(raw: Raw, decoder: InputDecoder, prefix: str) -> Rows:
+    """Rows of values in the order of the signature."""
+    rows = decoder.read_json_lists(raw, prefix)
+    if rows is not None:
+        return rows
+    return _read_lists(list(decoder.schema), _decode(raw, list[list[Any]], prefix), decoder, prefix)  # names the fault
+
+
 def _read_lists(columns: list[str], data: list[list[Any]], decoder: InputDecoder, prefix: str) -> Rows:
     _check_widths(columns, data, prefix)
+    if columns == list(decoder.schema):
+        return decoder.read_lists(data, prefix, dotted(prefix))
     rows = [dict(zip(columns, values, strict=True)) for values in data]
     return decoder.read_values(rows, prefix, dotted(prefix))
 
@@ -254,7 +263,7 @@ def _decode(raw: Raw, kind: Any, prefix: str) -> Any:
 
 
 def _begins(raw: Raw, mark: bytes) -> bool:
-    return bytes(memoryview(raw)[: 64 + len(mark)]).translate(None, b" \t\r\n").startswith(mark)
+    return bytes(memoryview(raw)[:64]).translate(None, b" \t\r\n").startswith(mark)
 
 
 def _unwrap(value: Any) -> Any:
