@@ -106,9 +106,7 @@ def to_frame(blocks: Sequence[Block], columns: Sequence[Columns]) -> pl.DataFram
     ).select(SCHEMA.names())
 
 
-def _texts(
-    blocks: Sequence[Block], columns: Sequence[Columns], counts: NDArray[Any]
-) -> tuple[pl.Series, pl.Series]:
+def _texts(blocks: Sequence[Block], columns: Sequence[Columns], counts: NDArray[Any]) -> tuple[pl.Series, pl.Series]:
     """Inputs and outputs as JSON; blocks of one form are made together and then brought into order."""
     starts = np.cumsum(counts) - counts
     forms: dict[tuple[int, bool], list[int]] = {}

@@ -55,14 +55,14 @@ def _describe(segment_id: SegmentId, deployment: str, frame: pl.DataFrame) -> Se
         rows=frame.height,
         errors=int((status == "error").sum()),
         fallbacks=int((status == "fallback").sum()),
-        revisions=[_count(revision, own) for (revision,), own in sorted(frame.partition_by("revision", as_dict=True).items())],
+        revisions=[_count(own) for own in frame.sort("revision", maintain_order=True).partition_by("revision")],
     )
 
 
-def _count(revision: int, own: pl.DataFrame) -> RevisionCounts:
+def _count(own: pl.DataFrame) -> RevisionCounts:
     """The counts of one revision."""
     return RevisionCounts(
-        revision=revision,
+        revision=own["revision"][0],
         rows=own.height,
         errors=int((own["status"] == "error").sum()),
         fallbacks=int((own["status"] == "fallback").sum()),

@@ -136,14 +136,15 @@ class Batcher:
         """The parts of the next batch, and how many rows they have; whose time is over is answered so."""
         is_quick = lane.work.expect(lane.queue[0].count) <= self._limits.inline_ms if lane.queue else True
         pace, most_ms = (lane.work, self._limits.inline_ms) if is_quick else (lane.pace, self._limits.batch_ms)
-        now, batch, rows = time.perf_counter(), [], 0
+        now, rows = time.perf_counter(), 0
+        batch: list[Part] = []
         while lane.queue:
             part = lane.queue[0]
             count = part.count
             is_late = part.job.deadline < now
-            if batch and not is_late:
-                if rows + count > self._limits.batch_rows or pace.expect(rows + count) > most_ms:
-                    break
+            is_more = rows + count > self._limits.batch_rows or pace.expect(rows + count) > most_ms
+            if batch and is_more and not is_late:
+                break
             lane.queue.popleft()
             lane.rows -= count
             if is_late:

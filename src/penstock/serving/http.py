@@ -1,7 +1,6 @@
 """What the gateway's protocols need of HTTP: a request, an answer, and the refusals that have no place elsewhere."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
-
 from typing import Any
 
 from msgspec import Struct, field

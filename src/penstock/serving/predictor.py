@@ -1,4 +1,4 @@
-"""From a call to its answer: choose revisions, predict a batch, fall back where a model fails, log, and only then answer."""
+"""From a call to its answer: choose revisions, predict a batch, fall back where a model fails, log, then answer."""
 
 import logging
 import time

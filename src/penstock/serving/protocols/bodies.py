@@ -1,6 +1,5 @@
 """Reads the JSON bodies of requests into records; broken JSON is a 400, a wrong field a 422 that names it."""
 
-from functools import cache
 from typing import TypeVar
 
 import msgspec
@@ -11,11 +10,6 @@ from penstock.serving.http import BadRequestError
 T = TypeVar("T")
 
 
-@cache
-def _find_decoder(kind: type[T]) -> "msgspec.json.Decoder[T]":
-    return msgspec.json.Decoder(kind)
-
-
 def decode_body(body: bytes, kind: type[T]) -> T:
     """A body as a record.
 
@@ -24,7 +18,7 @@ def decode_body(body: bytes, kind: type[T]) -> T:
         InvalidInputError: a field is missing, unknown or of another type.
     """
     try:
-        return _find_decoder(kind).decode(body)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise codec.explain(error, kind) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -10,10 +10,10 @@ from starlette.types import Scope
 
 from penstock.core.errors import InvalidInputError
 from penstock.server.bodies import read_body
-from penstock.server.guard import headers_of
 from penstock.server.plain_values import DEPTH_LIMIT, check_values
 from penstock.server.protocols.mlflow.endpoint import Call
 from penstock.server.protocols.mlflow.errors import explain
+from penstock.serving.http import headers_of
 
 T = TypeVar("T", bound=Struct)
 _NUMBERS_ALIKE = bytes.maketrans(b"123456789E", b"000000000e")
