@@ -21,6 +21,9 @@ def up(
     host: str = typer.Option(None, help="Address to listen on; other than loopback needs PENSTOCK_TOKEN."),
     port: int = typer.Option(None, help="Port of the server and its pages. [default: 5151]"),
     gateway_port: int = typer.Option(None, help="Port where predictions are answered. [default: 5152]"),
+    workers: int = typer.Option(
+        None, min=1, max=64, help="Processes that answer predictions. [default: as the project says]"
+    ),
     json: bool = JsonOption,
 ) -> None:
     """Start this project: server, web page, gateway, controller and worker, until Ctrl-C or 'penstock stop'."""
@@ -28,7 +31,7 @@ def up(
     project = load_project(folder / FILE_NAME)
     config = project_config(folder, host=host, port=port, gateway_port=gateway_port)
     stop = hear_stop()
-    with start_up(folder, config, _tell) as running:
+    with start_up(folder, config, _tell, workers=workers or project.deploy.workers) as running:
         if not running.wait_ready(stop):
             return
         if json:

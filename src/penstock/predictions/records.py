@@ -67,17 +67,27 @@ def read_records(path: Path) -> SegmentContent:
 def repair(path: Path, target: Path) -> None:
     """Finish a segment that a killed process left open: drop a torn last record, and remove a file without rows."""
     data = path.read_bytes()
-    ends = [end for end, _payload in iterate_whole(data)]
-    if len(ends) <= 1:  # the header alone
+    records = list(iterate_whole(data))
+    torn_at = records[-1][0] if records else 0
+    if len(records) > 1 and _names_columns(records[-1][1]):  # and its block is gone
+        records.pop()
+    if len(records) <= 1:  # the header alone
         path.unlink()
         return
-    end = ends[-1]
+    end = records[-1][0]
     if end < len(data):
         log.warning("a torn record was dropped from the prediction log", extra={"path": str(path), "at": end})
-        if not _is_last_record(data, end):  # not torn but damaged: keep the bytes for a person to look at
+        if torn_at < len(data) and not _is_last_record(data, torn_at):  # not torn but damaged: keep the bytes for a person to look at
             path.with_suffix(".damaged").write_bytes(data)
         os.truncate(path, end)
     path.rename(target)
+
+
+def _names_columns(payload: bytes) -> bool:
+    try:
+        return isinstance(_decoder.decode(payload), Columns)
+    except msgspec.MsgspecError:  # a row of the older format
+        return False
 
 
 def _is_last_record(data: bytes, position: int) -> bool:

@@ -1,7 +1,6 @@
 """The gateway process: answers predictions, follows the server's routing, and ships what it logged."""
 
 import argparse
-import os
 import socket
 from pathlib import Path
 
@@ -9,11 +8,10 @@ from starlette.types import ASGIApp
 
 from penstock.core.config import LOOPBACK, Config
 from penstock.core.project.places import project_config
-from penstock.predictions.segment_log import SegmentLog
 from penstock.processes.child import run_process
-from penstock.processes.serve import run_uvicorn
+from penstock.processes.gateway_workers import Worker, run_gateway
 from penstock.registry.loading import open_tree
-from penstock.remote.discovery import GATEWAY_LOCK_NAME, HomeLock, read_owner_token
+from penstock.remote.discovery import HomeLock, read_owner_token
 from penstock.remote.remote import open_remote
 from penstock.server.guard import HostGuard
 from penstock.server.identity import TokenGuard
@@ -28,33 +26,31 @@ OPEN_PATHS = ("/health", "/ping", "/v2/health/live", "/v2/health/ready")
 ANSWER_S = 5.0  # a server that does not answer must not keep the gateway from its end
 
 
-def serve_gateway(config: Config, listener: socket.socket) -> None:
+def serve_gateway(config: Config, listener: socket.socket, worker: Worker = Worker()) -> None:
     """Answer predictions until told to stop; the server may come and go meanwhile."""
-    lock = HomeLock(config.home / GATEWAY_LOCK_NAME)
+    folder = config.home / "gateway"
+    lock = HomeLock(config.home / f"{worker.name}.lock")
     lock.acquire(wait_s=LOCK_WAIT_S)
     objects = open_object_store(config.objects_url)
     token = config.token or read_owner_token(config.home)
     services = open_remote(
         config.url, token=token, actor="gateway", patience_s=2.0, timeout_s=ANSWER_S, objects=objects
     )
-    folder = config.home / "gateway"
-    segments = SegmentLog(folder / "segments")
+    segments = worker.open_log(folder)
     gateway = Gateway(segments)
     loop = GatewayLoop(
         gateway,
         ServicesPort(services.serving, services.predictions, objects),
         segments,
         lambda tree: open_tree(objects, tree, config.cache),
-        folder,
-        name=f"gateway-{socket.gethostname()}-{os.getpid()}",
+        worker.find_folder(folder),
+        name=f"{worker.name}-{socket.gethostname()}",
         poll_s=POLL_S,
     )
     loop.restore()  # before the first request: callers who waited for a restart must not hear that nothing is served
-    loop.start()
     try:
-        run_uvicorn(guard(gateway, config), listener)
+        run_gateway(gateway, loop, guard(gateway, config), listener)
     finally:
-        loop.stop()
         services.close()
         lock.release()
 
@@ -66,13 +62,16 @@ def guard(gateway: Gateway, config: Config) -> ASGIApp:
 
 
 def main() -> None:
-    """The entry point: `python -m penstock.processes.gateway --folder DIR --fd N`."""
+    """The entry point: `python -m penstock.processes.gateway --folder DIR --fd N [--worker K --workers N]`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--worker", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     listener = socket.socket(fileno=arguments.fd)
-    run_process(lambda: serve_gateway(project_config(arguments.folder), listener))
+    worker = Worker(arguments.worker, arguments.workers)
+    run_process(lambda: serve_gateway(project_config(arguments.folder), listener, worker))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from types import FrameType
 
 import msgspec
 import uvicorn
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 LOCK_WAIT_S = 20.0  # the server before us may still be finishing its writes
 SEALER_PAUSE_S = 1.0
+GRACE_S = 3.0
 KEEP_ALIVE_S = 75  # a training logs now and then, and a connection made anew would cost it more than its call
 MOST_CONNECTIONS = 4_000
 SPARE_FILES = 200  # for the database, the object store and the logs
@@ -95,8 +97,23 @@ def _sealing(services: Services) -> Iterator[None]:
         ticker.stop()
 
 
-def run_uvicorn(app: object, listener: socket.socket, tell_ready: Callable[[], None] = lambda: None) -> None:
-    """Serve an ASGI application on a socket until SIGTERM or SIGINT."""
+def run_uvicorn(
+    app: object,
+    listener: socket.socket,
+    tell_ready: Callable[[], None] = lambda: None,
+    *,
+    tell_stopping: Callable[[], None] = lambda: None,
+    grace_s: float = GRACE_S,
+) -> None:
+    """Serve an ASGI application on a socket until SIGTERM or SIGINT.
+
+    Args:
+        app: what answers.
+        listener: the socket.
+        tell_ready: called once it answers.
+        tell_stopping: called when it is told to stop, before anything else.
+        grace_s: how long requests under way may take from then on.
+    """
     hear_stop()  # uvicorn sends itself the signal again when it is done, which must not end us before we tidied up
     settings = uvicorn.Config(
         app,  # type: ignore[arg-type]  # any ASGI callable will do
@@ -106,7 +123,7 @@ def run_uvicorn(app: object, listener: socket.socket, tell_ready: Callable[[], N
         ws="none",
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=3,
+        timeout_graceful_shutdown=round(grace_s),
         timeout_keep_alive=KEEP_ALIVE_S,
         lifespan="off",
         server_header=False,
@@ -116,13 +133,20 @@ def run_uvicorn(app: object, listener: socket.socket, tell_ready: Callable[[], N
     )
     gc.freeze()  # the collector need not walk through all that was imported again and again
     gc.set_threshold(10_000, 20, 20)  # a request leaves next to no circles behind
-    _Server(settings, tell_ready).run(sockets=[listener])
+    _Server(settings, tell_ready, tell_stopping).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, settings: uvicorn.Config, tell_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: uvicorn.Config, tell_ready: Callable[[], None], tell_stopping: Callable[[], None]
+    ) -> None:
         super().__init__(settings)
         self._tell_ready = tell_ready
+        self._tell_stopping = tell_stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._tell_stopping()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

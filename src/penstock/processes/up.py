@@ -16,9 +16,10 @@ from penstock.core.config import Config
 from penstock.core.errors import ConflictError, NotFoundError, UnavailableError
 from penstock.processes.child import StopSignal
 from penstock.processes.exposure import check_exposure
+from penstock.processes.gateway_workers import Worker, worker_specs
 from penstock.processes.listener import open_listener
 from penstock.processes.supervisor import ChildSpec, Supervisor, child_argv
-from penstock.remote.discovery import GATEWAY_LOCK_NAME, LOCK_NAME, UP_LOCK_NAME, HomeLock, find_server
+from penstock.remote.discovery import LOCK_NAME, UP_LOCK_NAME, HomeLock, find_server
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -65,13 +66,14 @@ def _answers(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def start_up(folder: Path, config: Config, tell: Callable[[str], None]) -> Iterator[Up]:
+def start_up(folder: Path, config: Config, tell: Callable[[str], None], *, workers: int = 1) -> Iterator[Up]:
     """Start a project's processes, and stop them when the block is left.
 
     Args:
         folder: of the project; its file was read without mistakes.
         config: where to listen, and where the state lives. Port 0 is any free port.
         tell: called with a line for people when a process dies and is started again.
+        workers: how many processes answer predictions.
 
     Raises:
         ConflictError: the project is up already, or a port is taken.
@@ -82,7 +84,8 @@ def start_up(folder: Path, config: Config, tell: Callable[[str], None]) -> Itera
     _take(lock, config.home)
     try:
         # The processes of a supervisor that was killed may take a moment to let go of their sockets.
-        lives = any(HomeLock(config.home / name).is_held for name in (LOCK_NAME, GATEWAY_LOCK_NAME))
+        gateways = config.home.glob("gateway*.lock")
+        lives = any(HomeLock(path).is_held for path in (config.home / LOCK_NAME, *gateways))
         wait_s = 10.0 if lives else 0.0
         with contextlib.ExitStack() as sockets:
             server = _listen(sockets, config.host, config.port, "server", "--port", wait_s)
@@ -90,7 +93,7 @@ def start_up(folder: Path, config: Config, tell: Callable[[str], None]) -> Itera
             config = msgspec.structs.replace(
                 config, port=server.getsockname()[1], gateway_port=gateway.getsockname()[1]
             )
-            supervisor = Supervisor(_specs(folder, config, server, gateway), config.logs, tell)
+            supervisor = Supervisor(_specs(folder, config, server, gateway, workers), config.logs, tell)
             supervisor.start()
             watching = threading.Thread(target=supervisor.watch, name="supervisor")
             watching.start()
@@ -147,7 +150,9 @@ def _listen(
     return sockets.enter_context(contextlib.closing(open_listener(host, port, what=what, option=option, wait_s=wait_s)))
 
 
-def _specs(folder: Path, config: Config, server: socket.socket, gateway: socket.socket) -> list[ChildSpec]:
+def _specs(
+    folder: Path, config: Config, server: socket.socket, gateway: socket.socket, workers: int
+) -> list[ChildSpec]:
     place = ["--folder", str(folder)]
     environment = {
         "PENSTOCK_HOME": str(config.home),
@@ -157,6 +162,11 @@ def _specs(folder: Path, config: Config, server: socket.socket, gateway: socket.
     }
     return [
         ChildSpec("server", child_argv("server", *place, "--fd", str(server.fileno())), [server], environment),
-        ChildSpec("gateway", child_argv("gateway", *place, "--fd", str(gateway.fileno())), [gateway], environment),
+        *worker_specs(lambda worker: _gateway_argv(place, gateway, worker), workers, gateway, environment),
         ChildSpec("worker", child_argv("worker", *place), [], environment),
     ]
+
+
+def _gateway_argv(place: list[str], listener: socket.socket, worker: Worker) -> list[str]:
+    which = ["--worker", str(worker.number), "--workers", str(worker.count)]
+    return child_argv("gateway", *place, "--fd", str(listener.fileno()), *which)

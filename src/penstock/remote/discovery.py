@@ -15,7 +15,6 @@ from penstock.core import codec
 from penstock.core.errors import ConflictError, InvalidInputError, UnavailableError
 
 LOCK_NAME = "server.lock"
-GATEWAY_LOCK_NAME = "gateway.lock"
 UP_LOCK_NAME = "up.lock"  # held by the supervisor, which starts the server again when it dies
 FILE_NAME = "server.json"
 TOKEN_NAME = "owner.token"

@@ -78,6 +78,7 @@ class Gateway:
         self._predictor = Predictor(segments, clock or SystemClock())
         self._batcher = Batcher(self._predictor.answer, self._pool, self.limits)
         self._paths: dict[str, tuple[ServingProtocol, str | None]] = {}
+        self._is_stopping = False
         self._under_way = 0
         self._bytes_held = 0
 
@@ -90,6 +91,10 @@ class Gateway:
         """Serve another table from the next request on; those under way end with the one they began with."""
         failpoints.hit("serving.gateway_swap")
         self._table = table
+
+    def begin_stop(self) -> None:
+        """From now on it says that it is not ready; predictions are answered still."""
+        self._is_stopping = True
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Take one connection event of ASGI."""
@@ -125,7 +130,8 @@ class Gateway:
             raise MethodNotAllowedError(method, path, allowed)
         headers = Headers(headers_of(scope))
         if allowed == "GET":
-            return protocol.look(HttpRequest(method, path, headers), self._table)
+            shown = RoutingTable(self._table.number) if self._is_stopping else self._table
+            return protocol.look(HttpRequest(method, path, headers), shown)
         if self._under_way >= self.limits.requests or self._bytes_held >= self.limits.bytes_held:
             raise OverloadedError(f"{self._under_way} requests are under way", hint="try again in a second")
         self._under_way += 1

@@ -213,6 +213,7 @@ class DeploySection(Section, frozen=True, kw_only=True):
     decide: Decide = "no_harm"  # when a step is left: nothing is shown worse, or evidence that nothing is
     min_requests: Annotated[int, Meta(ge=1)] = 200  # that a step has to see before it may be left
     key: str | None = None  # the input column that keeps a customer on one revision
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1  # processes that answer predictions, all on one port
 
 
 class PerformanceSection(Section, frozen=True, kw_only=True):
