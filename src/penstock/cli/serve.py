@@ -1,6 +1,8 @@
 """`penstock serve`: a model behind every protocol of the gateway, without a project."""
 
 import os
+import socket
+import sys
 from pathlib import Path
 
 import typer
@@ -14,7 +16,8 @@ from penstock.core.config import load_config
 from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.ids import Digest
 from penstock.processes.child import log_to_stderr
-from penstock.processes.serve_model import Served, name_deployment, serve_model
+from penstock.processes.gateway_workers import Worker
+from penstock.processes.serve_model import Served, name_deployment, serve_in_workers, serve_model, serve_worker
 from penstock.registry.format.loaded import LoadedModel, check_golden, load_model
 from penstock.registry.loading import open_model
 from penstock.sdk.load import own_cache
@@ -39,22 +42,39 @@ def serve(
     ),
     token_file: Path = typer.Option(None, help="File with a token that every request has to show."),
     is_open: bool = typer.Option(False, "--open", help="Let anyone on the network ask, without a token."),
+    workers: int = typer.Option(1, min=1, max=64, help="Processes that answer, all on one port."),
     json: bool = typer.Option(False, "--json", help="Print one line of JSON when it is ready."),
     url: str = UrlOption,
+    fd: int = typer.Option(None, hidden=True, help="Socket of one of several workers."),
+    worker: int = typer.Option(1, hidden=True, help="Which of them this is."),
 ) -> None:
     """Answer predictions of one model until Ctrl-C, in the protocols of MLflow, KServe, SageMaker and Vertex AI."""
     log_to_stderr("WARNING")
-    served = _find(model, name, url)
     config = load_config(
         host=host, port=_read_port() if port is None else port, token=read_token(token_file) if token_file else None
     )
-    serve_model(
-        served,
-        config,
-        log_folder=log,
-        is_open=is_open,
-        tell_ready=lambda at: _tell(served.name, at, as_json=json),
-    )
+    if workers > 1 and fd is None:
+        serve_in_workers(
+            [sys.executable, "-m", "penstock", *sys.argv[1:]],
+            config,
+            workers,
+            log_folder=log,
+            is_open=is_open,
+            tell_ready=lambda at: _tell(name_deployment(name or _short_name(model)), at, as_json=json),
+            tell=lambda line: typer.echo(line, err=True),
+        )
+    else:
+        served = _find(model, name, url)
+        if fd is not None:
+            serve_worker(served, config, socket.socket(fileno=fd), Worker(worker, workers), log)
+            return
+        serve_model(
+            served,
+            config,
+            log_folder=log,
+            is_open=is_open,
+            tell_ready=lambda at: _tell(served.name, at, as_json=json),
+        )
     if not json:
         typer.echo("stopped")
 
@@ -75,6 +95,13 @@ def _find(model: str, name: str, url: str) -> Served:
             f"{model} is no model directory: it has no MLmodel file", hint="save the model with penstock or MLflow"
         )
     return Served(name_deployment(name or folder.absolute().name), 1, Digest(""), lambda: _open_folder(folder))
+
+
+def _short_name(model: str) -> str:
+    """What `_find` calls a model that has not been looked for yet."""
+    if model.startswith("models:/"):
+        return model.removeprefix("models:/").partition("@")[0].partition("/")[0]
+    return Path(model).absolute().name
 
 
 def _open_folder(folder: Path) -> LoadedModel:

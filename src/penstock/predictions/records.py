@@ -77,7 +77,7 @@ def repair(path: Path, target: Path) -> None:
     end = records[-1][0]
     if end < len(data):
         log.warning("a torn record was dropped from the prediction log", extra={"path": str(path), "at": end})
-        if torn_at < len(data) and not _is_last_record(data, torn_at):  # not torn but damaged: keep the bytes for a person to look at
+        if torn_at < len(data) and not _is_last_record(data, torn_at):  # not torn but damaged: kept for a person
             path.with_suffix(".damaged").write_bytes(data)
         os.truncate(path, end)
     path.rename(target)

@@ -26,7 +26,7 @@ OPEN_PATHS = ("/health", "/ping", "/v2/health/live", "/v2/health/ready")
 ANSWER_S = 5.0  # a server that does not answer must not keep the gateway from its end
 
 
-def serve_gateway(config: Config, listener: socket.socket, worker: Worker = Worker()) -> None:
+def serve_gateway(config: Config, listener: socket.socket, worker: Worker) -> None:
     """Answer predictions until told to stop; the server may come and go meanwhile."""
     folder = config.home / "gateway"
     lock = HomeLock(config.home / f"{worker.name}.lock")

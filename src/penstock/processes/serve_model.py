@@ -3,19 +3,24 @@
 import contextlib
 import os
 import re
+import socket
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import httpx
 import msgspec
 
 from penstock.core.config import LOOPBACK, Config
 from penstock.core.errors import InvalidInputError, PermissionDeniedError
 from penstock.core.ids import Digest
-from penstock.predictions.segment_log import SegmentLog
+from penstock.processes.child import StopSignal, follow_parent, hear_stop
 from penstock.processes.gateway import guard
+from penstock.processes.gateway_workers import Worker, run_gateway, worker_specs
 from penstock.processes.listener import open_listener
-from penstock.processes.serve import run_uvicorn
+from penstock.processes.supervisor import Supervisor
 from penstock.registry.format.loaded import LoadedModel
 from penstock.serving.gateway import Gateway
 from penstock.serving.gateway_loop import GatewayLoop
@@ -51,31 +56,115 @@ def serve_model(
         ConflictError: the port is taken, or another gateway writes to the log's folder.
         CorruptDataError: the model no longer answers as it did when it was saved.
     """
+    _check_open(config, is_open)
+    model = served.open()
+    with _listen(config) as listener:
+        config = msgspec.structs.replace(config, gateway_port=listener.getsockname()[1])
+        _answer(served, model, config, listener, Worker(), log_folder, lambda: tell_ready(config.gateway_url))
+
+
+def serve_worker(
+    served: Served, config: Config, listener: socket.socket, worker: Worker, log_folder: Path | None
+) -> None:
+    """Answer as one of several processes, on the socket that `serve_in_workers` opened."""
+    follow_parent()
+    _answer(served, served.open(), config, listener, worker, log_folder, lambda: None)
+
+
+def serve_in_workers(
+    argv: list[str],
+    config: Config,
+    count: int,
+    *,
+    log_folder: Path | None,
+    is_open: bool,
+    tell_ready: Callable[[str], None],
+    tell: Callable[[str], None],
+) -> None:
+    """Answer predictions in several processes on one port until told to stop; one that dies is started again.
+
+    Args:
+        argv: the command line of a worker; `--fd`, `--worker` and `--workers` are added.
+        config: where to listen, and the token that is asked for.
+        count: how many processes.
+        log_folder: where predictions, and what the processes say, are kept; None: nowhere.
+        is_open: whether anyone on the network may ask, without a token.
+        tell_ready: called with the URL once all of them answer.
+        tell: called with a line for people when one dies and is started again.
+
+    Raises:
+        PermissionDeniedError: it would be open to the network, and nobody said that it may.
+        ConflictError: the port is taken.
+        UnavailableError: the workers do not start; says what one wrote last.
+    """
+    _check_open(config, is_open)
+    stop = hear_stop()
+    with _listen(config) as listener, _working_folder(log_folder) as folder:
+        config = msgspec.structs.replace(config, gateway_port=listener.getsockname()[1])
+
+        def command(worker: Worker) -> list[str]:
+            which = ["--fd", str(listener.fileno()), "--worker", str(worker.number), "--workers", str(count)]
+            return [*argv, *which]
+
+        supervisor = Supervisor(worker_specs(command, count, listener, {}), folder / "logs", tell)
+        supervisor.start()
+        watching = threading.Thread(target=supervisor.watch, name="supervisor")
+        watching.start()
+        try:
+            if _wait_ready(config.gateway_url, supervisor, stop):
+                tell_ready(config.gateway_url)
+                stop.wait()
+        finally:
+            supervisor.request_stop()
+            watching.join()
+
+
+def _answer(
+    served: Served,
+    model: LoadedModel,
+    config: Config,
+    listener: socket.socket,
+    worker: Worker,
+    log_folder: Path | None,
+    tell_ready: Callable[[], None],
+) -> None:
+    with _working_folder(log_folder) as folder:
+        segments = worker.open_log(folder)
+        gateway = Gateway(segments)
+        revision = RevisionRoute(1, served.name, served.version, served.tree)
+        routing = Routing(1, (DeploymentRoute(deployment=served.name, stable=revision),))
+        loop = GatewayLoop(
+            gateway,
+            LonePort(routing, log_folder),
+            segments,
+            lambda tree: model,
+            worker.find_folder(folder),
+            name=f"serve-{os.getpid()}",
+        )
+        loop.step()
+        run_gateway(gateway, loop, guard(gateway, config), listener, tell_ready)
+
+
+def _check_open(config: Config, is_open: bool) -> None:
     if config.host not in LOOPBACK and not config.token and not is_open:
         raise PermissionDeniedError(
             f"listening on {config.host} would let anyone on the network in",
             hint="name a file with a token in --token-file, or say --open where something else keeps strangers out",
         )
-    model = served.open()
-    with contextlib.ExitStack() as opened:
-        listener = opened.enter_context(
-            contextlib.closing(open_listener(config.host, config.port, what="gateway", option="--port"))
-        )
-        config = msgspec.structs.replace(config, gateway_port=listener.getsockname()[1])
-        folder = opened.enter_context(_working_folder(log_folder))
-        segments = SegmentLog(folder / "segments")
-        gateway = Gateway(segments)
-        revision = RevisionRoute(1, served.name, served.version, served.tree)
-        routing = Routing(1, (DeploymentRoute(deployment=served.name, stable=revision),))
-        loop = GatewayLoop(
-            gateway, LonePort(routing, log_folder), segments, lambda tree: model, folder, name=f"serve-{os.getpid()}"
-        )
-        loop.step()
-        loop.start()
-        try:
-            run_uvicorn(guard(gateway, config), listener, lambda: tell_ready(config.gateway_url))
-        finally:
-            loop.stop()
+
+
+def _listen(config: Config) -> AbstractContextManager[socket.socket]:
+    return contextlib.closing(open_listener(config.host, config.port, what="gateway", option="--port"))
+
+
+def _wait_ready(url: str, supervisor: Supervisor, stop: StopSignal) -> bool:
+    """Wait until an answer comes; False when it is to stop before."""
+    while not stop.wait(0.05):
+        supervisor.check_started()
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{url}/v2/health/live", timeout=5.0, trust_env=False).is_success:
+                return True
+    return False
 
 
 def name_deployment(text: str) -> str:
