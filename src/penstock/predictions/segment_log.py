@@ -44,7 +44,7 @@ class SegmentLog:
         folder: Path,
         *,
         rotate_after_s: float = 1.0,
-        rotate_bytes: int = 4 * 1024 * 1024,
+        rotate_bytes: int = 2 * 1024 * 1024,
         sync_every_s: float = 0.1,
     ) -> None:
         self.folder = folder
