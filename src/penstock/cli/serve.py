@@ -16,7 +16,7 @@ from penstock.core.config import load_config
 from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.ids import Digest
 from penstock.processes.child import log_to_stderr
-from penstock.processes.gateway_workers import Worker
+from penstock.processes.gateway_workers import ONE_CORE, Worker
 from penstock.processes.serve_model import Served, name_deployment, serve_in_workers, serve_model, serve_worker
 from penstock.registry.format.loaded import LoadedModel, check_golden, load_model
 from penstock.registry.loading import open_model
@@ -50,6 +50,7 @@ def serve(
 ) -> None:
     """Answer predictions of one model until Ctrl-C, in the protocols of MLflow, KServe, SageMaker and Vertex AI."""
     log_to_stderr("WARNING")
+    os.environ.update(ONE_CORE)  # before a library that reads it is loaded with the model
     config = load_config(
         host=host, port=_read_port() if port is None else port, token=read_token(token_file) if token_file else None
     )

@@ -5,6 +5,7 @@ it held are lost with it.
 """
 
 import contextlib
+import os
 import re
 import socket
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from penstock.serving.gateway import Gateway
 from penstock.serving.gateway_loop import GatewayLoop
 
 GRACE_S = 10.0  # for requests under way when a gateway is told to stop
+# A worker answers on one core: threads of a numeric library would wait for each other, spinning, on what others use.
+ONE_CORE = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
 _FOLDER = re.compile(r"worker-(\d+)")
 
 
@@ -66,6 +69,7 @@ def worker_specs(
         environment: of each.
     """
     workers = [Worker(number, count) for number in range(1, count + 1)]
+    environment = ONE_CORE | environment
     return [ChildSpec(worker.name, argv(worker), [listener], environment) for worker in workers]
 
 

@@ -22,6 +22,7 @@ from penstock.serving.pace import Pace
 from penstock.serving.parts import Job, Part
 
 log = logging.getLogger(__name__)
+_WAITING = 2  # how much longer by the clock than by the processor a batch on the event loop may take
 _LOOK_S = 0.1  # how often those who queue behind a slow batch are looked at
 
 
@@ -109,7 +110,7 @@ class Batcher:
         batch, rows = self._take(lane)
         if not batch:
             return
-        if lane.work.expect(rows) <= self._limits.inline_ms:
+        if self._is_quick(lane, rows):
             self._answer_timed(batch, lane, rows)
             self._deliver(batch, lane)
             return
@@ -132,18 +133,29 @@ class Batcher:
             lane.is_due = True
             asyncio.get_running_loop().call_soon(self._run, lane)
 
+    def _is_quick(self, lane: Lane, rows: int) -> bool:
+        """Whether the event loop can bear a batch: by the processor, as a busy machine makes all seem slow.
+
+        By the clock as well, with room for that: a model may wait for another process.
+        """
+        most_ms = self._limits.inline_ms
+        return lane.work.expect(rows) <= most_ms and lane.pace.expect(rows) <= _WAITING * most_ms
+
+    def _is_too_much(self, lane: Lane, rows: int, *, is_quick: bool) -> bool:
+        if rows > self._limits.batch_rows:
+            return True
+        return not self._is_quick(lane, rows) if is_quick else lane.pace.expect(rows) > self._limits.batch_ms
+
     def _take(self, lane: Lane) -> tuple[list[Part], int]:
         """The parts of the next batch, and how many rows they have; whose time is over is answered so."""
-        is_quick = lane.work.expect(lane.queue[0].count) <= self._limits.inline_ms if lane.queue else True
-        pace, most_ms = (lane.work, self._limits.inline_ms) if is_quick else (lane.pace, self._limits.batch_ms)
+        is_quick = bool(lane.queue) and self._is_quick(lane, lane.queue[0].count)
         now, rows = time.perf_counter(), 0
         batch: list[Part] = []
         while lane.queue:
             part = lane.queue[0]
             count = part.count
             is_late = part.job.deadline < now
-            is_more = rows + count > self._limits.batch_rows or pace.expect(rows + count) > most_ms
-            if batch and is_more and not is_late:
+            if batch and not is_late and self._is_too_much(lane, rows + count, is_quick=is_quick):
                 break
             lane.queue.popleft()
             lane.rows -= count
