@@ -232,7 +232,10 @@ def running_mlflow(programs: Path, folder: Path) -> Iterator[tuple[int, subproce
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    save = "import pickle, sys, mlflow.sklearn as m; m.save_model(pickle.load(open(sys.argv[1], 'rb')), sys.argv[2], serialization_format='cloudpickle')"
+    save = (
+        "import pickle, sys, mlflow.sklearn as m; model = pickle.load(open(sys.argv[1], 'rb'));"
+        "m.save_model(model, sys.argv[2], serialization_format='cloudpickle')"
+    )
     environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
     subprocess.run(
         [programs / "python", "-c", save, folder / "model.pkl", folder / "mlflow"], check=True, env=environment

@@ -109,7 +109,7 @@ class Gateway:
         path = scope["path"]
         protocol, allowed = self._paths.get(path) or self._find_protocol(path)
         try:
-            answer = await self._answer(scope, receive, path.rstrip("/") or "/", protocol, allowed, started)
+            answer = await self._answer(scope, receive, path.rstrip("/") or path, protocol, allowed, started)
         except PenstockError as error:
             answer = protocol.refuse(error)
         except _GoneError:
@@ -172,7 +172,7 @@ class Gateway:
 
     def _find_protocol(self, path: str) -> tuple[ServingProtocol, str | None]:
         """Who speaks for a path, and the method it takes there; remembered."""
-        found = _find_protocol(path.rstrip("/") or "/")
+        found = _find_protocol(path.rstrip("/") or path)
         if len(self._paths) >= _MOST_PATHS:
             self._paths.clear()
         self._paths[path] = found
