@@ -78,19 +78,20 @@ class Job:
             self.done.set_result(None)
 
     def collect(self) -> Answer:
-        """The answer for all rows, in order.
+        """The answer for all rows, in order; asked for once.
 
         Raises:
             PenstockError: what went wrong with the first part that has no answer.
         """
-        for part in self.parts:
+        parts, self.parts = self.parts, []  # a job and its parts hold each other, and would wait for the collector
+        for part in parts:
             if part.error is not None:
                 raise part.error
-        if len(self.parts) == 1:
-            return Answer(self.live, self.parts[0].predictions)
+        if len(parts) == 1:
+            return Answer(self.live, parts[0].predictions)
         found = {
             place: prediction
-            for part in self.parts
+            for part in parts
             for place, prediction in zip(part.places or (), part.predictions, strict=True)
         }
         return Answer(self.live, [found[place] for place in range(len(found))])
