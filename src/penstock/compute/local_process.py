@@ -14,7 +14,7 @@ from penstock.compute.types import Job, Result
 from penstock.core import failpoints
 from penstock.core.errors import UnavailableError
 
-_THREAD_LIMITS = (
+THREAD_LIMITS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -146,7 +146,7 @@ class LocalTask:
 
 
 def _launch(job: Job, lifeline: int, report: int) -> "subprocess.Popen[bytes]":
-    limits = dict.fromkeys(_THREAD_LIMITS, str(max(1, round(job.cpus))))
+    limits = dict.fromkeys(THREAD_LIMITS, str(max(1, round(job.cpus))))
     environment = {**limits, **os.environ, **job.env}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # without bytecode the big libraries take seconds to import
     job.log.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""Runs Python code that nobody vouches for: without network, without secrets, without anything it could change."""
