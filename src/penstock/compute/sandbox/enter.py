@@ -121,7 +121,12 @@ def _drop_rights(order: Order, is_apart: bool) -> None:
     with contextlib.suppress(OSError):
         kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    landlock.restrict([*_SYSTEM_FILES, *order.readable], [*_LOADERS, *order.executable], [order.folder, "/dev/null"])
+    landlock.restrict(
+        listable=order.listable,
+        readable=[*_SYSTEM_FILES, *order.readable],
+        executable=[*_LOADERS, *order.executable],
+        writable=[order.folder, "/dev/null"],
+    )
     try:
         kernel.install_filter(
             seccomp.build_filter(kernel.machine(), os.getpid(), has_own_processes=is_apart and os.getpid() == 1)

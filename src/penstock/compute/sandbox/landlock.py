@@ -35,7 +35,9 @@ def find_version() -> int:
         raise
 
 
-def restrict(readable: Iterable[str], executable: Iterable[str], writable: Iterable[str]) -> None:
+def restrict(
+    *, listable: Iterable[str], readable: Iterable[str], executable: Iterable[str], writable: Iterable[str]
+) -> None:
     """Take every right to files from this process but these; paths that are not there are passed over.
 
     Raises:
@@ -49,6 +51,7 @@ def restrict(readable: Iterable[str], executable: Iterable[str], writable: Itera
     ruleset = kernel.syscall(_CREATE_RULESET, *_describe(version, handled), 0)
     read = _READ_FILE | _READ_DIR
     for paths, rights in (
+        (listable, _READ_DIR),
         (readable, read),
         (executable, read | _EXECUTE),
         (writable, handled & ~(_EXECUTE | _MAKE_DEVICES | _IOCTL_DEVICE)),

@@ -14,6 +14,7 @@ class Order:
     argv: list[str]
     env: dict[str, str]
     folder: str
+    listable: list[str]  # folders whose names may be read, and no file
     readable: list[str]
     executable: list[str]  # readable too
     forbidden: list[str]

@@ -125,6 +125,7 @@ def _spell_out(plan: SandboxPlan, channel: int, report: int, lifeline: int) -> O
         readable=[
             str(path) for path in (*_interpreter_files(plan.python), *plan.readable, Path(_PACKAGES) / "penstock")
         ],
+        listable=[_PACKAGES],
         executable=[str(plan.python.resolve())],
         forbidden=[str(path) for path in plan.forbidden if path.exists()],
         rlimits=_rlimits(plan.limits),

@@ -53,15 +53,31 @@ class LoadedModel:
         return self._predictor.predict(cast(frame, self.info.signature.inputs))
 
 
-def load_model(folder: Path) -> LoadedModel:
-    """Read a model directory without executing anything in it.
+class NeedsItsOwnProcessError(InvalidInputError):
+    """The model can only be loaded by running code that stands in its files."""
+
+
+def load_model(folder: Path, *, may_execute: bool = False) -> LoadedModel:
+    """Read a model directory.
+
+    Args:
+        folder: the directory.
+        may_execute: whether code that stands in it may run, as a pickle's; only a process that was made for this model
+            says so.
 
     Raises:
+        NeedsItsOwnProcessError: it can only be loaded by running code, and the caller did not allow that.
         InvalidInputError: it was not written by penstock, or holds types that are not trusted.
         CorruptDataError: a file is missing or damaged.
     """
     info = read_mlmodel(folder)
-    return LoadedModel(info, open_flavor(info.flavor).load(folder, info), folder)
+    flavor = open_flavor(info.flavor)
+    if flavor.executes and not may_execute:
+        raise NeedsItsOwnProcessError(
+            f"the model in {folder} ({info.flavor}) can only be loaded by running code that stands in its files",
+            hint="let its own process load it: deploy it, or use 'penstock serve'",
+        )
+    return LoadedModel(info, flavor.load(folder, info), folder)
 
 
 def check_golden(model: LoadedModel) -> None:

@@ -39,10 +39,12 @@ class Flavor(Protocol):
     Attributes:
         name: stands in the MLmodel file.
         packages: what has to be installed to read it, pinned in requirements.txt.
+        executes: whether reading it runs code that stands in the files; only a process of its own may do that.
     """
 
     name: str
     packages: tuple[str, ...]
+    executes: bool
 
     def adopt(self, model: object, task: Task, sample: pl.DataFrame) -> Predictor:
         """A trained model as a predictor; InvalidInputError when it cannot serve the task."""

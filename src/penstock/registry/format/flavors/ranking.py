@@ -31,6 +31,7 @@ class RankingFlavor:
 
     name = "penstock_ranking"
     packages: tuple[str, ...] = ("penstock", "numpy", "polars")
+    executes = False
 
     def adopt(self, model: object, task: Task, sample: pl.DataFrame) -> Predictor:
         """The model as a predictor."""

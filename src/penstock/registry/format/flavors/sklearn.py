@@ -57,6 +57,7 @@ class SklearnFlavor:
 
     name = "sklearn"
     packages: tuple[str, ...] = ("penstock", "scikit-learn", "skops", "scipy", "numpy", "polars")
+    executes = False
 
     def adopt(self, model: object, task: Task, sample: pl.DataFrame) -> Predictor:
         """The estimator as a predictor.
