@@ -18,6 +18,8 @@ from penstock.monitoring.service import MonitoringService
 from penstock.pipelines.service import PipelineService
 from penstock.predictions.service import PredictionService
 from penstock.registry.service import RegistryService
+from penstock.registry.trust.service import TrustService
+from penstock.registry.trust.signer import OwnSigner
 from penstock.serving.service import ServingService
 from penstock.storage.database import Database
 from penstock.storage.objects.open import open_object_store
@@ -55,6 +57,9 @@ def _build(config: Config, db: Database, checkpoints: CheckpointLog) -> Services
     tracking = TrackingService(db)
     artifacts = ArtifactService(db)
     registry = RegistryService(db)
+    objects = open_object_store(config.objects_url)
+    trust = TrustService(db, registry, objects)
+    signer = OwnSigner(db, registry, trust, objects, config.home)
     predictions = PredictionService(db)
     pipelines = PipelineService(db, tracking)
     serving = ServingService(db, registry)
@@ -81,18 +86,20 @@ def _build(config: Config, db: Database, checkpoints: CheckpointLog) -> Services
         traces=TraceService(db),
         datasets=DatasetService(db),
         registry=registry,
+        trust=trust,
         predictions=predictions,
         evaluation=EvaluationService(db),
         pipelines=pipelines,
         serving=serving,
         monitoring=monitoring,
         loop=loop,
-        objects=open_object_store(config.objects_url),
+        objects=objects,
         place=str(config.home),
-        close=partial(_close, db, checkpoints),
+        close=partial(_close, db, checkpoints, signer),
     )
 
 
-def _close(db: Database, checkpoints: CheckpointLog) -> None:
+def _close(db: Database, checkpoints: CheckpointLog, signer: OwnSigner) -> None:
+    signer.close()
     db.close()
     checkpoints.flush()

@@ -24,6 +24,8 @@ from penstock.predictions import api as predictions_api
 from penstock.predictions.service import PredictionService
 from penstock.registry import api as registry_api
 from penstock.registry.service import RegistryService
+from penstock.registry.trust import api as trust_api
+from penstock.registry.trust.service import TrustService
 from penstock.serving import api as serving_api
 from penstock.serving.service import ServingService
 from penstock.storage.objects.object_store import ObjectStore
@@ -56,6 +58,7 @@ ROUTES: dict[str, list[Route]] = {
     "traces": traces_api.ROUTES,
     "datasets": datasets_api.ROUTES,
     "registry": registry_api.ROUTES,
+    "trust": trust_api.ROUTES,
     "predictions": predictions_api.ROUTES,
     "evaluation": evaluation_api.ROUTES,
     "pipelines": pipelines_api.ROUTES,
@@ -88,6 +91,7 @@ class Services:
     traces: TraceService
     datasets: DatasetService
     registry: RegistryService
+    trust: TrustService
     predictions: PredictionService
     evaluation: EvaluationService
     pipelines: PipelineService

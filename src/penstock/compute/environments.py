@@ -126,7 +126,18 @@ def _installer(python: Path, list_file: Path) -> tuple[list[str], dict[str, str]
             hint=f"install one of them for {sys.executable}",
         )
     told = {theirs: os.environ[ours] for ours, theirs in _FOR_UV.items() if ours in os.environ}
-    return [uv, "pip", "install", "--quiet", "--python", str(python), "--only-binary", ":all:", "-r", str(list_file)], told
+    return [
+        uv,
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(python),
+        "--only-binary",
+        ":all:",
+        "-r",
+        str(list_file),
+    ], told
 
 
 def _run(argv: list[str], told: dict[str, str]) -> None:

@@ -13,12 +13,11 @@ import time
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError
-from penstock.core.ids import new_id
+from penstock.core.key_file import load_or_make_key
 from penstock.governance.types import AuditCheckpoint
 
 log = logging.getLogger(__name__)
@@ -36,7 +35,7 @@ class CheckpointLog:
     def __init__(self, folder: Path, *, every_s: float = 0.0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "checkpoints.jsonl"
-        self._key = _load_or_make_key(folder / "audit.key")
+        self._key = load_or_make_key(folder / "audit.key", Ed25519PrivateKey.generate, Ed25519PrivateKey)
         self._every_s = every_s
         self._lock = threading.Lock()
         self._due: tuple[int, str] | None = None
@@ -122,26 +121,3 @@ def _parse(line: bytes, number: int) -> AuditCheckpoint:
         return codec.decode(line, AuditCheckpoint)
     except InvalidInputError as error:
         raise InvalidInputError(f"line {number} of the audit checkpoints is damaged: {error.message}") from error
-
-
-def _load_or_make_key(path: Path) -> Ed25519PrivateKey:
-    if not path.exists():
-        key = Ed25519PrivateKey.generate()
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        temporary = path.with_suffix(f".{new_id()}")  # a process killed here may have had the same number as this one
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            os.fsync(file.fileno())
-        try:
-            os.link(temporary, path)  # never replaces the key another process made meanwhile
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-    loaded = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    if not isinstance(loaded, Ed25519PrivateKey):
-        raise InvalidInputError(f"{path} holds no Ed25519 key", hint="restore it from a backup")
-    return loaded

@@ -26,6 +26,7 @@ class VersionUse(Struct, frozen=True):
 
 
 FindUses = Callable[[Transaction], Iterable[VersionUse]]
+CheckVersion = Callable[[Transaction, ModelVersion], None]
 
 
 class RegistryLookup:
@@ -38,10 +39,15 @@ class RegistryLookup:
         self._models = ModelStore(db)
         self._versions = VersionStore(db)
         self._uses: list[FindUses] = []
+        self._checks: list[CheckVersion] = []
 
     def protect(self, find_uses: FindUses) -> None:
         """Name what knows of versions that are in use: these are not deleted."""
         self._uses.append(find_uses)
+
+    def check_with(self, check: CheckVersion) -> None:
+        """Name what may refuse a version, by an error, before it is registered and before an alias moves to it."""
+        self._checks.append(check)
 
     @reads
     def get_model(self, tx: Transaction, model: str) -> Model:

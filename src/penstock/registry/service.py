@@ -103,6 +103,8 @@ class RegistryService(TakeOverVerbs):
                 f"version {version} of model {held.name!r} is archived and cannot become {alias!r}",
                 hint="set its status to ready first",
             )
+        for check in self._checks:
+            check(tx, target)
         moved = Alias(
             model=held.name, alias=alias, version=version, moved_at=tx.now, moved_by=tx.actor.name, reason=reason
         )

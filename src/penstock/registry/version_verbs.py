@@ -214,6 +214,8 @@ class VersionVerbs(ModelVerbs):
             **values,
         )
         check_tags(version.tags)
+        for check in self._checks:
+            check(tx, version)
         self._versions.add(tx, version)
         keep_objects(tx, version.ref, filter(None, (version.tree, version.reference)))
         if version.run_id is not None:

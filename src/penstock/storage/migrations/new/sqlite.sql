@@ -383,6 +383,24 @@ CREATE TABLE model_outputs (
  WITHOUT ROWID
 ;
 
+CREATE TABLE model_signatures (
+	tree VARCHAR(64) NOT NULL,
+	signer VARCHAR(64) NOT NULL,
+	bundle TEXT NOT NULL,
+	at BIGINT NOT NULL,
+	actor VARCHAR(200) NOT NULL,
+	CONSTRAINT pk_model_signatures PRIMARY KEY (tree, signer)
+);
+
+CREATE TABLE model_signers (
+	fingerprint VARCHAR(64) NOT NULL,
+	name VARCHAR(250) NOT NULL,
+	public_key TEXT NOT NULL,
+	added_at BIGINT NOT NULL,
+	added_by VARCHAR(200) NOT NULL,
+	CONSTRAINT pk_model_signers PRIMARY KEY (fingerprint)
+);
+
 CREATE TABLE model_tags (
 	model VARCHAR(280) NOT NULL,
 	"key" VARCHAR(250) NOT NULL,
@@ -723,6 +741,17 @@ CREATE TABLE traffic_totals (
 	CONSTRAINT pk_traffic_totals PRIMARY KEY (deployment, revision)
 );
 
+CREATE TABLE trust_decisions (
+	number INTEGER NOT NULL,
+	tree VARCHAR(64) NOT NULL,
+	trusted BOOLEAN NOT NULL,
+	at BIGINT NOT NULL,
+	actor VARCHAR(200) NOT NULL,
+	reason TEXT NOT NULL,
+	evidence TEXT NOT NULL,
+	CONSTRAINT pk_trust_decisions PRIMARY KEY (number)
+);
+
 CREATE TABLE verdicts (
 	id VARCHAR(64) NOT NULL,
 	report_id VARCHAR(64) NOT NULL,
@@ -854,12 +883,14 @@ CREATE INDEX ix_traces_client_request_id ON traces (client_request_id);
 
 CREATE INDEX ix_traces_experiment_id_started_at_id ON traces (experiment_id, started_at, id);
 
+CREATE INDEX ix_trust_decisions_tree ON trust_decisions (tree);
+
 CREATE INDEX ix_verdicts_report_id ON verdicts (report_id);
 
 CREATE UNIQUE INDEX uq_episodes_open ON episodes (project) WHERE ended_at IS NULL;
 
 CREATE UNIQUE INDEX uq_tokens_live_name ON tokens (name) WHERE revoked_at IS NULL;
 
-INSERT INTO alembic_version VALUES ('0012');
+INSERT INTO alembic_version VALUES ('0015');
 
 INSERT INTO experiments VALUES (0, 'Default', '', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), NULL, 'penstock')
