@@ -22,6 +22,7 @@ from penstock.registry.loading import open_tree
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.objects.open import open_object_store
 from serving.models import LOGISTIC_SAMPLE, RANKING_SAMPLE, make_logistic, make_ranking
+from vetting import unvetted
 
 MARK = "executed"
 
@@ -60,7 +61,7 @@ def ranking(saved: Path, tmp_path: Path) -> Path:
 def _open(folder: Path) -> LoadedModel:
     """As a gateway does: through the object store and the cache."""
     objects = open_object_store(folder.parent / "objects")
-    model = open_tree(objects, objects.put_tree(folder), folder.parent / "cache")
+    model = open_tree(objects, objects.put_tree(folder), folder.parent / "cache", unvetted(folder.parent))
     check_golden(model)
     return model
 
@@ -227,7 +228,7 @@ def test_a_tree_that_is_no_digest_removes_and_opens_nothing(tree: str, tmp_path:
     (victim / "dear.txt").write_text("keep me")
     for name in (tree, str(victim)):
         with pytest.raises(InvalidInputError, match="digest"):
-            open_tree(objects, Digest(name), tmp_path / "cache")
+            open_tree(objects, Digest(name), tmp_path / "cache", unvetted(tmp_path))
     assert (victim / "dear.txt").read_text() == "keep me"
 
 

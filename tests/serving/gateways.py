@@ -19,6 +19,7 @@ from penstock.serving.gateway_loop import GatewayLoop
 from penstock.serving.port import GatewayPort
 from serving.models import Backend
 from serving_http import serve
+from vetting import unvetted
 
 
 class HttpServer:
@@ -80,7 +81,7 @@ class GatewayUnderTest:
 
 def open_with(backend: Backend, folder: Path) -> Callable[[Digest], Any]:
     """Loads models as a gateway process does."""
-    return lambda tree: open_tree(backend.objects, tree, folder)
+    return lambda tree: open_tree(backend.objects, tree, folder, unvetted(folder))
 
 
 def wait_until(holds: Callable[[], object]) -> None:

@@ -24,6 +24,7 @@ from penstock.serving.port import GatewayPort
 from penstock.serving.types import GatewayReport, Routing
 from serving.gateways import GatewayUnderTest, wait_until
 from serving.models import Backend, make_ranking
+from vetting import unvetted
 
 ROW = [{"user": "u", "recent": ""}]
 
@@ -91,7 +92,7 @@ def test_a_model_that_cannot_be_fetched_just_now_is_no_broken_model(backend: Bac
     def fetch(tree: Digest) -> LoadedModel:
         if is_away[0]:
             raise UnavailableError("the object store is away")
-        return open_tree(backend.objects, tree, tmp_path)
+        return open_tree(backend.objects, tree, tmp_path, unvetted(tmp_path))
 
     loop = GatewayLoop(Gateway(log), backend.port, log, fetch, tmp_path, poll_s=0.0)
     loop.step()

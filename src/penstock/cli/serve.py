@@ -18,9 +18,16 @@ from penstock.core.ids import Digest
 from penstock.processes.child import log_to_stderr
 from penstock.processes.gateway_workers import ONE_CORE, Worker
 from penstock.processes.serve_model import Served, name_deployment, serve_in_workers, serve_model, serve_worker
-from penstock.registry.format.loaded import LoadedModel, check_golden, load_model
-from penstock.registry.loading import open_model
-from penstock.sdk.load import own_cache
+from penstock.registry.loading import (
+    AnyModel,
+    digest_folder,
+    needs_vouching,
+    open_folder,
+    open_model,
+    set_up_vetting,
+)
+from penstock.registry.trust.types import Standing
+from penstock.sdk.load import own_config
 
 DEFAULT_PORT = 8080
 # The platforms that start a container tell it where to listen.
@@ -84,7 +91,9 @@ def _find(model: str, name: str, url: str) -> Served:
     if model.startswith("models:/"):
         with open_services(url) as services:
             version = services.registry.resolve(model)
-            loaded = open_model(services.objects, version, own_cache())
+            config = own_config()
+            vetting = set_up_vetting(services.trust.get_standing, config)
+            loaded = open_model(services.objects, version, config.cache, vetting)
         return Served(name_deployment(name or version.model), version.version, version.get_tree(), lambda: loaded)
     folder = Path(model)
     if not folder.exists():
@@ -95,7 +104,9 @@ def _find(model: str, name: str, url: str) -> Served:
         raise InvalidInputError(
             f"{model} is no model directory: it has no MLmodel file", hint="save the model with penstock or MLflow"
         )
-    return Served(name_deployment(name or folder.absolute().name), 1, Digest(""), lambda: _open_folder(folder))
+    return Served(
+        name_deployment(name or folder.absolute().name), 1, Digest(""), lambda: _open_folder(folder, model, url)
+    )
 
 
 def _short_name(model: str) -> str:
@@ -105,10 +116,13 @@ def _short_name(model: str) -> str:
     return Path(model).absolute().name
 
 
-def _open_folder(folder: Path) -> LoadedModel:
-    model = load_model(folder)
-    check_golden(model)
-    return model
+def _open_folder(folder: Path, name: str, url: str) -> AnyModel:
+    """The model of a folder; who vouches for it is asked only where that matters."""
+    standing = Standing(tree=Digest(""))
+    if needs_vouching(folder):
+        with open_services(url) as services:
+            standing = services.trust.get_standing(digest_folder(folder))
+    return open_folder(folder, standing, set_up_vetting(lambda tree: standing, own_config()).settings, name=name)
 
 
 def _read_port() -> int:

@@ -10,7 +10,7 @@ from penstock.core.config import LOOPBACK, Config
 from penstock.core.project.places import project_config
 from penstock.processes.child import run_process
 from penstock.processes.gateway_workers import Worker, run_gateway
-from penstock.registry.loading import open_tree
+from penstock.registry.loading import open_tree, set_up_vetting
 from penstock.remote.discovery import HomeLock, read_owner_token
 from penstock.remote.remote import open_remote
 from penstock.server.guard import HostGuard
@@ -38,11 +38,12 @@ def serve_gateway(config: Config, listener: socket.socket, worker: Worker) -> No
     )
     segments = worker.open_log(folder)
     gateway = Gateway(segments)
+    vetting = set_up_vetting(services.trust.get_standing, config)
     loop = GatewayLoop(
         gateway,
         ServicesPort(services.serving, services.predictions, objects),
         segments,
-        lambda tree: open_tree(objects, tree, config.cache),
+        lambda tree: open_tree(objects, tree, config.cache, vetting),
         worker.find_folder(folder),
         name=f"{worker.name}-{socket.gethostname()}",
         poll_s=POLL_S,

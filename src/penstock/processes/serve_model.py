@@ -21,7 +21,7 @@ from penstock.processes.gateway import guard
 from penstock.processes.gateway_workers import Worker, run_gateway, worker_specs
 from penstock.processes.listener import open_listener
 from penstock.processes.supervisor import Supervisor
-from penstock.registry.format.loaded import LoadedModel
+from penstock.registry.loading import AnyModel, close_model
 from penstock.serving.gateway import Gateway
 from penstock.serving.gateway_loop import GatewayLoop
 from penstock.serving.port import LonePort
@@ -36,7 +36,7 @@ class Served(msgspec.Struct, frozen=True):
     name: str
     version: int
     tree: Digest
-    open: Callable[[], LoadedModel]
+    open: Callable[[], AnyModel]
 
 
 def serve_model(
@@ -121,14 +121,16 @@ def serve_in_workers(
 
 def _answer(
     served: Served,
-    model: LoadedModel,
+    model: AnyModel,
     config: Config,
     listener: socket.socket,
     worker: Worker,
     log_folder: Path | None,
     tell_ready: Callable[[], None],
 ) -> None:
-    with _working_folder(log_folder) as folder:
+    with contextlib.ExitStack() as opened:
+        opened.callback(close_model, model)
+        folder = opened.enter_context(_working_folder(log_folder))
         segments = worker.open_log(folder)
         gateway = Gateway(segments)
         revision = RevisionRoute(1, served.name, served.version, served.tree)

@@ -7,15 +7,14 @@ from pathlib import Path
 import polars as pl
 
 from penstock.catalogue.services import Services
-from penstock.core.config import load_config
+from penstock.core.config import Config, load_config
 from penstock.core.errors import NotFoundError
 from penstock.core.project.places import find_project_folder, project_config
 from penstock.datasets.frames import read_version
 from penstock.datasets.splits.make import make_split
 from penstock.datasets.splits.read import read_part
 from penstock.datasets.splits.types import LeakAction, Split, SplitRecipe
-from penstock.registry.format.loaded import LoadedModel
-from penstock.registry.loading import open_model
+from penstock.registry.loading import AnyModel, open_model, set_up_vetting
 from penstock.sdk.connect import connect
 
 
@@ -79,8 +78,10 @@ def split_dataset(
         return opened.datasets.record_split(dataset, name, make_split(opened.objects, found, recipe, leaks=leaks))
 
 
-def load_model(uri: str, *, cache: Path | None = None, services: Services | None = None) -> LoadedModel:
-    """A registered model, ready to predict; its golden predictions were checked.
+def load_model(uri: str, *, cache: Path | None = None, services: Services | None = None) -> AnyModel:
+    """A registered model, ready to predict; its signatures and golden predictions were checked.
+
+    One that executes code runs in a process of its own, without network and secrets, and ends with this one.
 
     Args:
         uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
@@ -90,9 +91,13 @@ def load_model(uri: str, *, cache: Path | None = None, services: Services | None
     Raises:
         NotFoundError: no such model, version or alias.
         CorruptDataError: the stored model does not predict what it did when it was saved.
+        ConflictError: it is not what was signed; or it executes code, and this system offers no sandbox.
+        PermissionDeniedError: it executes code that nobody vouches for.
     """
     with _opened(services) as opened:
-        return open_model(opened.objects, opened.registry.resolve(uri), cache or own_cache())
+        config = own_config()
+        vetting = set_up_vetting(opened.trust.get_standing, config)
+        return open_model(opened.objects, opened.registry.resolve(uri), cache or config.cache, vetting)
 
 
 @contextlib.contextmanager
@@ -105,9 +110,9 @@ def _opened(services: Services | None) -> Iterator[Services]:
             opened.close()
 
 
-def own_cache() -> Path:
-    """Where model directories are laid out: in the home folder of the project here, or of the configuration."""
+def own_config() -> Config:
+    """The configuration of the project here, or of this process where there is none."""
     try:
-        return project_config(find_project_folder(Path.cwd())).cache
+        return project_config(find_project_folder(Path.cwd()))
     except NotFoundError:  # the services are elsewhere
-        return load_config().cache
+        return load_config()

@@ -15,6 +15,7 @@ from penstock.core.clock import Clock, SystemClock
 from penstock.core.errors import UnavailableError
 from penstock.core.ids import Digest
 from penstock.predictions.segment_log import SegmentLog
+from penstock.registry.loading import close_model
 from penstock.serving.gateway import Gateway
 from penstock.serving.live import LiveDeployment, LiveRevision, RoutingTable, ServableModel
 from penstock.serving.port import GatewayPort
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 ModelOpener = Callable[[Digest], ServableModel]  # loads a model directory and checks its golden predictions
 RETRY_AFTER_S = 30.0
 REPORT_EVERY_S = 5.0
+RETIRE_AFTER_S = 30.0  # a model that was swapped out still answers the requests that began with it
 
 
 class _Failure(Struct, frozen=True):
@@ -73,6 +75,7 @@ class GatewayLoop:
         self._routing = Routing()
         self._revisions: dict[tuple[str, int], LiveRevision] = {}
         self._failures: dict[tuple[str, int], _Failure] = {}
+        self._retired: list[tuple[float, LiveRevision]] = []  # and when each is closed
         self._reported_at = -REPORT_EVERY_S
         self._is_away = False
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,10 +92,13 @@ class GatewayLoop:
         self._segments.rotate()
         self._while_reachable(self._shipper.ship)
         self._segments.close()
+        for revision in (*self._revisions.values(), *(held for _, held in self._retired)):
+            close_model(revision.model)
 
     def step(self) -> None:
         """Do once what the thread does again and again."""
         self._while_reachable(self._follow, self._shipper.ship, self._report)
+        self._close_retired()
 
     def restore(self) -> None:
         """Serve the routing of last time, less its candidates: they may be aborted since, so the server decides."""
@@ -149,9 +155,19 @@ class GatewayLoop:
         table = RoutingTable(routing.number, {item.name: item for item in live if item is not None})
         self.gateway.swap(table)
         used = [revision for item in table.deployments.values() for revision in _loaded(item)]
-        self._revisions = {key: held for key, held in self._revisions.items() if any(held is item for item in used)}
+        kept = {key: held for key, held in self._revisions.items() if any(held is item for item in used)}
+        closed_at = time.monotonic() + RETIRE_AFTER_S
+        self._retired += [(closed_at, held) for key, held in self._revisions.items() if key not in kept]
+        self._revisions = kept
         self._routing = routing
         log.info("the gateway follows routing %d", routing.number, extra={"deployments": sorted(table.deployments)})
+
+    def _close_retired(self) -> None:
+        now = time.monotonic()
+        for closed_at, revision in self._retired:
+            if closed_at <= now:
+                close_model(revision.model)
+        self._retired = [held for held in self._retired if held[0] > now]
 
     def _load_deployment(self, route: DeploymentRoute) -> LiveDeployment | None:
         """The deployment with its models in memory; None when none of them can be loaded."""

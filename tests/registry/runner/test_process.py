@@ -28,7 +28,10 @@ def open_odd(folder: Path, loader: str = "load", **settings: Any) -> ModelProces
     model = folder / "model"
     model.mkdir(exist_ok=True)
     return ModelProcess(
-        model, RunnerSettings(folder=folder / "runners", **given), loader=f"odd_models:{loader}", paths=(HERE,)
+        model,
+        RunnerSettings(folder=folder / "runners", environments=folder / "environments", **given),
+        loader=f"odd_models:{loader}",
+        paths=(HERE,),
     )
 
 

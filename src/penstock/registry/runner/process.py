@@ -51,6 +51,7 @@ class RunnerSettings(Struct, frozen=True, kw_only=True):
 
     Attributes:
         folder: where each gets a private folder.
+        environments: where environments of packages are kept.
         forbidden: files that no model may read; a process that could is not started.
         limits: what each may use up.
         load_s: how long loading may take.
@@ -61,6 +62,7 @@ class RunnerSettings(Struct, frozen=True, kw_only=True):
     """
 
     folder: Path
+    environments: Path
     forbidden: tuple[Path, ...] = ()
     limits: Limits = Limits()
     load_s: float = 120.0
