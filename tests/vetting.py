@@ -1,4 +1,4 @@
-"""How models are opened in tests that are about something else: nobody vouches for any, and none carries a signature."""
+"""How models are opened in tests about something else: nobody vouches for any, and none carries a signature."""
 
 from pathlib import Path
 

@@ -111,8 +111,8 @@ def test_only_packages_with_versions_are_read(line: str) -> None:
 
 
 def test_a_usual_list_is_read() -> None:
-    text = "# made by a tool\nnumpy==2.1.0\n\nscikit_learn>=1.5,<2  # pinned\npandas[parquet]~=2.2\nfoo; python_version < '3'\n"
-    found = read_requirements(text)
+    text = "# made by a tool\nnumpy==2.1.0\n\nscikit_learn>=1.5,<2  # pinned\npandas[parquet]~=2.2\n"
+    found = read_requirements(text + "foo; python_version < '3'\n")
     assert found == ("foo; python_version < '3'", "numpy==2.1.0", "pandas[parquet]~=2.2", "scikit_learn>=1.5,<2")
     assert split_requirement(found[3]) == ("scikit-learn", ">=1.5,<2", False)
     assert split_requirement(found[0]) == ("foo", "", True)

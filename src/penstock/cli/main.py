@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "runs": ("Train and release", "runs", "List, show and compare runs."),
     "sync": ("Train and release", "sync", "Deliver what runs logged while no server could be reached."),
     "import": ("Train and release", "import_", "Take over an MLflow server, folder or database."),
-    "models": ("Train and release", "models", "List and show models and their versions."),
+    "models": ("Train and release", "models", "List, show, vouch for and sign models."),
     "promote": ("Train and release", "promote", "Point an alias at a model version."),
     "deploy": ("Train and release", "deploy", "Release a model version, directly or as a canary."),
     "rollback": ("Train and release", "rollback", "Send all traffic back to the revision before."),

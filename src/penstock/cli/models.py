@@ -5,6 +5,7 @@ from datetime import datetime
 import typer
 from rich.markup import escape
 
+from penstock.cli import model_trust
 from penstock.cli.apps import group_app
 from penstock.cli.options import JsonOption, UrlOption
 from penstock.cli.output import ago, cell, console, print_json, print_table
@@ -14,7 +15,12 @@ from penstock.registry.types import ChangeKind, ModelChange, ModelVersion, Stage
 
 TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"]
 
-app = group_app("List and show models, their versions and their history.")
+app = group_app("List, show, vouch for and sign models and their versions.")
+app.command("trust")(model_trust.trust)
+app.command("distrust")(model_trust.distrust)
+app.command("sign")(model_trust.sign)
+app.command("verify")(model_trust.verify)
+app.add_typer(model_trust.keys, name="keys")
 
 
 @app.command("list")
@@ -60,12 +66,13 @@ def show(
         verdicts = services.evaluation.list_verdicts(found.report_id) if found.report_id else []
         aliases = services.registry.list_aliases(name)
         versions = services.registry.list_versions(name)
+        standing = None if found.tree is None else services.trust.get_standing(found.tree)
     if json:
-        print_json({"version": found, "report": report, "verdicts": verdicts})
+        print_json({"version": found, "report": report, "verdicts": verdicts, "standing": standing})
         return
     kind = ", ".join(filter(None, (found.task, found.flavor))) or "kind not known"
     console.print(f"[bold]{escape(found.model)} version {found.version}[/bold] ({kind})\n")
-    print_table(["", ""], _facts(found), empty="")
+    print_table(["", ""], [*_facts(found), *model_trust.tell_standing(standing)], empty="")
     console.print()
     if report is not None:
         _print_metrics(report)

@@ -87,12 +87,27 @@ def open_tree(objects: StoredObjects, tree: Digest, cache: Path, vetting: Vettin
         SandboxMissingError: it would run code, and this system offers no sandbox.
         EnvironmentMissingError: the packages that it needs cannot be installed.
     """
-    folder = lay_out(objects, tree, cache)
-    return open_folder(folder, vetting.find_standing(tree), vetting.settings, name=name or f"model {tree[:12]}")
+    folder, name = lay_out(objects, tree, cache), name or tree
+
+    def check() -> None:
+        """A process that died is not started again once the trust in its model was withdrawn."""
+        try:
+            vetting.find_standing(tree).require_trust(name, "its process would be started again")
+        except UnavailableError as error:  # whoever was trusted goes on, until the server says otherwise
+            log.warning("nobody can be asked who vouches for a model: %s", error, extra={"tree": tree})
+
+    return open_folder(folder, vetting.find_standing(tree), vetting.settings, name=name, check=check)
 
 
-def open_folder(folder: Path, standing: Standing, settings: RunnerSettings, *, name: str) -> AnyModel:
-    """A model in a folder, ready to predict; see `open_tree`."""
+def open_folder(
+    folder: Path,
+    standing: Standing,
+    settings: RunnerSettings,
+    *,
+    name: str,
+    check: Callable[[], None] = lambda: None,
+) -> AnyModel:
+    """A model in a folder, ready to predict; see `open_tree` and `ModelProcess`."""
     check_folder(folder, standing, name)
     place = choose_place(folder, read_mlmodel(folder))
     if place.executes:
@@ -107,7 +122,7 @@ def open_folder(folder: Path, standing: Standing, settings: RunnerSettings, *, n
     python = None
     if place.requirements is not None:
         python = open_environment(place.requirements, settings.environments)
-    return ModelProcess(folder, settings, python=python)
+    return ModelProcess(folder, settings, python=python, check=check if place.executes else lambda: None)
 
 
 def close_model(model: object) -> None:

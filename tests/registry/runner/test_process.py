@@ -27,12 +27,8 @@ def open_odd(folder: Path, loader: str = "load", **settings: Any) -> ModelProces
     given = {"predict_s": 20.0, "first_pause_s": 0.05} | settings
     model = folder / "model"
     model.mkdir(exist_ok=True)
-    return ModelProcess(
-        model,
-        RunnerSettings(folder=folder / "runners", environments=folder / "environments", **given),
-        loader=f"odd_models:{loader}",
-        paths=(HERE,),
-    )
+    where = RunnerSettings(folder=folder / "runners", environments=folder / "environments", **given)
+    return ModelProcess(model, where, loader=f"odd_models:{loader}", paths=(HERE,))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from penstock.registry.format.ranking import RankingModel
 _FLAVORS = {
     "sklearn": "penstock.registry.format.flavors.sklearn",
     "penstock_ranking": "penstock.registry.format.flavors.ranking",
+    "pickle": "penstock.registry.format.flavors.pickled",
 }
 
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -84,6 +85,7 @@ class ModelProcess:
         python: the interpreter of its environment; None: this one.
         loader: a function `module:name` that loads the directory; empty: `load_model`, which may execute its code.
         paths: folders of modules that it may import besides.
+        check: raises where the model may not be started any more; called before it is started again.
 
     Raises:
         SandboxMissingError: this system offers no sandbox.
@@ -99,8 +101,10 @@ class ModelProcess:
         python: Path | None = None,
         loader: str = "",
         paths: tuple[Path, ...] = (),
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.folder = folder
+        self._check = check
         self._settings = settings
         self._work = settings.folder / f"{os.getpid()}-{new_id()}"
         self._plan = _plan(folder, settings, self._work, python or Path(sys.executable), loader, paths)
@@ -275,6 +279,7 @@ class ModelProcess:
                 return
             pause_s = min(2 * pause_s, self._settings.last_pause_s)
             try:
+                self._check()
                 self._start()
                 log.warning("a model has a new process: %s", self._died_of, extra={"folder": str(self.folder)})
             except Exception as error:  # the outermost loop of this thread: it goes on trying
