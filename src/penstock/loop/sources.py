@@ -7,6 +7,7 @@ from penstock.evaluation.service import EvaluationService
 from penstock.loop.service import LoopService
 from penstock.monitoring.monitor import MonitorSources
 from penstock.pipelines.service import PipelineService
+from penstock.registry.trust.service import TrustService
 from penstock.tracking.service import TrackingService
 
 
@@ -31,6 +32,11 @@ class LoopSources(MonitorSources, Protocol):
     @property
     def pipelines(self) -> PipelineService:
         """Runs of the pipeline."""
+        ...
+
+    @property
+    def trust(self) -> TrustService:
+        """Whose code may run."""
         ...
 
     @property

@@ -90,6 +90,7 @@ class EpisodeSteps:
             made = registry.register.join(
                 tx, self._name, run.id, candidate.model, candidate.info, candidate.reference, candidate.report_id
             )
+            self._sources.trust.trust_own.join(tx, candidate.model, candidate.info.flavor, run.id)
             reason = f"episode {episode.number}"
             registry.move_alias.join(tx, self._name, CHALLENGER, made.version, reason, (str(episode.ref),))
             return replace(episode, state="judging", version=made.version)

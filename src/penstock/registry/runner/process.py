@@ -103,7 +103,7 @@ class ModelProcess:
         paths: tuple[Path, ...] = (),
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        self.folder = folder
+        self.folder = folder = folder.resolve()
         self._check = check
         self._settings = settings
         self._work = settings.folder / f"{os.getpid()}-{new_id()}"
