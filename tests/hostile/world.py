@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from penstock.app.app import open_app
 from penstock.catalogue.services import Services
 from penstock.core.config import Config
@@ -20,6 +22,7 @@ from penstock.pipelines.keys import KeyParts
 from penstock.pipelines.types import StepRun, StepStatus
 from penstock.predictions.types import Outcome, RevisionCounts, Segment
 from penstock.registry.format.saving import save_model
+from penstock.registry.signing.keys import SigningKey
 from penstock.server.app import build_server
 from penstock.tracking.types import Metric
 from serving.models import LOGISTIC_SAMPLE, make_logistic
@@ -91,6 +94,8 @@ def _seed(services: Services, folder: Path) -> tuple[dict[str, str], Digest]:
     alert = services.monitoring.open_alert(services.monitoring.record_window(window), "drift", "age moved", {})
     episode = services.loop.open_episode("churn", "the first release")
     rollouts = services.serving.list_rollouts()
+    public_key = SigningKey(ec.generate_private_key(ec.SECP256R1())).public.pem
+    signer = services.trust.add_signer("the vendor", public_key)
     names = {
         "run_id": run.id,
         "home": f"run:{run.id}",
@@ -117,6 +122,9 @@ def _seed(services: Services, folder: Path) -> tuple[dict[str, str], Digest]:
         "step": "fit",
         "ref": f"run:{run.id}",
         "worker": "worker-1",
+        "tree": digest,
+        "public_key": signer.public_key,
+        "fingerprint": signer.fingerprint,
     }
     return names, digest
 

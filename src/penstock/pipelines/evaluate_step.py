@@ -15,9 +15,12 @@ from penstock.evaluation.evaluate import Subject, evaluate
 from penstock.evaluation.measuring import Precision
 from penstock.evaluation.types import Report
 from penstock.pipelines.values.frames import to_parquet
-from penstock.registry.format.loaded import LoadedModel, load_model
+from penstock.registry.format.loaded import load_model
 from penstock.registry.format.saving import save_model
 from penstock.registry.format.types import ModelInfo
+from penstock.registry.loading import AnyModel, close_model, open_folder
+from penstock.registry.runner.process import RunnerSettings
+from penstock.registry.trust.types import Standing
 from penstock.storage.objects.object_store import ObjectStore
 
 
@@ -48,7 +51,13 @@ class ExaminedCandidate(Struct, frozen=True, kw_only=True):
 
 
 def evaluate_candidate(
-    objects: ObjectStore, model: Any, test: pl.DataFrame, reference: pl.DataFrame | None, settings: Any, champion: str
+    objects: ObjectStore,
+    model: Any,
+    test: pl.DataFrame,
+    reference: pl.DataFrame | None,
+    settings: Any,
+    champion: str,
+    champion_standing: Any = None,
 ) -> ExaminedCandidate:
     """Save the candidate and measure it.
 
@@ -59,6 +68,7 @@ def evaluate_candidate(
         reference: rows that live input will be compared with; None for the test rows.
         settings: `ExamSettings` as plain values.
         champion: the tree of the present champion's directory; empty for none.
+        champion_standing: the `Standing` of that, as plain values: its code runs only where somebody vouches for it.
     """
     exam = _Exam(objects, codec.convert(settings, ExamSettings), model, test, reference)
     with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
@@ -68,7 +78,7 @@ def evaluate_candidate(
         )
         tree = objects.put_tree(candidate)
         report = exam.measure(load_model(candidate), tree)
-        champion_report, champion_error = exam.measure_champion(Digest(champion), Path(folder) / "champion")
+        champion_report, champion_error = exam.measure_champion(Digest(champion), champion_standing, Path(folder))
     return ExaminedCandidate(
         model=tree,
         info=info,
@@ -105,17 +115,23 @@ class _Exam:
             return self._test
         return self._test.drop([name for name in self.settings.not_inputs if name in self._test.columns])
 
-    def measure_champion(self, tree: Digest, folder: Path) -> tuple[Report | None, str]:
+    def measure_champion(self, tree: Digest, standing: Any, place: Path) -> tuple[Report | None, str]:
         """The champion's report, or why there is none."""
         if not tree:
             return None, ""
+        known = Standing(tree=tree) if standing is None else codec.convert(standing, Standing)
+        settings = RunnerSettings(folder=place / "runners", environments=place / "environments")
         try:
-            self._objects.checkout(tree, folder)
-            return self.measure(load_model(folder), tree), ""
+            self._objects.checkout(tree, place / "champion")
+            champion = open_folder(place / "champion", known, settings, name="the champion")
+            try:
+                return self.measure(champion, tree), ""
+            finally:
+                close_model(champion)
         except PenstockError as error:  # unknown is not good: a gate that needs it will not pass
             return None, str(error)
 
-    def measure(self, model: LoadedModel, tree: Digest) -> Report:
+    def measure(self, model: AnyModel, tree: Digest) -> Report:
         """A model's report."""
         settings, test = self.settings, self._test
         found = evaluate(

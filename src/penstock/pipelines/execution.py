@@ -24,6 +24,7 @@ from penstock.pipelines.values.rows import Rows
 from penstock.pipelines.values.stored import load_value
 from penstock.pipelines.values.types import StoredValue
 from penstock.pipelines.workplace import Workplace
+from penstock.registry.trust.types import Standing
 from penstock.registry.types import CHAMPION, ModelVersion
 from penstock.tracking.capture import capture_source
 from penstock.tracking.types import Metric
@@ -130,6 +131,7 @@ class Execution:
             "reference": GivenValue(None) if node.reference is None else resolve(node.reference, data, values),
             "settings": GivenValue(codec.to_builtins(self._settings(label))),
             "champion": GivenValue("" if champion is None else champion.tree),
+            "champion_standing": GivenValue(self._find_standing(champion)),
         }
         step = StepNode(name=EVALUATE, function=_EVALUATE_FUNCTION, arguments={})
         done = runner.run(len(graph.steps) + 1, step, given)
@@ -189,6 +191,16 @@ class Execution:
             hint = "say Candidate(model, test=rows, label=...), or label in one data section of penstock.toml"
             raise InvalidInputError("which column is the label is not known", hint=hint)
         return label
+
+    def _find_standing(self, version: ModelVersion | None) -> Any:
+        """Who vouches for the code of a version, as plain values.
+
+        Signatures stay out: they come a moment after a version does, and would make an unchanged step another one.
+        """
+        if version is None or version.tree is None:
+            return None
+        standing: Standing = self._claim.call(self._port.trust.get_standing, version.tree)
+        return codec.to_builtins(Standing(tree=standing.tree, decision=standing.decision))
 
     def _find_champion(self) -> ModelVersion | None:
         try:

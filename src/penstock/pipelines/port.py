@@ -6,6 +6,7 @@ from penstock.datasets.service import DatasetService
 from penstock.evaluation.service import EvaluationService
 from penstock.pipelines.service import PipelineService
 from penstock.registry.service import RegistryService
+from penstock.registry.trust.service import TrustService
 from penstock.tracking.artifacts.service import ArtifactService
 from penstock.tracking.service import TrackingService
 
@@ -39,6 +40,11 @@ class WorkPort(Protocol):
     @property
     def registry(self) -> RegistryService:
         """The present champion."""
+        ...
+
+    @property
+    def trust(self) -> TrustService:
+        """Whose code may run."""
         ...
 
     @property

@@ -2,6 +2,7 @@
 
 from penstock.core.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from penstock.core.ids import Digest, Ref, RunId
+from penstock.registry.names import check_text
 from penstock.registry.service import RegistryService
 from penstock.registry.signing.keys import PublicKey, read_public_key
 from penstock.registry.signing.manifest import FILE, read_tree
@@ -88,8 +89,8 @@ class TrustService:
             AlreadyExistsError: it counts already.
         """
         key = read_public_key(public_key)
-        if not name.strip() or len(name) > _LARGEST_NAME:
-            raise InvalidInputError(f"a name of {len(name)} characters names nobody", field="name")
+        if not check_text(name, "name", _LARGEST_NAME).strip():
+            raise InvalidInputError("a key needs a name: whose is it?", field="name")
         held = self._find_signer(tx, key.fingerprint)
         if held is not None:
             raise AlreadyExistsError(f"the key {key.fingerprint[:16]} counts already, as {held.name!r}")
@@ -175,12 +176,12 @@ class TrustService:
         self, tx: Transaction, tree: Digest, trusted: bool, reason: str, evidence: tuple[str, ...]
     ) -> TrustDecision:
         parse_digest(tree)
-        if not reason.strip() or len(reason) > _LONGEST_REASON:
+        if not check_text(reason, "reason", _LONGEST_REASON).strip():
             raise InvalidInputError(
-                "a decision about the code of a model needs a reason",
-                hint=f"say in up to {_LONGEST_REASON} characters what it rests on",
-                field="reason",
+                "a decision about the code of a model needs a reason", hint="say what it rests on", field="reason"
             )
+        for text in evidence:
+            Ref.parse(text)
         decision = TrustDecision(
             number=self._store.next_number(tx),
             tree=tree,
