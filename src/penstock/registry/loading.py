@@ -24,8 +24,8 @@ from penstock.registry.trust.checking import check_folder
 from penstock.registry.trust.types import Standing
 from penstock.registry.types import ModelVersion
 from penstock.storage.objects.format import parse_digest
-from penstock.storage.objects.stored import StoredObjects
 from penstock.storage.objects.open import open_object_store
+from penstock.storage.objects.stored import StoredObjects
 
 log = logging.getLogger(__name__)
 
