@@ -31,6 +31,7 @@ from penstock.registry.format.ranking import RankingModel
 from penstock.registry.format.saving import save_model
 from penstock.registry.format.types import ModelInfo
 from penstock.registry.service import RegistryService
+from penstock.registry.trust.service import TrustService
 from penstock.registry.types import CHAMPION, ModelVersion
 from penstock.serving.service import ServingService
 from penstock.storage.columns import to_microseconds
@@ -78,6 +79,7 @@ class ShopServices:
     artifacts: ArtifactService
     datasets: DatasetService
     registry: RegistryService
+    trust: TrustService
     predictions: PredictionService
     evaluation: EvaluationService
     pipelines: PipelineService
@@ -261,11 +263,13 @@ def open_services(db: Database, objects: Path) -> ShopServices:
     governance, tracking, registry = GovernanceService(db), TrackingService(db), RegistryService(db)
     predictions, monitoring = PredictionService(db), MonitoringService(db)
     pipelines, serving = PipelineService(db, tracking), ServingService(db, registry)
+    store = open_object_store(str(objects))
     return ShopServices(
         tracking=tracking,
         artifacts=ArtifactService(db),
         datasets=DatasetService(db),
         registry=registry,
+        trust=TrustService(db, registry, store),
         predictions=predictions,
         evaluation=EvaluationService(db),
         pipelines=pipelines,
@@ -279,7 +283,7 @@ def open_services(db: Database, objects: Path) -> ShopServices:
             serving=serving,
             monitoring=monitoring,
         ),
-        objects=open_object_store(str(objects)),
+        objects=store,
     )
 
 

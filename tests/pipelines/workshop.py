@@ -17,6 +17,7 @@ from penstock.pipelines.service import PipelineService
 from penstock.pipelines.types import StepRun
 from penstock.pipelines.worker import Worker
 from penstock.registry.service import RegistryService
+from penstock.registry.trust.service import TrustService
 from penstock.storage.database import Database
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.objects.open import open_object_store
@@ -141,6 +142,7 @@ class Workshop:
     pipelines: PipelineService
     datasets: DatasetService
     registry: RegistryService
+    trust: TrustService
     evaluation: EvaluationService
 
     @property
@@ -182,17 +184,18 @@ def open_workshop(folder: Path, clock: Clock | None = None, url: str | None = No
     db = open_database(folder, clock, url)
     entries: list[Entry] = []
     db.on_group(lambda connection, now, transactions: _note(entries, transactions))
-    tracking = TrackingService(db)
+    tracking, registry, objects = TrackingService(db), RegistryService(db), open_object_store(folder / "objects")
     return Workshop(
         folder=folder,
         db=db,
         entries=entries,
-        objects=open_object_store(folder / "objects"),
+        objects=objects,
         tracking=tracking,
         artifacts=ArtifactService(db),
         pipelines=PipelineService(db, tracking),
         datasets=DatasetService(db),
-        registry=RegistryService(db),
+        registry=registry,
+        trust=TrustService(db, registry, objects),
         evaluation=EvaluationService(db),
     )
 

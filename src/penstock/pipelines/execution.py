@@ -193,13 +193,15 @@ class Execution:
         return label
 
     def _find_standing(self, version: ModelVersion | None) -> Any:
-        """Who vouches for the code of a version, as plain values.
+        """Who decided about the code of a version, as plain values; None where nobody did.
 
         Signatures stay out: they come a moment after a version does, and would make an unchanged step another one.
         """
         if version is None or version.tree is None:
             return None
         standing: Standing = self._claim.call(self._port.trust.get_standing, version.tree)
+        if standing.decision is None:
+            return None
         return codec.to_builtins(Standing(tree=standing.tree, decision=standing.decision))
 
     def _find_champion(self) -> ModelVersion | None:
