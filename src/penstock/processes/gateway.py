@@ -11,6 +11,7 @@ from penstock.core.project.places import project_config
 from penstock.processes.child import run_process
 from penstock.processes.gateway_workers import Worker, run_gateway
 from penstock.registry.loading import open_tree, set_up_vetting
+from penstock.registry.trust.remembered import RememberedStandings
 from penstock.remote.discovery import HomeLock, read_owner_token
 from penstock.remote.remote import open_remote
 from penstock.server.guard import HostGuard
@@ -38,7 +39,7 @@ def serve_gateway(config: Config, listener: socket.socket, worker: Worker) -> No
     )
     segments = worker.open_log(folder)
     gateway = Gateway(segments)
-    vetting = set_up_vetting(services.trust.get_standing, config)
+    vetting = set_up_vetting(RememberedStandings(services.trust.get_standing, folder / "standings"), config)
     loop = GatewayLoop(
         gateway,
         ServicesPort(services.serving, services.predictions, objects),
