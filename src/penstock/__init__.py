@@ -12,6 +12,7 @@ _HOMES = {
     "ConflictError": "penstock.core.errors",
     "CorruptDataError": "penstock.core.errors",
     "Data": "penstock.pipelines.graph",
+    "FunctionModel": "penstock.registry.format.function_model",
     "InvalidInputError": "penstock.core.errors",
     "NotFoundError": "penstock.core.errors",
     "PenstockError": "penstock.core.errors",

@@ -77,7 +77,7 @@ def evaluate_candidate(
             model, candidate, task=exam.settings.task, sample=exam.sample(model), label=exam.settings.label
         )
         tree = objects.put_tree(candidate)
-        report = exam.measure(load_model(candidate), tree)
+        report = exam.measure(load_model(candidate, may_execute=True), tree)  # the code is the project's own
         champion_report, champion_error = exam.measure_champion(Digest(champion), champion_standing, Path(folder))
     return ExaminedCandidate(
         model=tree,
@@ -111,7 +111,8 @@ class _Exam:
 
     def sample(self, model: Any) -> pl.DataFrame:
         """The rows as they will come; a model that knows the names of its inputs picks them itself."""
-        if hasattr(model, "feature_names_in_") or self.settings.task == "ranking":
+        names = getattr(model, "feature_names_in_", None)  # which LightGBM makes up where it was given none
+        if self.settings.task == "ranking" or (names is not None and set(names) <= set(self._test.columns)):
             return self._test
         return self._test.drop([name for name in self.settings.not_inputs if name in self._test.columns])
 

@@ -21,7 +21,8 @@ class Candidate(Struct, frozen=True, kw_only=False):
     """What a pipeline ends with: a model, and the rows it has to prove itself on.
 
     Attributes:
-        model: the result of a step: a scikit-learn estimator or a `RankingModel`.
+        model: the result of a step: whatever `save_model` takes, such as an estimator of scikit-learn, LightGBM or
+            XGBoost, an ONNX model, a `RankingModel` or a `FunctionModel`.
         test: rows the model has not seen, with the label.
         label: the label's column; that of the project's data when None.
         reference: rows that live input is compared with to see drift; the test rows when None.

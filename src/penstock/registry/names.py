@@ -126,3 +126,8 @@ def check_text(text: str, field: str, limit: int = TAG_LIMIT) -> str:
     if _UNSTORABLE.search(text):
         raise InvalidInputError(f"{field}: the text holds a NUL character or half a surrogate pair", field=field)
     return text
+
+
+def version_uri(model: str, name: str) -> str:
+    """The URI of a version that is named by its number or an alias of its model."""
+    return f"models:/{model}/{name}" if name.isdigit() else f"models:/{model}@{name.removeprefix('@')}"

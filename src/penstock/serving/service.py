@@ -381,17 +381,17 @@ def _check_fence(tx: Transaction, fence: Fence | None) -> None:
 
 
 def _check_servable(version: ModelVersion) -> Digest:
-    """The model directory of a version that penstock can serve.
+    """The model directory of a version; whether it can be loaded is for the gateway to find out.
 
     Raises:
-        ConflictError: its files are not here, or another tool saved them.
+        ConflictError: its files are not here, or are no model.
     """
     tree = version.get_tree()
-    if version.task is None:
-        flavor = f"by {version.flavor}" if version.flavor else "without a readable MLmodel file"
+    if version.task is None and not version.flavor:
         raise ConflictError(
-            f"version {version.version} of model {version.model!r} was saved {flavor} and cannot be served here",
-            hint="save it with penstock, and register it again",
+            f"version {version.version} of model {version.model!r} was saved without a readable MLmodel file "
+            "and cannot be served here",
+            hint="save it with penstock or mlflow, and register it again",
         )
     return tree
 

@@ -21,9 +21,20 @@ _FILES = {
     "folder": "folders",
     "estimator": "estimators",
     "rows": "rows",
+    "booster": "boosters",
 }
-_LIBRARIES = {"polars": "frames", "numpy": "arrays", "sklearn": "estimators"}
-_KNOWN = "frames of polars, arrays of NumPy, scikit-learn estimators, ranking models, numbers, texts, lists and dicts"
+_LIBRARIES = {
+    "polars": "frames",
+    "numpy": "arrays",
+    "sklearn": "estimators",
+    "lightgbm": "boosters",
+    "xgboost": "boosters",
+    "onnx": "boosters",
+}
+_KNOWN = (
+    "frames of polars, arrays of NumPy, estimators of scikit-learn, LightGBM or XGBoost, ONNX models, ranking models, "
+    "numbers, texts, lists and dicts"
+)
 
 
 def store_value(value: Any, objects: ObjectStore, *, where: str) -> StoredValue:

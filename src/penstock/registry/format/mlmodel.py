@@ -1,28 +1,35 @@
 """The MLmodel file and the environment files beside it, as MLflow writes and reads them."""
 
+import contextlib
 import platform
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import yaml
 from blake3 import blake3
+from msgspec import structs
 
 from penstock.core import codec
 from penstock.core.errors import CorruptDataError, InvalidInputError
 from penstock.core.plain_yaml import load_yaml
-from penstock.registry.format.signature_file import from_mlflow, to_mlflow
-from penstock.registry.format.types import FORMAT, Column, ModelFacts, ModelInfo, Signature
+from penstock.registry.format.foreign import read_foreign
+from penstock.registry.format.signature_file import read_signature, to_mlflow
+from penstock.registry.format.types import FORMAT, ModelFacts, ModelInfo
 
 FILE = "MLmodel"
 SECTION = "penstock"  # our own flavor beside MLflow's python_function
 _LOADER = "penstock.registry.format.pyfunc"
+_OF_MLFLOW = ("sklearn", "lightgbm", "xgboost", "onnx")  # flavors that MLflow has too; its loaders read our files
 
 
 def installed_versions(packages: tuple[str, ...]) -> dict[str, str]:
-    """The version of each package, without the part that only names a local build."""
-    return {name: metadata.version(name).partition("+")[0] for name in packages}
+    """The version of each package that is installed, without the part that only names a local build."""
+    found: dict[str, str] = {}
+    for name in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name).partition("+")[0]
+    return found
 
 
 def write_mlmodel(folder: Path, info: ModelInfo) -> None:
@@ -48,8 +55,10 @@ def write_mlmodel(folder: Path, info: ModelInfo) -> None:
 def read_mlmodel(folder: Path) -> ModelInfo:
     """What a model directory says about its model.
 
+    Of a model that MLflow saved, the task and what its signature leaves open is for the model itself to tell.
+
     Raises:
-        InvalidInputError: it was not written by penstock, or by a newer one.
+        InvalidInputError: nothing here can load it, or a newer penstock wrote it.
         CorruptDataError: the file is missing or damaged.
     """
     try:
@@ -58,13 +67,9 @@ def read_mlmodel(folder: Path) -> ModelInfo:
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, TypeError, KeyError, AttributeError) as error:
         raise CorruptDataError(f"{folder} holds no readable {FILE} file: {error}") from error
     if section is None:
-        known = ", ".join(map(str, content["flavors"]))
-        raise InvalidInputError(
-            f"the model in {folder} has only the flavors {known}",
-            hint="load it with the library that saved it, and save it with penstock",
-        )
+        return read_foreign(content, folder)
     try:
-        info = codec.convert(section, ModelInfo)
+        info = structs.replace(codec.convert(section, ModelInfo), saved_by=SECTION)
     except InvalidInputError as error:
         raise CorruptDataError(f"the {SECTION} section of {folder / FILE} is damaged: {error}") from error
     if info.format > FORMAT:
@@ -73,6 +78,13 @@ def read_mlmodel(folder: Path) -> ModelInfo:
             hint="install a newer penstock",
         )
     return info
+
+
+def add_section(folder: Path, info: ModelInfo) -> None:
+    """Put what is known of a model into the MLmodel file of a directory, in the place of what penstock said before."""
+    content = load_yaml((folder / FILE).read_text())
+    content["flavors"][SECTION] = codec.to_builtins(info)
+    _write_yaml(folder / FILE, content)
 
 
 def read_facts(content: bytes) -> ModelFacts:
@@ -87,21 +99,9 @@ def read_facts(content: bytes) -> ModelFacts:
             info = codec.convert(flavors[SECTION], ModelInfo)
         except InvalidInputError:
             return ModelFacts(flavor=SECTION)
-        return ModelFacts(info.flavor, info.task, info.signature, info.classes, info.label)
+        return ModelFacts(info.flavor, info.task, info.signature, info.classes, info.label, info.fast_form)
     names = [str(name) for name in flavors if name != "python_function"] or ["python_function"]
-    return ModelFacts(flavor=names[0][:50], signature=_read_signature(found.get("signature")))
-
-
-def _read_signature(given: object) -> Signature:
-    """The columns of a signature, each list of which is JSON in a text."""
-    sides: list[tuple[Column, ...]] = []
-    for side in ("inputs", "outputs"):
-        text = given.get(side) if isinstance(given, dict) else None
-        try:
-            sides.append(from_mlflow(msgspec.json.decode(text)) if isinstance(text, str) else ())
-        except msgspec.DecodeError:
-            sides.append(())
-    return Signature(*sides)
+    return ModelFacts(flavor=names[0][:50], signature=read_signature(found.get("signature")))
 
 
 def _describe(info: ModelInfo, python: str, digest: str) -> dict[str, Any]:
@@ -115,8 +115,11 @@ def _describe(info: ModelInfo, python: str, digest: str) -> dict[str, Any]:
         "outputs": codec.encode_text(to_mlflow(info.signature.outputs)),
         "params": None,
     }
+    flavors = {"python_function": python_function, SECTION: codec.to_builtins(info)}
+    if info.flavor in _OF_MLFLOW:
+        flavors[info.flavor] = {"code": None, **info.options}
     return {
-        "flavors": {"python_function": python_function, SECTION: codec.to_builtins(info)},
+        "flavors": flavors,
         # From the content and without the time: saving the same model twice gives the same directory.
         "model_uuid": digest[:32],
         "metadata": {"task": info.task, "label": info.label},

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from msgspec import Struct
@@ -51,6 +52,8 @@ def choose_place(folder: Path, info: ModelInfo, installed: Mapping[str, str] | N
     Raises:
         InvalidInputError: the list of requirements holds something else than packages.
     """
+    if info.fast_form is not None and info.fast_form.used and find_spec("onnxruntime") is not None:
+        return Place(executes=False, requirements=None, reason="its fast form needs none of its packages")
     flavor = open_flavor(info.flavor)
     listed = _read_list(folder, info)
     needed = listed if flavor.executes else _only(listed, flavor.packages)

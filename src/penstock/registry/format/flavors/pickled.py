@@ -1,41 +1,64 @@
-"""Estimators that somebody pickled; reading one runs whatever stands in it."""
+"""Estimators that another tool pickled; reading one runs whatever stands in it."""
 
+import io
+import sys
 from importlib import import_module
 from pathlib import Path
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import CorruptDataError, InvalidInputError
 from penstock.core.project.types import Task
-from penstock.registry.format.flavors.sklearn import EstimatorPredictor
-from penstock.registry.format.port import Flavor, Predictor
+from penstock.registry.format.flavors.sklearn import EstimatorPredictor, guess_estimator
+from penstock.registry.format.model_files import find_file, read_file
+from penstock.registry.format.port import Flavor, Guess, Predictor
 from penstock.registry.format.types import ModelInfo
 
-FILE = "model.pkl"
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class PickleFlavor:
-    """Reads estimators that other tools pickled; penstock writes none."""
+    """Reads estimators as MLflow pickled them; penstock writes none."""
 
     name = "pickle"
     packages: tuple[str, ...] = ("penstock", "scikit-learn", "numpy", "polars")
     executes = True
 
-    def adopt(self, model: object, task: Task, sample: pl.DataFrame) -> Predictor:
+    def adopt(self, model: object, task: Task, sample: "pl.DataFrame") -> Predictor:
         """Never: what penstock writes can be read without running it."""
         raise InvalidInputError("penstock pickles no models")
 
-    def save(self, predictor: Predictor, folder: Path) -> None:
+    def save(self, predictor: Predictor, folder: Path) -> dict[str, Any]:
         """Never, as above."""
         raise InvalidInputError("penstock pickles no models")
 
-    def load(self, folder: Path, info: ModelInfo) -> Predictor:
-        """The estimator, after running what its pickle says."""
+    def open(self, folder: Path, options: dict[str, Any]) -> Any:
+        """The estimator, after running what its pickle says; the code that MLflow saved beside it can be imported."""
+        content = read_file(folder, options.get("file"))
+        if options.get("code"):
+            sys.path.insert(0, str(find_file(folder, options["code"])))
         try:
-            estimator = import_module("pickle").loads((folder / FILE).read_bytes())
+            return _unpickler()(io.BytesIO(content))
         except Exception as error:  # a pickle may raise anything
             raise CorruptDataError(f"the pickled model in {folder} cannot be read: {error!r}") from error
-        return EstimatorPredictor(estimator, info.task, [column.name for column in info.signature.inputs])
+
+    def guess(self, model: Any) -> Guess:
+        """What an estimator says of itself."""
+        if not hasattr(model, "predict"):
+            raise InvalidInputError(f"the pickled {type(model).__name__} has no method predict")
+        return guess_estimator(model)
+
+    def wrap(self, model: Any, info: ModelInfo) -> Predictor:
+        """The estimator as a predictor."""
+        return EstimatorPredictor(model, info.task, info.signature.inputs)
 
 
 FLAVOR: Flavor = PickleFlavor()
+
+
+def _unpickler() -> Any:
+    """Of cloudpickle where it is installed, since some pickles need it; else Python's own, which reads the others."""
+    try:
+        return import_module("cloudpickle").load
+    except ImportError:
+        return import_module("pickle").load

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import Task
-from penstock.registry.format.port import Flavor, Predictor
+from penstock.registry.format.port import Flavor, Guess, Predictor
 from penstock.registry.format.ranking import RankingModel
 from penstock.registry.format.types import Label, ModelInfo
 
@@ -41,15 +42,24 @@ class RankingFlavor:
             raise InvalidInputError("the sample lacks 'recent', the items a user touched last", field="sample")
         return RankingPredictor(model, [name for name in model.inputs if name in sample.columns])
 
-    def save(self, predictor: Predictor, folder: Path) -> None:
+    def save(self, predictor: Predictor, folder: Path) -> dict[str, Any]:
         """Write the model's arrays and settings."""
         if not isinstance(predictor, RankingPredictor):
             raise TypeError(f"{type(predictor).__name__} is no ranking model")
         predictor.model.save(folder)
+        return {}
 
-    def load(self, folder: Path, info: ModelInfo) -> Predictor:
+    def open(self, folder: Path, options: dict[str, Any]) -> Any:
         """Read the model's arrays and settings."""
-        return RankingPredictor(RankingModel.load(folder), [column.name for column in info.signature.inputs])
+        return RankingModel.load(folder)
+
+    def guess(self, model: Any) -> Guess:
+        """Nobody else writes these."""
+        raise InvalidInputError("a ranking model is read from what penstock saved")
+
+    def wrap(self, model: Any, info: ModelInfo) -> Predictor:
+        """The model as a predictor."""
+        return RankingPredictor(model, [column.name for column in info.signature.inputs])
 
 
 FLAVOR: Flavor = RankingFlavor()

@@ -6,15 +6,21 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import sklearn
+from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from penstock.core.errors import CorruptDataError, InvalidInputError
+from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import Task
-from penstock.registry.format.flavors.skops_file import read_estimator, write_estimator
-from penstock.registry.format.port import Flavor, Predictor
-from penstock.registry.format.types import Label, ModelInfo
+from penstock.registry.format.flavors.skops_file import list_types, read_estimator, write_estimator
+from penstock.registry.format.foreign import number_columns
+from penstock.registry.format.frames import to_answer, to_columns
+from penstock.registry.format.model_files import read_file
+from penstock.registry.format.port import Answer, Flavor, Guess, Predictor
+from penstock.registry.format.signature import cast, infer_columns
+from penstock.registry.format.types import Column, Label, ModelInfo
 
 FILE = "model.skops"
 
@@ -22,11 +28,12 @@ FILE = "model.skops"
 class EstimatorPredictor:
     """A fitted estimator behind the port."""
 
-    def __init__(self, estimator: Any, task: Task, columns: Sequence[str]) -> None:
+    def __init__(self, estimator: Any, task: Task, columns: Sequence[Column]) -> None:
         self.estimator = estimator
         self.task = task
-        self.columns = tuple(columns)
-        self.classes: tuple[Label, ...] = tuple(getattr(estimator, "classes_", np.array([])).tolist())
+        self.columns = tuple(column.name for column in columns)
+        self.classes = _classes(estimator)
+        self._inputs = tuple(columns)
         self._takes_frames = hasattr(estimator, "feature_names_in_")
 
     def predict(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -35,21 +42,26 @@ class EstimatorPredictor:
         Raises:
             InvalidInputError: the estimator refuses the values, as an encoder does with an unknown category.
         """
-        given = frame if self._takes_frames else frame.to_numpy()
+        return to_answer(self._answer(frame if self._takes_frames else frame.to_numpy()))
+
+    def predict_arrays(self, matrix: NDArray[Any]) -> Answer:
+        """The columns of the prediction frame for a float matrix, in double precision."""
+        if not self._takes_frames:
+            return self._answer(matrix.astype(np.float64, copy=False))
+        return self._answer(cast(to_columns(matrix, self.columns), self._inputs))
+
+    def _answer(self, given: Any) -> Answer:
         try:
-            return self._predict(given)
+            predicted = _flat(self.estimator.predict(given))
+            if self.task not in ("binary", "multiclass"):
+                return {"prediction": predicted.astype(np.float64)}
+            answer = {"prediction": predicted}
+            if not hasattr(self.estimator, "predict_proba"):
+                return answer
+            chances = self.estimator.predict_proba(given).astype(np.float64)
         except ValueError as error:
             raise InvalidInputError(f"the model refuses this input: {error}") from error
-
-    def _predict(self, given: Any) -> pl.DataFrame:
-        predicted = _flat(self.estimator.predict(given))
-        if self.task not in ("binary", "multiclass"):
-            return pl.DataFrame({"prediction": predicted.astype(np.float64)})
-        chances = self.estimator.predict_proba(given).astype(np.float64)
-        answer = {"prediction": _to_series(predicted)}
-        if self.task == "binary":
-            return pl.DataFrame(answer | {"score": chances[:, 1]})
-        return pl.DataFrame(answer | {"probabilities": pl.Series(chances.tolist(), dtype=pl.List(pl.Float64))})
+        return answer | ({"score": chances[:, 1]} if self.task == "binary" else {"probabilities": chances})
 
 
 class SklearnFlavor:
@@ -67,25 +79,51 @@ class SklearnFlavor:
         """
         _check_fitted(model)
         _check_task(model, task)
-        return EstimatorPredictor(model, task, _columns(model, sample))
+        columns = _columns(model, sample)
+        return EstimatorPredictor(model, task, infer_columns(sample.select(columns)))
 
-    def save(self, predictor: Predictor, folder: Path) -> None:
+    def save(self, predictor: Predictor, folder: Path) -> dict[str, Any]:
         """Write the estimator."""
         if not isinstance(predictor, EstimatorPredictor):
             raise TypeError(f"{type(predictor).__name__} is no estimator")
-        (folder / FILE).write_bytes(write_estimator(predictor.estimator))
+        content = write_estimator(predictor.estimator)
+        (folder / FILE).write_bytes(content)
+        return {
+            "pickled_model": FILE,  # as MLflow calls it, whatever it is
+            "serialization_format": "skops",
+            "sklearn_version": sklearn.__version__,
+            "skops_trusted_types": list_types(content),
+        }
 
-    def load(self, folder: Path, info: ModelInfo) -> Predictor:
-        """Read the estimator."""
-        try:
-            content = (folder / FILE).read_bytes()
-        except OSError as error:
-            raise CorruptDataError(f"{FILE} of the model in {folder} cannot be read: {error}") from error
-        columns = [column.name for column in info.signature.inputs]
-        return EstimatorPredictor(read_estimator(content), info.task, columns)
+    def open(self, folder: Path, options: dict[str, Any]) -> Any:
+        """The estimator."""
+        return read_estimator(read_file(folder, options.get("pickled_model", FILE)))
+
+    def guess(self, model: Any) -> Guess:
+        """What an estimator says of itself."""
+        return guess_estimator(model)
+
+    def wrap(self, model: Any, info: ModelInfo) -> Predictor:
+        """The estimator as a predictor."""
+        return EstimatorPredictor(model, info.task, info.signature.inputs)
 
 
 FLAVOR: Flavor = SklearnFlavor()
+
+
+def guess_estimator(model: Any) -> Guess:
+    """The task and the columns of an estimator, or of whatever has its methods."""
+    count = getattr(model, "n_features_in_", None)
+    inputs = number_columns(int(count), getattr(model, "feature_names_in_", None)) if count else ()
+    if not hasattr(model, "classes_"):
+        return Guess("regression", inputs)
+    classes = _classes(model)
+    task: Task = "binary" if len(classes) == 2 else "multiclass"
+    return Guess(task, inputs, classes, with_chances=hasattr(model, "predict_proba"))
+
+
+def _classes(model: Any) -> tuple[Label, ...]:
+    return tuple(np.asarray(getattr(model, "classes_", ())).tolist())
 
 
 def _check_fitted(model: object) -> None:
@@ -140,8 +178,3 @@ def _flat(predicted: Any) -> Any:
     if values.ndim != 1:
         raise InvalidInputError(f"the model predicts {values.shape[1:]} values a row, and one is expected")
     return values
-
-
-def _to_series(values: Any) -> pl.Series:
-    """Classes as a column of their own kind: booleans, integers, floats or text."""
-    return pl.Series(values.tolist() if values.dtype.kind in "OUS" else values)

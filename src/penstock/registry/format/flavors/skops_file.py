@@ -15,10 +15,13 @@ from penstock.registry.format.flavors.tree_bounds import check_trees
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can say
 _ADDRESS = re.compile(r'("__id__": |"file": ")(\d+)')
 # A class of these libraries does nothing by being created; most of them skops trusts by itself.
-_CLASS = re.compile(r"(sklearn|numpy|scipy)(\.\w+)*\._?[A-Z]\w*")
+_CLASS = re.compile(
+    r"(sklearn|numpy|scipy)(\.\w+)*\._?[A-Z]\w*|lightgbm\.sklearn\.LGBM[A-Z]\w*|lightgbm\.basic\.Booster"
+)
 _APART = re.compile(r"\.(tests?|_?testing|datasets|externals|f2py|distutils|_mocking)\.")
 _FUNCTIONS = frozenset(
     {
+        "collections.OrderedDict",
         "functools.partial",  # of another function of this list: skops audits what it holds
         "numpy.dtype",
         "numpy.mean",
@@ -57,6 +60,12 @@ def write_estimator(model: object) -> bytes:
     return _with_stable_names(content)
 
 
+def list_types(content: bytes) -> list[str]:
+    """What a skops file holds that skops does not trust by itself."""
+    found: list[str] = skops.io.get_untrusted_types(data=content)
+    return sorted(found)
+
+
 def read_estimator(content: bytes) -> Any:
     """The estimator of a skops file.
 
@@ -83,8 +92,8 @@ _WAY_OUT = (
 
 def _check_types(content: bytes, what: str) -> list[str]:
     """What skops does not trust by itself, all of it known to be harmless."""
-    found: list[str] = skops.io.get_untrusted_types(data=content)
-    refused = sorted(name for name in found if not is_trusted(name))
+    found = list_types(content)
+    refused = [name for name in found if not is_trusted(name)]
     if refused:
         raise InvalidInputError(f"{what} {', '.join(refused)}, which could run any code", hint=_WAY_OUT)
     return found
