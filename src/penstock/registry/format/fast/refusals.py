@@ -27,13 +27,13 @@ def _has_categories(part: Any) -> bool:
 
 
 def _parts(value: Any, depth: int) -> Iterator[Any]:
-    """A model and every estimator in it, fitted or not."""
+    """A model and every object of scikit-learn in it: some hold estimators without being one."""
     if depth > _DEPTH_LIMIT:
         return
     if isinstance(value, (list, tuple)):
         for item in value:
             yield from _parts(item, depth + 1)
-    elif hasattr(value, "get_params"):
+    elif hasattr(value, "get_params") or (hasattr(value, "__dict__") and type(value).__module__.startswith("sklearn.")):
         yield value
         for item in vars(value).values():
             yield from _parts(item, depth + 1)
