@@ -28,6 +28,25 @@ def test_checks_are_inferred_written_and_enforced(project: Path, penstock) -> No
     assert said.code == 1 and "block" in said.out and "row 61" in said.out
 
 
+def test_what_was_refused_can_be_looked_at_until_the_next_version(project: Path, penstock) -> None:
+    file = project / "penstock.toml"
+    file.write_text(file.read_text() + '\n[[data.customers.check]]\ncolumn = "age"\nbetween = [20, 60]\n')
+    assert penstock("data", "quarantine", "customers").out == "No rows were put aside, and no files refused.\n"
+    assert penstock("data", "add").code == 1
+    assert penstock("gc", "--grace", "0").code == 0
+    table = penstock("data", "quarantine", "customers").out.splitlines()
+    assert table[1].split()[:4] == ["1", "refused", "60", "60"]
+    said = penstock("data", "quarantine", "customers", "--to", "bad")
+    assert said.code == 0
+    assert said.out.splitlines()[0] == "the 60 rows that report 1 refused lie in bad" and "row 42" in said.out
+    assert len((project / "bad" / "customers.csv").read_text().splitlines()) == 61
+    file.write_text(file.read_text().replace("[20, 60]", "[20, 69]"))
+    assert penstock("data", "add").code == 0
+    assert penstock("gc", "--grace", "0").code == 0
+    assert (project / "bad" / "customers.csv").is_file()
+    assert penstock("data", "quarantine", "customers", "--to", "again").code == 0, "the version has the same files"
+
+
 def test_a_table_of_no_project_is_profiled_and_checked(nowhere: Path, penstock) -> None:
     (nowhere / "t.csv").write_text(TABLE)
     assert penstock("data", "profile", "t.csv").out.splitlines()[0] == "t.csv: 100 rows, 3 columns"

@@ -120,7 +120,8 @@ def test_a_run_goes_from_request_to_candidate(shop: Workshop, pipelines: Pipelin
     run = claim(pipelines)
     assert (run.id, run.fence, run.worker) == (asked.id, 1, "one")
     assert not pipelines.has_work("tiny", "two")
-    pipelines.begin_run(run.id, 1, RunSource(git_commit="abc"), {"rate": 0.5}, [Ref("dataset-version", "people/1")])
+    reads = [Ref("dataset-version", "people/1")]
+    pipelines.begin_run(run.id, 1, RunSource(git_commit="abc"), {"rate": 0.5}, reads, [Digest("4" * 64)])
     step = make_step(run)
     pipelines.record_step(1, step)
     pipelines.record_step(1, step)
@@ -134,7 +135,7 @@ def test_a_run_goes_from_request_to_candidate(shop: Workshop, pipelines: Pipelin
     tracked = shop.tracking.get_run(run.id)
     assert (tracked.status, tracked.params, tracked.source.git_commit) == (RunStatus.FINISHED, {"rate": "0.5"}, "abc")
     kept = {digest for owner, digest in shop.db.read(list_kept) if owner == run.ref}
-    assert kept == {Digest(number * 64) for number in "123"}
+    assert kept == {Digest(number * 64) for number in "1234"}
     accepted = [entry.detail for entry in shop.entries if entry.action == "pipelines.candidate_accepted"]
     assert [(detail["project"], detail["episode"]) for detail in accepted] == [("tiny", "e1")]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from governance.upkeep.mentions import list_mentions, reachable
 from penstock.pipelines.types import StepStatus
 from penstock.registry.format.loaded import load_model
 from penstock.tracking.types import RunStatus
@@ -46,6 +47,11 @@ def test_a_run_ends_with_a_candidate_and_the_next_one_is_all_cached(shop: Worksh
     assert shop.objects.get_bytes(log.digest) == b"splitting 300 rows\n"
     accepted = [entry for entry in shop.entries if entry.action == "pipelines.candidate_accepted"]
     assert [entry.subject for entry in accepted] == [run.ref]
+
+    kept = reachable(shop.db, shop.objects)
+    mentions = list(list_mentions(shop.db, shop.objects))
+    assert "parts" in {column for _, column, _ in mentions}, "the key of a step names the rows that it was given"
+    assert [mention for mention in mentions if mention[2] not in kept] == []
 
     shop.objects.checkout(done.candidate.model, shop.folder / "model")
     model = load_model(shop.folder / "model")

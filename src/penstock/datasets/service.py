@@ -20,7 +20,7 @@ from penstock.datasets.types import (
     VersionSummary,
 )
 from penstock.storage.database import Database
-from penstock.storage.references import keep_objects
+from penstock.storage.references import drop_objects, keep_objects
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs, reads, writes
 
@@ -49,10 +49,12 @@ class DatasetService:
             raise InvalidInputError(f"a blocking check of dataset {dataset!r} failed", hint="record its report instead")
         newest = self._store.find_version(tx, dataset, None)
         if newest is not None and (newest.tree, newest.roles) == (draft.tree, draft.roles):
+            self._let_refused_go(tx, dataset)
             self._note_checks(tx, newest, draft.report)
             return newest
         version = _to_version(tx, dataset, newest.version + 1 if newest else 1, draft)
         self._keep_version(tx, version)
+        self._let_refused_go(tx, dataset)
         self._add_report(tx, dataset, draft.report, version.version)
         return version
 
@@ -92,9 +94,13 @@ class DatasetService:
 
     @writes
     def record_check_report(self, tx: Transaction, dataset: str, report: CheckReport) -> CheckReport:
-        """Write down what checks found in data that did not become a version."""
+        """Write down what checks found in data that did not become a version.
+
+        Its files are kept until the next ones are let in, so that somebody can look at the rows that are wrong.
+        """
         check_name(dataset, "dataset")
         recorded = self._add_report(tx, dataset, report, None)
+        keep_objects(tx, recorded.ref, filter(None, (report.tree,)))
         found = [result.message for result in report.failures]
         tx.record("datasets.refuse_version", Ref("dataset", dataset), tree=report.tree, rows=report.rows, found=found)
         return recorded
@@ -205,6 +211,11 @@ class DatasetService:
         keep_objects(tx, version.ref, [version.tree])
         tx.record("datasets.record_version", version.ref, tree=version.tree, source=version.source, rows=version.rows)
         tx.link(Ref("source", version.source), version.ref, "ingested")
+
+    def _let_refused_go(self, tx: Transaction, dataset: str) -> None:
+        """Keep the files no longer that checks have refused since they let the last ones in."""
+        for report in self._store.list_refused(tx, dataset):
+            drop_objects(tx, report.ref)
 
     def _note_checks(self, tx: Transaction, version: DatasetVersion, report: CheckReport) -> None:
         """Keep what checks found in a version that is there already, when that is news."""

@@ -59,6 +59,13 @@ class DatasetStore:
         query = select(func.max(_reports.number)).where(_reports.dataset == dataset)
         return tx.execute(query).scalar_one() or 0
 
+    def list_refused(self, tx: Transaction, dataset: str) -> list[CheckReport]:
+        """The reports that kept data out since the last one that let some in."""
+        accepted = select(func.max(_reports.number)).where(_reports.dataset == dataset, _reports.version.is_not(None))
+        since = tx.execute(accepted).scalar_one() or 0
+        query = select(check_reports).where(_reports.dataset == dataset, _reports.number > since)
+        return [from_row(CheckReport, row) for row in tx.execute(query)]
+
     def list_reports(self, tx: Transaction, dataset: str, limit: int, before: int | None) -> list[CheckReport]:
         """Check reports of a dataset, newest first."""
         query = select(check_reports).where(_reports.dataset == dataset).order_by(_reports.number.desc()).limit(limit)

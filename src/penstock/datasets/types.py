@@ -157,6 +157,11 @@ class CheckReport(Struct, frozen=True, kw_only=True):
     quarantine: Quarantine | None = None  # what was kept out while the other rows were let in
 
     @property
+    def ref(self) -> Ref:
+        """What lineage calls it, once it is recorded."""
+        return Ref("check-report", f"{self.dataset}/{self.number}")
+
+    @property
     def failures(self) -> tuple[CheckResult, ...]:
         """What did not hold, the blocking ones first."""
         return tuple(sorted((r for r in self.results if not r.passed), key=lambda result: not result.blocks))

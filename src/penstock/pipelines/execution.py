@@ -60,8 +60,10 @@ class Execution:
         versions = {name: self._ingest(name) for name in sorted(graph.reads)}
         source = capture_source(self._place.root, seed=self._seed, keep=self._place.objects.put_bytes)
         refs = [version.ref for version in versions.values()]
+        data = {name: self._choose_rows(version) for name, version in versions.items()}
+        given = [chosen.key for chosen in data.values()]
         begin = self._port.pipelines.begin_run
-        self._claim.call(begin, self._run.id, self._run.fence, source, graph.params, refs)
+        self._claim.call(begin, self._run.id, self._run.fence, source, graph.params, refs, given)
         runner = StepRunner(
             self._place,
             self._claim,
@@ -70,7 +72,6 @@ class Execution:
             seed=self._seed,
             halt=self._claim.halt,
         )
-        data = {name: self._choose_rows(version) for name, version in versions.items()}
         values = run_graph(graph, data, runner.run, self._place.compute.cpus)
         return self._examine(graph, data, values, runner)
 

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
-from penstock.core.ids import EpisodeId, Ref, RunId, check_name, new_id
+from penstock.core.ids import Digest, EpisodeId, Ref, RunId, check_name, new_id
 from penstock.pipelines.keys import explain
 from penstock.pipelines.store import PipelineStore
 from penstock.pipelines.types import CandidateRecord, PipelineRun, StepRun
@@ -143,9 +143,23 @@ class PipelineService:
         source: RunSource,
         params: dict[str, Any],
         inputs: list[Ref],
+        given: list[Digest] = [],  # noqa: B006  # read only
     ) -> None:
-        """Note what a claimed run is started from: its code, its parameters with their defaults, the data it reads."""
-        self._get_held(tx, run_id, fence)
+        """Note what a claimed run is started from: its code, its parameters with their defaults, the data it reads.
+
+        Args:
+            run_id: the run.
+            fence: of the claim.
+            source: its code and environment.
+            params: with their defaults.
+            inputs: the dataset versions that it reads.
+            given: the objects that say which rows of them; its steps name them in their keys.
+
+        Raises:
+            ConflictError: the run was given to somebody else, or has ended.
+        """
+        run = self._get_held(tx, run_id, fence)
+        keep_objects(tx, run.ref, given)
         known = self._tracking.get_run.join(tx, run_id)
         if known.status.is_terminal:
             self._tracking.resume_run.join(tx, run_id)

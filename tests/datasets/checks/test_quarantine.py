@@ -94,6 +94,29 @@ def test_what_was_put_aside_is_kept_and_is_in_the_lineage(
     }
 
 
+def test_files_that_are_refused_are_kept_until_the_next_ones_are_let_in(
+    tmp_path: Path, objects: ObjectStore, service: DatasetService
+) -> None:
+    strict = DataSection(source="a.csv", checks=(CheckSection(column="n", between=(0, 9)),))
+    refused = []
+    for number in (77, 78):
+        (tmp_path / "a.csv").write_text(f"id,n\n1,1\n2,{number}\n")
+        with pytest.raises(DatasetChecksError) as caught:
+            add_version(service, objects, "t", strict, tmp_path)
+        refused.append((Ref("check-report", f"t/{number - 76}"), caught.value.report.tree))
+    assert set(service.db.read(list_kept)) == set(refused)
+    (tmp_path / "a.csv").write_text("id,n\n1,1\n2,7\n")
+    good = add_version(service, objects, "t", strict, tmp_path)
+    assert service.db.read(list_kept) == [(good.ref, good.tree)]
+    (tmp_path / "a.csv").write_text("id,n\n1,1\n2,79\n")
+    with pytest.raises(DatasetChecksError):
+        add_version(service, objects, "t", strict, tmp_path)
+    assert len(service.db.read(list_kept)) == 2
+    (tmp_path / "a.csv").write_text("id,n\n1,1\n2,7\n")
+    assert add_version(service, objects, "t", strict, tmp_path) == good
+    assert service.db.read(list_kept) == [(good.ref, good.tree)]
+
+
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "jsonl", "parquet"])
 def test_every_kind_of_file_can_be_parted(tmp_path: Path, objects: ObjectStore, ending: str) -> None:
     frame = pl.DataFrame({"id": [1, 2, 3], "n": [5, 50, None]})

@@ -14,9 +14,8 @@ from penstock.storage.objects.store_view import StoreView
 from penstock.storage.references import list_kept
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-# What happened is told for ever; what it was about may be gone. A refused source is described, not kept.
-HISTORY = {"audit_events", "lineage_edges", "object_references", "check_reports"}
-KEYS = {"parts"}  # of a step's key: what it was given is compared, and made again where it is not there
+# What happened is told for ever; what it was about may be gone.
+HISTORY = {"audit_events", "lineage_edges", "object_references"}
 
 
 def list_mentions(db: Database, objects: ObjectStore) -> Iterator[tuple[str, str, Digest]]:
@@ -28,7 +27,7 @@ def list_mentions(db: Database, objects: ObjectStore) -> Iterator[tuple[str, str
             rows = connection.execute(text(f"SELECT * FROM {table}")).mappings().all()
         for row in rows:
             for column, value in row.items():
-                for digest in _DIGEST.findall(value) if isinstance(value, str) and column not in KEYS else ():
+                for digest in _DIGEST.findall(value) if isinstance(value, str) else ():
                     if objects.has(Digest(digest)):
                         yield table, column, Digest(digest)
 
