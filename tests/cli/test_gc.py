@@ -11,6 +11,7 @@ import pytest
 from cli.conftest import Penstock
 from penstock.core.ids import Digest, Ref
 from penstock.sdk.connect import connect
+from penstock.storage.objects.collection.packing import FEWEST
 from penstock.storage.references import drop_objects, keep_objects
 
 WRITER = """
@@ -43,6 +44,14 @@ def keep(project: Path, owner: Ref, data: bytes) -> Digest:
     return digest
 
 
+def keep_many(project: Path, name: str, count: int) -> Digest:
+    services = connect(project)
+    kept = [services.objects.put_bytes(f"{name} {number}".encode()) for number in range(count)]
+    services.datasets.db.write(keep_objects, Ref("run", name), kept)
+    services.close()
+    return kept[0]
+
+
 def test_a_deleted_version_waits_and_goes(penstock: Penstock, project: Path) -> None:
     penstock("data", "add")
     (version,) = penstock("data", "log", "--json").json
@@ -70,6 +79,17 @@ def test_all_goes_at_once_when_nobody_writes_and_no_grace_is_given(penstock: Pen
     said = penstock("gc", "--grace", "0")
     assert said.code == 0 and "deleted: 1 objects, 11 bytes" in said.out
     assert penstock("why-kept", digest).code == 1
+
+
+def test_what_is_kept_one_by_one_is_packed(penstock: Penstock, project: Path) -> None:
+    first = keep_many(project, "x", FEWEST - 1)
+    assert penstock("gc", "--json").json["packed"] == 0, "they are too few"
+    keep_many(project, "y", 1)
+    assert penstock("gc", "--dry-run", "--json").json["packed"] == 0
+    said = penstock("gc")
+    assert said.code == 0 and f"packed: {FEWEST} objects that were files of their own" in said.out
+    assert list((project / ".penstock" / "objects" / "loose").rglob("*/*")) == []
+    assert penstock("verify").code == 0 and penstock("why-kept", first).code == 0
 
 
 def test_the_way_down_to_an_object_is_told(penstock: Penstock, project: Path) -> None:

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from penstock.sdk.connect import connect
+from penstock.storage.objects.collection.packing import FEWEST
 from penstock.storage.objects.open import open_object_store
 from s3_server import S3Server
 
@@ -75,6 +76,19 @@ def test_what_is_said_otherwise_is_kept_elsewhere(tmp_path: Path) -> None:
     with running(tmp_path / "home", "--database", database, "--objects", tmp_path / "objects"):
         pass
     assert (tmp_path / "other.db").exists() and not (tmp_path / "home" / "penstock.db").exists()
+
+
+def test_what_is_kept_one_by_one_is_packed_while_it_is_served(tmp_path: Path) -> None:
+    objects = open_object_store(tmp_path / "home" / "objects")
+    kept = {objects.put_bytes(b"%d" % number): b"%d" % number for number in range(FEWEST)}
+    with running(tmp_path / "home") as (url, _):
+        services = connect(url)
+        deadline = time.monotonic() + 30
+        while any(objects.blobs.list_keys("loose/")):
+            assert time.monotonic() < deadline
+            assert all(services.objects.get_bytes(digest) == kept[digest] for digest in list(kept)[:5])
+        assert {digest: services.objects.get_bytes(digest) for digest in kept} == kept
+        services.close()
 
 
 def test_people_are_told_what_to_do(tmp_path: Path) -> None:

@@ -9,17 +9,18 @@ from rich.markup import escape
 
 from penstock.catalogue.services import Services
 from penstock.cli.apps import command_app
-from penstock.cli.holding import holding
 from penstock.cli.options import HomeOption, JsonOption, UrlOption
 from penstock.cli.output import amount, console, print_json
 from penstock.cli.session import open_home
 from penstock.core.clock import format_duration, parse_duration
 from penstock.core.config import load_config
 from penstock.core.errors import InvalidInputError
+from penstock.governance.upkeep.right import holding
 from penstock.governance.upkeep.types import Freed
 from penstock.storage.objects.blob_store import BlobStore
 from penstock.storage.objects.collection.collector import Collector
 from penstock.storage.objects.collection.owner import Owner, check_owner, find_owner, take_store
+from penstock.storage.objects.collection.packing import LoosePacker
 from penstock.storage.objects.collection.types import CollectionReport
 from penstock.storage.objects.open import open_blobs
 
@@ -36,7 +37,7 @@ def gc(
     json: bool = JsonOption,
     url: str = UrlOption,
 ) -> None:
-    """Condemn what nothing refers to, and delete what has been condemned for long enough; exit code 1 on problems."""
+    """Condemn what nothing refers to, delete what was for long enough, pack the rest; exit code 1 on problems."""
     wait = _parse_grace(grace or load_config().grace)
     with open_home(home, url) as services:
         blobs = open_blobs(remote) if remote else services.objects.blobs
@@ -90,6 +91,7 @@ def _collect(blobs: BlobStore, services: Services, grace: timedelta, store: str,
                 deleted=report.deleted + again.deleted,
                 rewritten=report.rewritten + again.rewritten,
             )
+        report = structs.replace(report, packed=LoosePacker(blobs, renew=renew).run().objects)
         done.append(
             Freed(
                 store=store,
@@ -112,6 +114,8 @@ def _print(report: CollectionReport, grace: timedelta) -> None:
         count = len(report.held_by)
         told = "1 process is" if count == 1 else f"{count} processes are"
         console.print(f"[dim]{told} at work here, for which some wait an hour at least[/dim]")
+    if report.packed:
+        console.print(f"packed: {report.packed:,} objects that were files of their own")
     if report.spared:
         console.print(f"needed again: {report.spared:,} objects")
     console.print(f"kept: {report.kept.objects:,} objects, {amount(report.kept.size)}")

@@ -7,10 +7,10 @@ from rich.markup import escape
 
 from penstock.catalogue.services import Services
 from penstock.cli.apps import command_app
-from penstock.cli.holding import holding
 from penstock.cli.options import HomeOption, JsonOption, UrlOption
 from penstock.cli.output import console, print_json
 from penstock.cli.session import open_home
+from penstock.governance.upkeep.right import holding
 from penstock.storage.objects.open import open_blobs
 from penstock.storage.objects.repair import Repairer, RepairReport
 

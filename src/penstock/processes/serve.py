@@ -19,6 +19,7 @@ from penstock.catalogue.services import Services
 from penstock.core.config import Config
 from penstock.core.identity import Actor, Role, local_actor
 from penstock.core.project.types import Project
+from penstock.governance.upkeep.packer import Packer
 from penstock.processes.child import Ticker, hear_stop
 from penstock.processes.exposure import check_exposure
 from penstock.processes.listener import BACKLOG
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 LOCK_WAIT_S = 20.0  # the server before us may still be finishing its writes
 SEALER_PAUSE_S = 1.0
 GRACE_S = 3.0
+PACKER_PAUSE_S = 60.0
 KEEP_ALIVE_S = 75  # a training logs now and then, and a connection made anew would cost it more than its call
 MOST_CONNECTIONS = 4_000
 SPARE_FILES = 200  # for the database, the object store and the logs
@@ -77,7 +79,7 @@ def serve(
             check_exposure(config, has_tokens=bool(services.tokens.list_tokens()))
             owner_token = read_owner_token(config.home)
             app = build_server(services, config=config, owner=local_actor(), project=project, owner_token=owner_token)
-            with beside(services), _sealing(services):
+            with beside(services), _sealing(services), _packing(services):
                 url = _announce(config, listener)
                 run_uvicorn(app, listener, lambda: tell_ready(url) if tell_ready else None)
         finally:
@@ -90,6 +92,17 @@ def serve(
 def _sealing(services: Services) -> Iterator[None]:
     """The points of ended runs are sealed while the block runs."""
     ticker = Ticker("sealer", Sealer(services.tracking.db, services.tracking).tick, SEALER_PAUSE_S)
+    ticker.start()
+    try:
+        yield
+    finally:
+        ticker.stop()
+
+
+@contextlib.contextmanager
+def _packing(services: Services) -> Iterator[None]:
+    """Objects that were kept one by one are put into packs while the block runs."""
+    ticker = Ticker("packer", Packer(services.upkeep, services.objects.blobs).tick, PACKER_PAUSE_S)
     ticker.start()
     try:
         yield

@@ -13,10 +13,13 @@ from penstock.core.clock import ManualClock
 from penstock.core.errors import ConflictError, InvalidInputError
 from penstock.core.events import Entry
 from penstock.core.ids import Digest, Ref
+from penstock.governance.upkeep.packer import Packer
 from penstock.governance.upkeep.service import UpkeepService
 from penstock.governance.upkeep.types import Freed, Reference
 from penstock.storage.database import Database
 from penstock.storage.objects.collection.collector import Collector
+from penstock.storage.objects.collection.owner import Owner, take_store
+from penstock.storage.objects.collection.packing import FEWEST
 from penstock.storage.objects.open import open_object_store
 from penstock.storage.references import keep_objects, list_kept
 from shop_world import START, Shop
@@ -74,6 +77,25 @@ def test_what_was_collected_is_audited(upkeep: UpkeepService, entries: list[Entr
     upkeep.end_collection(lease.fence, Freed(store="objects", condemned=3, deleted=2, freed=900))
     entry = entries[-1]
     assert (entry.action, entry.detail) == ("upkeep.collect", {"condemned": 3, "deleted": 2, "freed": 900})
+
+
+def test_loose_objects_are_packed_unless_somebody_collects_or_the_store_is_anothers(
+    upkeep: UpkeepService, db: Database, tmp_path: Path, clock: ManualClock
+) -> None:
+    objects = open_object_store(tmp_path / "objects")
+    packer = Packer(upkeep, objects.blobs)
+    assert not packer.tick()
+    kept = {objects.put_bytes(b"%d" % number): number for number in range(FEWEST)}
+    lease = upkeep.begin_collection("somebody")
+    assert lease is not None and not packer.tick()
+    upkeep.end_collection(lease.fence, NOTHING)
+    take_store(objects.blobs, Owner("another", "elsewhere", clock.now()))
+    assert not packer.tick() and len(list(objects.blobs.list_keys("loose/"))) == FEWEST
+    take_store(objects.blobs, Owner(upkeep.get_database_id(), "here", clock.now()), replace=True)
+    assert packer.tick() and not packer.tick()
+    assert list(objects.blobs.list_keys("loose/")) == []
+    assert upkeep.begin_collection("the right was given back") is not None
+    assert {digest: int(objects.get_bytes(digest)) for digest in kept} == kept
 
 
 def test_whatever_a_database_mentions_it_refers_to(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from functools import cached_property
 from itertools import islice
 from typing import Literal, TypeAlias, TypeVar
 
@@ -45,25 +44,29 @@ class StoreView:
         self.pool = pool
         self.gap = gap
         self.indexes: dict[str, bytes] = {}  # of the packs whose index was read
+        self._packs: frozenset[str] | None = None  # until they are listed
+        self._loose: frozenset[bytes] | None = None
         self._sizes: dict[str, int] = {}
         self.damaged: set[str] = set()  # packs whose index cannot be trusted
         self._catalog = PackCatalog(_Unlisted())  # type: ignore[arg-type]  # it is told of each pack, and only lists
         self._lock = threading.Lock()
+        self._later = PackCatalog(blobs)  # looked into for what was loose and is not any more
+        self._later_lock = threading.Lock()
 
-    @cached_property
-    def keys(self) -> frozenset[str]:
-        """The keys of packs and indexes."""
-        return frozenset(self.blobs.list_keys(FOLDER))
-
-    @cached_property
+    @property
     def packs(self) -> frozenset[str]:
         """The names of the packs with an index."""
-        return frozenset(key[len(FOLDER) : -len(_INDEX)] for key in self.keys if key.endswith(_INDEX))
+        if self._packs is None:
+            keys = self.blobs.list_keys(FOLDER)
+            self._packs = frozenset(key[len(FOLDER) : -len(_INDEX)] for key in keys if key.endswith(_INDEX))
+        return self._packs
 
-    @cached_property
+    @property
     def loose(self) -> frozenset[bytes]:
         """The digests of the loose objects."""
-        return frozenset(filter(None, map(_to_loose, self.blobs.list_keys(LOOSE_FOLDER))))
+        if self._loose is None:
+            self._loose = frozenset(filter(None, map(_to_loose, self.blobs.list_keys(LOOSE_FOLDER))))
+        return self._loose
 
     @property
     def is_loaded(self) -> bool:
@@ -71,7 +74,13 @@ class StoreView:
         return len(self.indexes) + len(self.damaged) >= len(self.packs)
 
     def load(self, names: Iterable[str] | None = None) -> None:
-        """Read indexes, several at a time: those of these packs, or all."""
+        """Read indexes, several at a time: those of these packs, or all.
+
+        Before all of them are, the loose objects are listed, and the packs again: one that is packed meanwhile is seen.
+        """
+        if names is None and self._loose is None:
+            self.loose  # noqa: B018  # lists them
+            self._packs = None
         chosen = self.packs if names is None else self.packs.intersection(names)
         wanted = sorted(chosen - self.indexes.keys() - self.damaged)
         for name, found in zip(wanted, run_ahead(self.pool, self._read_index, wanted), strict=True):
@@ -122,9 +131,22 @@ class StoreView:
 
     def _read_loose(self, digest: bytes) -> tuple[bytes, Data | PenstockError]:
         try:
-            return digest, checked(digest, self.blobs.get(loose_key(digest)))
+            try:
+                return digest, checked(digest, self.blobs.get(loose_key(digest)))
+            except NotFoundError:
+                return digest, checked(digest, self._read_packed_since(digest))
         except (NotFoundError, CorruptDataError) as error:
             return digest, error
+
+    def _read_packed_since(self, digest: bytes) -> Data:
+        with self._later_lock:
+            place = self._later.find(digest)
+            if place is None:
+                self._later.refresh()
+                place = self._later.find(digest)
+        if place is None:
+            raise NotFoundError(f"there is no object {digest.hex()}")
+        return self.blobs.get_range(pack_key(place.pack), place.offset, place.length)
 
     def _read_span(self, span: list[tuple[bytes, Place]]) -> list[tuple[bytes, Data | PenstockError]]:
         first, last = span[0][1], span[-1][1]

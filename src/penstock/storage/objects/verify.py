@@ -1,6 +1,5 @@
 """Re-reading a whole store: what is damaged, what is missing, what does not belong there."""
 
-import contextlib
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -23,6 +22,7 @@ from penstock.storage.objects.format import (
 from penstock.storage.objects.guarding.condemned import Condemned, read_condemned
 from penstock.storage.objects.pack import (
     FOLDER,
+    INDEX_ENDING,
     PackReader,
     Place,
     check_pack_start,
@@ -99,6 +99,7 @@ class Verifier:
         self._good: set[bytes] = set()
         self._condemned = Condemned()
         self._needed: dict[bytes, str] = {}  # by whom, in words
+        self._was_packed = False  # perhaps, while we look: an object was loose and is not any more
         self._objects = 0
         self._size = 0
 
@@ -118,6 +119,10 @@ class Verifier:
                 self._note(ProblemKind.EXTRA, key, key, "no index knows it")
         for name in sorted(packs):
             self._check_pack(name, has_pack=pack_key(name) in keys)
+        if self._was_packed:
+            now = {pack_of(key) for key in self._blobs.list_keys(FOLDER) if key.endswith(INDEX_ENDING)}
+            for name in sorted(now - packs):
+                self._check_pack(name, has_pack=True)
         self._check_needed()
         return VerifyReport(self._objects, self._size, tuple(self._problems))
 
@@ -140,9 +145,12 @@ class Verifier:
         if key != f"{self._loose_folder}{name[:2]}/{name}" or not digest:
             self._note(ProblemKind.EXTRA, key, key, "this is no name of an object")
             return
-        with contextlib.suppress(NotFoundError):  # deleted since the listing
-            leads_on = digest not in self._condemned.loose
-            self._check_object(digest, key, self._blobs.get(key), leads_on=leads_on)
+        try:
+            stored = self._blobs.get(key)
+        except NotFoundError:  # deleted since the listing, or packed
+            self._was_packed = True
+            return
+        self._check_object(digest, key, stored, leads_on=digest not in self._condemned.loose)
 
     def _check_pack(self, name: str, *, has_pack: bool) -> None:
         key = pack_key(name)

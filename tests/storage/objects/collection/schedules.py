@@ -1,4 +1,4 @@
-"""A small world in which writers, deleters and a collector take turns at every access to a store, as a seed says.
+"""A world in which writers, deleters, packers and a collector take turns at each access to a store, as a seed says.
 
 Each actor is a thread that waits for its turn before each access and before each statement of the database, so that a
 schedule is one of all the ways in which they may be interleaved, and the same seed gives the same one. Time moves
@@ -14,9 +14,11 @@ from penstock.core.errors import NotFoundError
 from penstock.core.ids import Digest
 from penstock.storage.objects.blob_store import BlobWriter, Data, HeldBlob
 from penstock.storage.objects.collection.collector import Collector
+from penstock.storage.objects.collection.packing import LoosePacker
 from penstock.storage.objects.format import EntryKind, TreeEntry
 from penstock.storage.objects.guarding.leases import BEAT_S, HOLD_S, WriterLease
 from penstock.storage.objects.object_store import ObjectStore
+from penstock.storage.objects.store_view import StoreView
 from storage.objects.small_chunks import FixedChunker
 
 GRACE = timedelta(seconds=HOLD_S)
@@ -231,6 +233,19 @@ def collector_of(rounds: int, grace: timedelta) -> Callable[[Actor], None]:
     def work(actor: Actor) -> None:
         for _ in range(rounds):
             collect(actor.world, actor, grace)
+
+    return work
+
+
+def packer_of(rounds: int) -> Callable[[Actor], None]:
+    """Packs loose objects again and again; without the right that keeps it from doing so beside a collection."""
+
+    def work(actor: Actor) -> None:
+        for _ in range(rounds):
+            for _ in range(actor.world.chance.randrange(60)):
+                actor.wait_for_turn()
+            view = StoreView(TurnBlobs(actor.world, actor), AtOnce(), gap=0)  # type: ignore[arg-type]
+            LoosePacker(view.blobs, fewest=1)._step(view)
 
     return work
 

@@ -1,4 +1,4 @@
-"""Nothing that is referred to is ever lost, however writers, deleters and a collector are interleaved."""
+"""Nothing that is referred to is ever lost, however writers, deleters, a packer and a collector are interleaved."""
 
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from storage.objects.collection.schedules import (
     collector_of,
     deleter_of,
     open_store,
+    packer_of,
     writer_of,
 )
 
@@ -23,6 +24,7 @@ SAMPLE = 60
 
 def run_schedule(seed: int) -> World:
     world = World(seed)
+    packs = seed % 2 == 0
     owners = [f"owner-{number}" for number in range(16)]
     grace = GRACE if seed % 3 else timedelta(0)
     world.actors = [
@@ -31,6 +33,7 @@ def run_schedule(seed: int) -> World:
         Actor(world, "writer 3", writer_of(owners[8:12], begins_after=80)),
         Actor(world, "writer 4", writer_of([*owners[12:], *owners[:4]], begins_after=120)),
         Actor(world, "deleter", deleter_of([*owners[::2], *owners[:4], *owners])),
+        *([Actor(world, "packer", packer_of(6))] if packs else []),
         Actor(world, "collector", collector_of(6, grace), may_fail=False),
     ]
     world.run()

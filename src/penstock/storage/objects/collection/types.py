@@ -29,6 +29,7 @@ class CollectionReport(Struct, frozen=True, kw_only=True):
     held_by: tuple[str, ...]  # processes at work for whom some of those wait longer
     deleted: Amount
     rewritten: int  # packs, of which a part was kept
+    packed: int = 0  # loose objects that were put into packs afterwards
     problems: tuple[str, ...]  # what could not be judged; nothing of it was touched
     judged: bool  # False: something that leads on cannot be read, so nothing was condemned or deleted
 

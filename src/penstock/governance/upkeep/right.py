@@ -1,4 +1,4 @@
-"""The right to collect a store, held while a command does it."""
+"""The right to collect a store, or to pack it: held by one process at a time."""
 
 import contextlib
 import os
