@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,34 @@ def test_a_folder_is_added_compared_and_checked_out(here: Path, penstock) -> Non
     assert penstock("data", "checkout", "images", "--version", "1", "--json").code == 0
     assert len(list((here / "images").iterdir())) == 12
     assert penstock("data", "status").out == "images: unchanged\n"
+
+
+@pytest.mark.parametrize(
+    "words", [["add", "images"], ["status"], ["checkout", "--force"], ["checkout", "one", "--force"]]
+)
+def test_files_are_counted_on_a_terminal_only_and_never_beside_json(here: Path, penstock, words: list[str]) -> None:
+    (here / "one").write_bytes(b"x" * 1000)
+    penstock("data", "add", "images", "one")
+    (here / "images" / "0.png").write_bytes(b"other")
+    (here / "one").write_bytes(b"y" * 1000)
+    assert b" files" in show([*words]) and show([*words, "--json"]) == b""
+
+
+def show(words: list[str]) -> bytes:
+    """What a command prints on standard error, which is a terminal."""
+    screen, terminal = pty.openpty()
+    command = [sys.executable, "-m", "penstock", "data", *words]
+    subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=terminal, env={**os.environ, "TERM": "xterm"}, check=False
+    )
+    os.set_blocking(screen, False)
+    try:
+        return os.read(screen, 100_000)
+    except BlockingIOError:
+        return b""
+    finally:
+        os.close(screen)
+        os.close(terminal)
 
 
 def test_the_log_has_every_version(here: Path, penstock) -> None:

@@ -7,7 +7,7 @@ from typing import get_args
 import typer
 
 from penstock.cli.apps import command_app
-from penstock.cli.data.folder import open_workspace
+from penstock.cli.data.folder import open_bar, open_workspace
 from penstock.cli.options import JsonOption, UrlOption
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError
@@ -40,7 +40,8 @@ def checkout(
             tree = recording.find_tree(workspace.get_pointer(names[0]).dataset, version, url)
         done = []
         for name in names:
-            changed = workspace.check_out(name, tree=tree, is_forced=force, link=kind)
+            with open_bar(name, is_quiet=json) as progress:
+                changed = workspace.check_out(name, tree=tree, is_forced=force, link=kind, progress=progress)
             prepare_git(workspace.root, name)
             done.append({"path": name, "files": changed})
             if not json:

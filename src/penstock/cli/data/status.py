@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from penstock.cli.apps import command_app
-from penstock.cli.data.folder import open_workspace
+from penstock.cli.data.folder import open_bar, open_workspace
 from penstock.cli.options import JsonOption, UrlOption
 from penstock.core import codec
 from penstock.datasets.workspace.workspace import PathStatus, path_in
@@ -23,7 +23,10 @@ def status(
     """Compare files and folders with the versions in penstock.data; exit code 1 when something changed."""
     with open_workspace(url) as workspace:
         names = [path_in(workspace.root, Path(path)) for path in paths or []] or list(workspace.pointers())
-        found = [workspace.status(name) for name in names]
+        found = []
+        for name in names:
+            with open_bar(name, is_quiet=json) as progress:
+                found.append(workspace.status(name, progress=progress))
     if json:
         typer.echo(codec.encode_text(found))
     elif not found:

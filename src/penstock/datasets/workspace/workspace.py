@@ -74,7 +74,9 @@ class Objects(Source, Protocol):
         """Keep a folder, or one file of it."""
         ...
 
-    def checkout(self, tree: Digest, target: Path, *, found: StatCache, shared: SharedFiles | None) -> None:
+    def checkout(
+        self, tree: Digest, target: Path, *, found: StatCache, shared: SharedFiles | None, progress: Progress | None
+    ) -> None:
         """Write a tree to a folder."""
         ...
 
@@ -167,8 +169,12 @@ class Workspace:
                 pointers[pointer.path] = pointer
             save_pointers(self.root, pointers.values())
 
-    def status(self, path: str) -> PathStatus:
+    def status(self, path: str, *, progress: Progress | None = None) -> PathStatus:
         """How a path compares with its version; files that may have changed are read.
+
+        Args:
+            path: has a version.
+            progress: told the files and bytes so far, now and then.
 
         Raises:
             NotFoundError: the path has no version.
@@ -177,7 +183,7 @@ class Workspace:
         if not os.path.lexists(self.root / path):
             return PathStatus(path, "missing")
         found = StatCache()
-        added = self._look_at(path, Rules(pointer.links), found)
+        added = self._look_at(path, Rules(pointer.links), found, progress)
         if added.read:
             self._save(path, found)
         if to_digest(added.digest) == pointer.tree:
@@ -186,7 +192,13 @@ class Workspace:
         return PathStatus(path, "changed", tuple(_to_change(each, pointer) for each in differences if _is_file(each)))
 
     def check_out(
-        self, path: str, *, tree: Digest | None = None, is_forced: bool = False, link: LinkKind = "copy"
+        self,
+        path: str,
+        *,
+        tree: Digest | None = None,
+        is_forced: bool = False,
+        link: LinkKind = "copy",
+        progress: Progress | None = None,
     ) -> int:
         """Make a path what its version is, or another one; returns how many files were written or removed.
 
@@ -195,6 +207,7 @@ class Workspace:
             tree: of another version, which becomes the one that the folder has.
             is_forced: whether files may be lost that were never added.
             link: whether files are written, or are links to files that other folders have as well.
+            progress: told the files and bytes so far, now and then: those that are looked at, then those written.
 
         Raises:
             NotFoundError: the path has no version, or the store not all of it.
@@ -206,7 +219,7 @@ class Workspace:
             wanted = parse_digest(tree or pointer.tree)
             self._check_kept(pointer, wanted)
             shared = None if link == "copy" else SharedFiles(self._home / "cache" / "files", link)
-            changed = self._write(pointer, wanted, is_forced, shared)
+            changed = self._write(pointer, wanted, is_forced, shared, progress)
             if tree is not None and tree != pointer.tree:
                 files = [entry for _, entry in self.objects.list_files(tree)]
                 size = sum(entry.size for entry in files)
@@ -228,26 +241,33 @@ class Workspace:
                 hint="'penstock data pull' fetches it from a remote",
             )
 
-    def _write(self, pointer: Pointer, wanted: bytes, is_forced: bool, shared: SharedFiles | None) -> int:
+    def _write(
+        self,
+        pointer: Pointer,
+        wanted: bytes,
+        is_forced: bool,
+        shared: SharedFiles | None,
+        progress: Progress | None,
+    ) -> int:
         target = self.root / pointer.path
         root, beside = (target.parent, target.parent) if pointer.kind == "file" else (target, target.parent)
         found = StatCache()
         if pointer.kind == "folder" and not os.path.lexists(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            self.objects.checkout(to_digest(wanted), target, found=found, shared=shared)
+            self.objects.checkout(to_digest(wanted), target, found=found, shared=shared, progress=progress)
             self._save(pointer.path, found)
             return pointer.files
         recover(beside)
         was: bytes | None = None
         if os.path.lexists(target):
-            was = self._look_at(pointer.path, Rules(pointer.links), found).digest
+            was = self._look_at(pointer.path, Rules(pointer.links), found, progress).digest
         else:
             root.mkdir(parents=True, exist_ok=True)
         differences = list(compare(look_into(found), self._look, was, wanted))
         if not is_forced:
             check_saved(self.objects.has, differences, target)
         if differences:
-            fresh = update_folder(self.objects, differences, root, beside, shared)
+            fresh = update_folder(self.objects, differences, root, beside, shared, progress)
             known, found = found, StatCache()
             wait_until_settled(fact[0].changed_ns for fact in fresh.values())
             folder, only = (root, target.name) if pointer.kind == "file" else (root, "")
@@ -255,10 +275,10 @@ class Workspace:
         self._save(pointer.path, found)
         return sum(1 for each in differences if _is_file(each))
 
-    def _look_at(self, path: str, rules: Rules, found: StatCache) -> Added:
+    def _look_at(self, path: str, rules: Rules, found: StatCache, progress: Progress | None) -> Added:
         """What lies under a path now; nothing is kept."""
         folder, only = self._place(path)
-        return look_at(folder, rules, StatCache.load(self._cache_file(path)), found, only)
+        return look_at(folder, rules, StatCache.load(self._cache_file(path)), found, only, progress=progress)
 
     def _place(self, path: str) -> tuple[Path, str]:
         """The folder that a path stands for, or the one that a file is in and its name."""

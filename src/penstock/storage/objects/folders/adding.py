@@ -178,11 +178,12 @@ def look_at(
     found: StatCache,
     only: str = "",
     fresh: Mapping[str, FileFacts] = MappingProxyType({}),
+    progress: Progress | None = None,
 ) -> Added:
     """What `TreeAdder.add` would answer, and nothing is kept."""
     pack = PackWriter(LocalBlobStore(folder), knows=lambda digest: True, written=lambda name, index: None)
     with pack, Readers(FileReader(pack, ContentChunker()), lambda name, index: None, None) as readers:
-        return TreeAdder(pack, readers, rules).add(folder, known, found, only, fresh)
+        return TreeAdder(pack, readers, rules, progress).add(folder, known, found, only, fresh)
 
 
 class _Pending:

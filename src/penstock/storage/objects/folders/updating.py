@@ -14,7 +14,7 @@ from msgspec import Struct
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError
 from penstock.core.ids import Digest, new_id
-from penstock.storage.objects.folders.checkout import FolderWriter, Source
+from penstock.storage.objects.folders.checkout import FolderWriter, Progress, Source
 from penstock.storage.objects.folders.comparing import FOLDER, LINK, Difference
 from penstock.storage.objects.folders.reading import FileFacts
 from penstock.storage.objects.folders.scanning import to_stat
@@ -59,7 +59,12 @@ def check_saved(has: Callable[[Digest], bool], differences: Sequence[Difference]
 
 
 def update_folder(
-    source: Source, differences: Sequence[Difference], root: Path, beside: Path, shared: SharedFiles | None = None
+    source: Source,
+    differences: Sequence[Difference],
+    root: Path,
+    beside: Path,
+    shared: SharedFiles | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, FileFacts]:
     """Make a folder what it shall be, by the differences between what it is and that.
 
@@ -72,6 +77,7 @@ def update_folder(
         root: the folder.
         beside: the folder above it, or itself: where new files are written, on the same file system.
         shared: files that other folders have as well; None to write each file.
+        progress: told the files and bytes that were written so far, after each file.
 
     Returns:
         What the files that were put look like, by their paths.
@@ -86,7 +92,7 @@ def update_folder(
             os.makedirs(staging / "new")
             os.mkdir(staging / "old")
             moves = _plan(differences)
-            _write_new(source, differences, moves, staging / "new", shared)
+            _write_new(source, differences, moves, staging / "new", shared, progress)
             with _open_journal(staging, os.path.relpath(root, beside), moves):
                 try:
                     for move in moves:
@@ -145,12 +151,16 @@ def _plan(differences: Sequence[Difference]) -> list[Move]:
 
 
 def _write_new(
-    source: Source, differences: Sequence[Difference], moves: Sequence[Move], folder: Path, shared: SharedFiles | None
+    source: Source,
+    differences: Sequence[Difference],
+    moves: Sequence[Move],
+    folder: Path,
+    shared: SharedFiles | None,
+    progress: Progress | None,
 ) -> None:
+    size = 0
     with FolderWriter(source, shared=shared) as writer:
-        for move in moves:
-            if move.kind != "put":
-                continue
+        for count, move in enumerate((move for move in moves if move.kind == "put"), 1):
             row = differences[move.number].after
             assert row is not None
             if row[1] == LINK:
@@ -158,6 +168,9 @@ def _write_new(
                 writer.write_link(str(folder), parent, (str(move.number), *row[1:]))
             else:
                 writer.write_file(f"{folder}/{move.number}", row)
+            size += row[2]
+            if progress is not None:
+                progress(count, size)
 
 
 def _look_at_new(differences: Sequence[Difference], moves: Sequence[Move], root: Path) -> dict[str, FileFacts]:
