@@ -145,7 +145,7 @@ def test_a_name_that_windows_cannot_have_is_taken_only_on_request(here: Path, pe
     assert penstock("data", "status").code == 0
 
 
-def test_two_branches_that_both_add_data_merge(here: Path, penstock) -> None:
+def test_two_branches_that_both_add_data_merge(here: Path, penstock, tmp_path_factory: pytest.TempPathFactory) -> None:
     git("init", "-q", "-b", "main")
     penstock("data", "add", "images")
     git("add", ".")
@@ -177,6 +177,36 @@ def test_two_branches_that_both_add_data_merge(here: Path, penstock) -> None:
     assert (here / "sounds" / "a.wav").read_bytes() == b"a"
     assert penstock("data", "status").code == 0
     assert git("status", "--porcelain") == ""
+
+    newest = penstock("data", "log", "images", "--json").json[0]["version"]
+    remote = str(tmp_path_factory.mktemp("remote"))
+    said = penstock("data", "push", "--remote", remote)
+    assert said.out.startswith(f"recorded images version {newest + 1}, as penstock.data has it\npushed ")
+    (merged, *_) = penstock("data", "log", "images", "--json").json
+    tree = json.loads(next(line for line in (here / "penstock.data").read_text().splitlines() if "images" in line))[2]
+    assert (merged["version"], merged["tree"], merged["file_count"]) == (newest + 1, tree, 14)
+    known = penstock("lineage", f"dataset-version:images/{newest + 1}").out
+    assert "source:images" in known
+    again = penstock("data", "push", "images", "--remote", remote, "--json").json
+    assert again["recorded"] == [] and f"dataset-version:images/{newest + 1}" in again["versions"]
+    penstock("data", "checkout", "images", "--version", "1")
+    assert penstock("data", "push", "--remote", remote, "--json").json["recorded"] == [], "it is an old one"
+    assert penstock("gc", "--grace", "0").code == 0 and penstock("verify").code == 0
+
+
+def test_what_a_clone_has_not_fetched_is_no_hindrance(
+    here: Path, penstock, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote, clone = str(tmp_path_factory.mktemp("remote")), tmp_path_factory.mktemp("clone")
+    penstock("data", "add", "images")
+    penstock("data", "push", "--remote", remote)
+    shutil.copy(here / "penstock.data", clone)
+    monkeypatch.chdir(clone)
+    (clone / "own").write_text("1")
+    penstock("data", "add", "own")
+    assert penstock("data", "push", "--remote", remote, "--json").json["versions"] == ["dataset-version:own/1"]
+    penstock("data", "pull", "--remote", remote)
+    assert penstock("data", "push", "--remote", remote, "--json").json["recorded"] == ["dataset-version:images/1"]
 
 
 def test_a_conflict_is_left_to_people(here: Path, penstock) -> None:

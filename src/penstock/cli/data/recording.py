@@ -2,7 +2,7 @@
 
 import contextlib
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from penstock.app.database import open_database
@@ -16,17 +16,32 @@ from penstock.datasets.workspace.pointers import Pointer
 from penstock.datasets.workspace.workspace import find_root
 from penstock.remote.discovery import find_server
 
+_PAGE = 1_000
+
 
 def record(pointers: Sequence[Pointer], url: str) -> list[DatasetVersion]:
     """Record what was added; returns the version of each."""
     with open_datasets(url, may_be_new=True) as datasets:
-        return [
-            datasets.record_files(
-                pointer.dataset,
-                FilesDraft(source=pointer.path, tree=pointer.tree, files=pointer.files, size=pointer.size),
-            )
-            for pointer in pointers
-        ]
+        return [_record(datasets, pointer) for pointer in pointers]
+
+
+def record_unknown(datasets: DatasetService, pointers: Iterable[Pointer]) -> list[DatasetVersion]:
+    """Record what no version of its dataset is, such as what Git merged; returns the new versions."""
+    return [_record(datasets, pointer) for pointer in pointers if not _is_recorded(datasets, pointer)]
+
+
+def _record(datasets: DatasetService, pointer: Pointer) -> DatasetVersion:
+    draft = FilesDraft(source=pointer.path, tree=pointer.tree, files=pointer.files, size=pointer.size)
+    return datasets.record_files(pointer.dataset, draft)
+
+
+def _is_recorded(datasets: DatasetService, pointer: Pointer) -> bool:
+    before = None
+    while page := datasets.list_versions(pointer.dataset, _PAGE, before):
+        if any(version.tree == pointer.tree for version in page):
+            return True
+        before = page[-1].version
+    return False
 
 
 def find_tree(dataset: str, version: int, url: str) -> Digest:
