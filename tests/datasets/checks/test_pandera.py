@@ -4,9 +4,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from msgspec import structs
 
 from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.project.types import DataSection
+from penstock.datasets.checks import pandera_schema
 from penstock.datasets.ingest import check_source
 from penstock.datasets.types import CheckReport
 
@@ -99,3 +101,19 @@ def test_a_column_that_is_not_as_it_should_be_is_told_without_rows(root: Path) -
 def test_what_is_no_schema_says_what_to_do(root: Path, schema: str, error: type[Exception], told: str) -> None:
     with pytest.raises(error, match=told):
         check(root, schema, GOOD)
+
+
+@pytest.mark.parametrize("schema", ["schemas:Visits", "schemas:for_pandas"])
+def test_rows_that_do_not_fit_into_memory_are_refused_with_their_size(
+    root: Path, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pandera_schema, "available_bytes", lambda: 2000 * 2**20)
+    many = pl.DataFrame({"id": range(50), "age": [20] * 50, "plan": ["a" * 10_000] * 50})
+    many.write_parquet(root / "many.parquet", row_group_size=10)
+    source = DataSection(source="many.parquet", pandera=schema)
+    assert check_source(structs.replace(source, pandera="schemas:narrow"), root).results
+    monkeypatch.setattr(pandera_schema, "available_bytes", lambda: 2**20)
+    told = r"looks at all 50 rows at once, which takes some 0\.0 GiB of memory, and 0\.0 GiB are free"
+    with pytest.raises(InvalidInputError, match=told) as refused:
+        check_source(source, root)
+    assert "[[data.NAME.check]]" in (refused.value.hint or "")

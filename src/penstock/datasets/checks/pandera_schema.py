@@ -13,18 +13,21 @@ import polars as pl
 
 from penstock.core.codec import nearest_hint
 from penstock.core.errors import InvalidInputError, NotFoundError
+from penstock.core.memory import available_bytes
 from penstock.datasets.checks.findings import SAMPLES, Subject, judge, locate, verdict
 from penstock.datasets.frames.table import Table
 from penstock.datasets.frames.values import shorten, to_value
 from penstock.datasets.types import CheckResult, Sample
 
+_COPIES = {"polars": 4, "pandas": 7}  # of the rows, that are in memory while a schema looks at them; measured
 _INSTALL = "pip install 'pandera[polars]'"
 
 
 def check_with_pandera(table: Table, reference: str, root: Path, rows: Mapping[str, int]) -> Iterator[CheckResult]:
     """What a schema finds, a result for each of its rules that fails, or one for all of them where none does.
 
-    A schema is given all rows at once, as its rules may look at any of them; so they have to fit into memory.
+    A schema is given all rows at once, as its rules may look at any of them; so they have to fit into memory several
+    times over. That is looked at first, as a process that takes more than there is would be killed without a word.
 
     Args:
         table: the rows.
@@ -34,10 +37,11 @@ def check_with_pandera(table: Table, reference: str, root: Path, rows: Mapping[s
 
     Raises:
         NotFoundError: no such module, or nothing of this name in it.
-        InvalidInputError: it is no schema, or pandera is not installed.
+        InvalidInputError: it is no schema, pandera is not installed, or the rows do not fit into memory.
     """
     with _importing_from(root):
         schema = _load_schema(reference, root)
+        _check_room(table, reference, sum(rows.values()), _COPIES["pandas" if _is_for_pandas(schema) else "polars"])
         failures = _validate(schema, reference, table.collect())
     if failures is None:
         told = f"the rows are as {reference} says"
@@ -46,6 +50,21 @@ def check_with_pandera(table: Table, reference: str, root: Path, rows: Mapping[s
     total = sum(rows.values())
     for (column, rule), cases in failures.group_by(["column", "check"], maintain_order=True):
         yield _tell(reference, str(column), str(rule), cases, rows, total)
+
+
+def _check_room(table: Table, reference: str, rows: int, copies: int) -> None:
+    """Refuse more rows than there is memory for, as far as the first ones tell how large they are."""
+    first = next(table.batches(), None)
+    free = available_bytes()
+    if first is None or free is None:
+        return
+    needed = int(first.frame.estimated_size() / first.frame.height * rows * copies)
+    if needed > free:
+        raise InvalidInputError(
+            f"{reference} looks at all {rows:,} rows at once, which takes some {needed / 2**30:,.1f} GiB of memory, "
+            f"and {free / 2**30:,.1f} GiB are free",
+            hint="write its rules as [[data.NAME.check]] tables: those read a batch at a time, whatever the size",
+        )
 
 
 def _tell(
