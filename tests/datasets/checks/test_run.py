@@ -137,7 +137,7 @@ def test_a_key_of_two_columns_is_checked_together() -> None:
     frame = pl.DataFrame({"order": [1, 1, 2, 2], "line": [1, 2, 1, 1]})
     result = check_frame(frame, CheckSection(column="order, line", unique=True))
     assert result.failed == 2
-    assert [(sample.row, sample.value) for sample in result.samples] == [(1, "[2, 1]"), (2, "[2, 1]")]
+    assert [(sample.row, sample.value) for sample in result.samples] == [(1, "order=2, line=1"), (2, "order=2, line=1")]
 
 
 def test_columns_that_the_section_names_must_be_there() -> None:

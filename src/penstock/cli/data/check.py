@@ -16,6 +16,7 @@ from penstock.core.errors import InvalidInputError
 from penstock.core.project.parse import load_checks
 from penstock.core.project.types import DataSection
 from penstock.datasets.checks import read_past
+from penstock.datasets.checks.findings import TOLD
 from penstock.datasets.ingest import check_source
 from penstock.datasets.types import CheckReport
 
@@ -45,8 +46,8 @@ def print_report(name: str, report: CheckReport) -> None:
     console.print(f"[bold]{escape(name)}[/bold]: {report.rows:,} rows, {len(report.results)} checks, {mark}")
     for result in report.failures:
         console.print(f"  [{'red' if result.blocks else 'yellow'}]{result.action}[/] {escape(result.message)}")
-        for sample in result.samples[:5]:
-            console.print(f"      [dim]{escape(f'{sample.file} row {sample.row}: {sample.value!r}')}[/dim]")
+        for sample in result.samples[TOLD:]:
+            console.print(f"      [dim]{escape(f'row {sample.row} of {sample.file}: {sample.value!r}')}[/dim]")
 
 
 def _check_table(path: str, checks: str) -> dict[str, CheckReport]:

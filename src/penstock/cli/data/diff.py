@@ -67,6 +67,8 @@ def _print_rows(rows: RowDiff) -> None:
         console.print(f"  changed in {escape(told)}")
     for sample in rows.samples:
         console.print(f"      [dim]{escape(_tell(sample))}[/dim]")
+    if rows.samples and (more := rows.added + rows.removed + rows.changed - len(rows.samples)):
+        console.print(f"      [dim]and {more:,} more[/dim]")
 
 
 def _tell(sample: RowSample) -> str:

@@ -7,7 +7,7 @@ from penstock.cli.apps import command_app
 from penstock.cli.options import JsonOption, UrlOption
 from penstock.cli.output import Markup, console, print_json, print_table
 from penstock.cli.session import open_services
-from penstock.datasets.quality import ColumnQuality, QualityPoint
+from penstock.datasets.quality import ColumnQuality, FailedCheck, QualityPoint
 
 app = command_app()
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -40,8 +40,12 @@ def quality(
 
 def _row(point: QualityPoint) -> list[object]:
     version: object = point.version if point.version is not None else Markup("[red]kept out[/red]")
-    found = "; ".join(failed.message for failed in point.failed)
+    found = "; ".join(_tell(failed) for failed in point.failed)
     return [version, point.rows, point.quarantined, len(point.checks), len(point.failed), point.at, escape(found)]
+
+
+def _tell(failed: FailedCheck) -> str:
+    return f"{failed.name} ({failed.share:.2%} of rows)" if failed.share else failed.message
 
 
 def _column(points: list[QualityPoint], now: ColumnQuality) -> list[object]:

@@ -15,6 +15,7 @@ from penstock.datasets.frames.values import shorten, to_value
 from penstock.datasets.types import CheckResult, Sample, Value
 
 SAMPLES = 5  # offending rows that a result names
+TOLD = 3  # of these, in the message
 
 
 class Subject(Struct, frozen=True, kw_only=True):
@@ -96,7 +97,7 @@ def judge(subject: Subject, failed: int, total: int, samples: tuple[Sample, ...]
     """The result of a check that so many rows break."""
     told = subject.told
     if failed:
-        first = "; ".join(f"row {s.row} of {s.file}: {s.value!r}" for s in samples[:3])
+        first = "; ".join(f"row {s.row} of {s.file}: {s.value!r}" for s in samples[:TOLD])
         told += f", and {failed:,} of {total:,} rows ({failed / total:.2%}) break this: {first}"
         if subject.tolerance:
             told += f"; {subject.tolerance:.2%} may do so"
@@ -128,6 +129,8 @@ def locate(row: int, rows: Mapping[str, int]) -> tuple[str, int]:
 
 
 def show_cells(frame: pl.DataFrame, place: int, columns: Sequence[str]) -> Value:
-    """What a row holds in some columns: the value of one, a list of several."""
-    cells = [to_value(frame.item(place, name)) for name in columns]
-    return shorten(cells[0] if len(cells) == 1 else to_value(cells))
+    """What a row holds in some columns: the value of one, or several with their names."""
+    cells = {name: to_value(frame.item(place, name)) for name in columns}
+    if len(cells) == 1:
+        return shorten(*cells.values())
+    return shorten(", ".join(f"{name}={'-' if value is None else value}" for name, value in cells.items()))
