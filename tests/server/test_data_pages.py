@@ -61,6 +61,11 @@ def texts(url: str, path: str) -> str:
     return answer.text
 
 
+def test_files_that_were_refused_are_told_with_the_way_to_them(world: tuple[Shop, str]) -> None:
+    html = texts(world[1], "/data")
+    assert "plan must be one of" in html and "penstock data quarantine customers --to FOLDER" in html
+
+
 def test_quality_shows_each_check_in_each_report(world: tuple[Shop, str]) -> None:
     html = texts(world[1], "/data/customers/quality")
     assert " to look at" in html and "plan must be one of" in html

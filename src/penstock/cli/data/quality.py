@@ -41,7 +41,8 @@ def quality(
 def _row(point: QualityPoint) -> list[object]:
     version: object = point.version if point.version is not None else Markup("[red]kept out[/red]")
     found = "; ".join(_tell(failed) for failed in point.failed)
-    return [version, point.rows, point.quarantined, len(point.checks), len(point.failed), point.at, escape(found)]
+    figures = (point.rows, point.quarantined, len(point.checks), len(point.failed))
+    return [version, *(f"{figure:,}" for figure in figures), point.at, escape(found)]
 
 
 def _tell(failed: FailedCheck) -> str:

@@ -11,6 +11,7 @@ from penstock.core.project.types import CheckSection, ColumnType, Scalar
 from penstock.datasets.frames.values import times_of
 from penstock.datasets.schema import kind_of
 
+_REASON = "error: "  # begins the one line that a person needs of what polars says about a pattern
 RowRule = Callable[[pl.DataFrame, str, CheckSection], pl.Series]
 _ACCEPTED: dict[ColumnType, tuple[str, ...]] = {
     "number": ("number", "integer"),
@@ -97,7 +98,9 @@ def _pattern(frame: pl.DataFrame, column: str, check: CheckSection) -> pl.Series
     try:
         return (~series.cast(pl.String).str.contains(f"^(?:{check.pattern})$")).fill_null(False)
     except pl.exceptions.PolarsError as error:
-        raise InvalidInputError(f"the pattern {check.pattern!r} of {column} cannot be used: {error}") from error
+        lines = str(error).splitlines()
+        reason = next((line[len(_REASON) :] for line in lines if line.startswith(_REASON)), lines[0])
+        raise InvalidInputError(f"the pattern {check.pattern!r} of {column} cannot be used: {reason}") from error
 
 
 ROW_RULES: dict[str, RowRule] = {

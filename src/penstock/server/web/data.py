@@ -1,14 +1,12 @@
 """The pages of datasets: versions with their schema, profile and checks, and what changed between two."""
 
-from collections.abc import Sequence
-
 from markupsafe import Markup
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from penstock.core.ids import Ref
-from penstock.datasets.types import CheckReport, ColumnProfile, DatasetVersion, TopValue
+from penstock.datasets.types import ColumnProfile, DatasetVersion, TopValue
 from penstock.server.web.context import PageContext, read_version
 from penstock.server.web.strips import bar_strip
 
@@ -37,10 +35,11 @@ class ColumnRow(Struct, frozen=True):
 def list_datasets(context: PageContext, request: Request) -> Response:
     """Every dataset with its newest versions, and data that checks kept out."""
     datasets = context.services.datasets
-    rows = [
-        (found, datasets.list_versions(found.name, VERSIONS_SHOWN), _kept_out(datasets.list_check_reports(found.name)))
-        for found in datasets.list_datasets()
-    ]
+    rows = []
+    for found in datasets.list_datasets():
+        reports = datasets.list_check_reports(found.name)
+        refused = [report for report in reports if report.version is None]
+        rows.append((found, datasets.list_versions(found.name, VERSIONS_SHOWN), refused, refused[:1] == reports[:1]))
     return context.renderer.page(request, "data.html", title="Data", rows=rows)
 
 
@@ -62,10 +61,6 @@ def show_version(context: PageContext, request: Request) -> Response:
         columns=[_describe(column, version) for column in version.profile.columns],
         readers=_readers(context, version.ref),
     )
-
-
-def _kept_out(reports: Sequence[CheckReport]) -> list[CheckReport]:
-    return [report for report in reports if report.version is None]
 
 
 def _describe(column: ColumnProfile, version: DatasetVersion) -> ColumnRow:
