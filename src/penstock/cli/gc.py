@@ -125,7 +125,5 @@ def _print(report: CollectionReport, grace: timedelta) -> None:
         console.print(f"  - {escape(problem)}")
     if not report.judged:
         console.print("  'penstock verify --repair REMOTE' may bring it back")
-    if not (deleted.objects or condemned.objects or waiting.objects):
-        console.print(
-            f"[dim]nothing is of no use; what will be waits {format_duration(grace)} first[/dim]" if grace else ""
-        )
+    if grace and not (deleted.objects or condemned.objects or waiting.objects):
+        console.print(f"[dim]nothing is of no use; what will be waits {format_duration(grace)} first[/dim]")

@@ -45,9 +45,8 @@ def checkout(
             prepare_git(workspace.root, name)
             done.append({"path": name, "files": changed})
             if not json:
-                typer.echo(
-                    f"{name}: {changed:,} files written or removed" if changed else f"{name}: is as it was added"
-                )
+                told = f"{changed:,} file{'s' * (changed != 1)} written or removed"
+                typer.echo(f"{name}: {told if changed else 'is as it was added'}")
         if json:
             typer.echo(codec.encode_text(done))
         elif not names:
