@@ -12,7 +12,8 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-import penstock.catalogue.services  # noqa: F401 - every noun's tables join the metadata
+import penstock.catalogue.services  # every noun's tables join the metadata
+import penstock.storage.commit_marks  # noqa: F401 - and that of writers on PostgreSQL
 from penstock.storage import migrations
 from penstock.storage.database import Database
 

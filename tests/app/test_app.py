@@ -10,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
+import penstock.storage.commit_marks  # noqa: F401 - joins the metadata, as it does on PostgreSQL
 from penstock.app.app import open_app
 from penstock.catalogue.services import ROUTES, Services
 from penstock.core.config import Config

@@ -108,6 +108,7 @@ def skops_type(folder: Path, code: str) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
+    _change(folder)
 
 
 def onnx_traversal(folder: Path, code: str) -> None:
@@ -171,7 +172,12 @@ def trusted_pickle(folder: Path, code: str) -> None:
     )
     for file in folder.glob("*.skops"):
         file.unlink()
-    content = yaml.safe_load((folder / "MLmodel").read_text())
-    content["flavors"]["penstock"] |= {"flavor": "pickle", "options": {"file": "model.pkl"}}
-    (folder / "MLmodel").write_text(yaml.safe_dump(content))
+    _change(folder, flavor="pickle", options={"file": "model.pkl"})
     (folder / "model.pkl").write_bytes(pickle.dumps(Canary(code)))
+
+
+def _change(folder: Path, **section: object) -> None:
+    """Describe a model directory otherwise, and as one without a fast form: with one its own files are never opened."""
+    content = yaml.safe_load((folder / "MLmodel").read_text())
+    content["flavors"]["penstock"] |= {"fast_form": None, **section}
+    (folder / "MLmodel").write_text(yaml.safe_dump(content))

@@ -22,6 +22,7 @@ from penstock.registry.trust.service import TrustService
 from penstock.registry.trust.signer import OwnSigner
 from penstock.serving.service import ServingService
 from penstock.storage.database import Database
+from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.objects.open import open_object_store
 from penstock.tracking.artifacts.service import ArtifactService
 from penstock.tracking.deliveries.service import DeliveryService
@@ -95,11 +96,12 @@ def _build(config: Config, db: Database, checkpoints: CheckpointLog) -> Services
         loop=loop,
         objects=objects,
         place=str(config.home),
-        close=partial(_close, db, checkpoints, signer),
+        close=partial(_close, db, checkpoints, signer, objects),
     )
 
 
-def _close(db: Database, checkpoints: CheckpointLog, signer: OwnSigner) -> None:
+def _close(db: Database, checkpoints: CheckpointLog, signer: OwnSigner, objects: ObjectStore) -> None:
     signer.close()
     db.close()
     checkpoints.flush()
+    objects.end_writing()

@@ -101,6 +101,7 @@ class TakeOverVerbs(VersionVerbs):
         if self._versions.was_given(tx, held.key, taken.version):
             raise ConflictError(f"version {taken.version} of model {held.name!r} was deleted here")
         facts = structs.asdict(taken.facts)
+        del facts["fast_form"]  # stands in the directory alone
         version = ModelVersion(
             model=held.name,
             key=held.key,

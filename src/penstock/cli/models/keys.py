@@ -45,9 +45,13 @@ def add_key(
 def remove_key(
     key: str = typer.Argument(help="How its fingerprint begins; 'penstock models keys list' shows them."),
     reason: str = typer.Option("", help="For the record."),
+    json: bool = JsonOption,
     url: str = UrlOption,
 ) -> None:
     """Let the signatures of a key count no more: what only it has signed is refused from then on."""
     with open_home(None, url, may_be_new=True) as services:
         services.trust.remove_signer(key, reason)
+    if json:
+        print_json({"removed": key})
+        return
     typer.echo(f"signatures of the key {key} count no more")

@@ -70,6 +70,10 @@ class ObjectStore(StoredObjects):
         """
         self._guard.begin()
 
+    def end_writing(self) -> None:
+        """Say that this process has said of all that it kept what it is for; keeping more begins anew."""
+        self._guard.end()
+
     def put_bytes(self, data: Data) -> Digest:
         """Keep some bytes as a file."""
         if len(data) <= self._chunker.whole:

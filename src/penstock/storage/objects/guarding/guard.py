@@ -57,6 +57,13 @@ class Guard:
             self._look_again()
             self._read_at = now
 
+    def end(self) -> None:
+        """Rely on nothing any more: all that was kept has its reference, or never will."""
+        with self._lock:
+            if self._lease is not None and self._read_at != float("-inf"):
+                self._lease.release()
+            self._read_at = float("-inf")
+
     @property
     def allows_everything(self) -> bool:
         """Whether nothing was ever condemned here, and so nothing deleted."""

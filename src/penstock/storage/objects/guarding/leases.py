@@ -94,7 +94,8 @@ class WriterLease:
         """Let go: all that was kept has its reference, or never will."""
         with self._lock:
             self._held = None
-        _release(self._blobs, self._process, self._ended)
+            ended, self._ended = self._ended, threading.Event()
+        _release(self._blobs, self._process, ended)
 
     def _put(self, lease: Lease) -> None:
         self._blobs.put_if_absent(lease.key, b"")
