@@ -11,7 +11,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from serving.gateways import GatewayUnderTest
+from penstock.core.errors import InvalidInputError
+from penstock.serving.gateway import Gateway
+from penstock.serving.live import RoutingTable
+from penstock.serving.protocols.vertex import find_vertex
+from serving.gateways import GatewayUnderTest, HttpServer
 from serving.models import Backend, make_logistic, make_ranking
 
 CHURN = {"x-penstock-deployment": "churn"}
@@ -270,3 +274,36 @@ def test_a_packed_body_that_cannot_be_unpacked_is_refused(
 ) -> None:
     answer = gateway.client.post("/invocations", content=body, headers={**CHURN, "content-encoding": encoding})
     assert answer.status_code == status, answer.text
+
+
+VERTEX = {
+    "own": {"AIP_HEALTH_ROUTE": "/health-of-vertex", "AIP_PREDICT_ROUTE": "/predict-of-vertex"},
+    "usual": {"AIP_ENDPOINT_ID": "12", "AIP_DEPLOYED_MODEL_ID": "34"},
+}
+
+
+@pytest.mark.parametrize("routes", VERTEX.values(), ids=VERTEX)
+def test_vertex_asks_at_its_own_routes(gateway: GatewayUnderTest, routes: dict[str, str]) -> None:
+    usual = "/v1/endpoints/12/deployedModels/34:predict"
+    other = Gateway(gateway.log, also=find_vertex(routes))
+    server = HttpServer(other)
+    try:
+        with httpx.Client(base_url=server.url) as client:
+            health = routes.get("AIP_HEALTH_ROUTE", usual)
+            assert client.get(health).status_code == 503
+            other.swap(RoutingTable(1, {"churn": gateway.gateway.table.get("churn")}))
+            assert client.get(health).status_code == client.head(health).status_code == 200
+            body = {"instances": [[20, 1], [70, 2]], "parameters": {"key": "somebody"}}
+            answer = client.post(routes.get("AIP_PREDICT_ROUTE", usual), json=body)
+            assert [row["prediction"] for row in answer.json()["predictions"]] == [0, 1]
+            refused = client.post(routes.get("AIP_PREDICT_ROUTE", usual), json={"instances": [["x", 1]]})
+            assert (refused.status_code, list(refused.json())) == (422, ["error"])
+            assert client.delete(health).status_code == 405
+    finally:
+        server.stop()
+
+
+def test_vertex_is_spoken_only_where_it_started_the_process() -> None:
+    assert find_vertex({}) == []
+    with pytest.raises(InvalidInputError, match="AIP_PREDICT_ROUTE is 'predict'"):
+        find_vertex({"AIP_HEALTH_ROUTE": "/health", "AIP_PREDICT_ROUTE": "predict"})

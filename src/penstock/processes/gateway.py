@@ -1,6 +1,7 @@
 """The gateway process: answers predictions, follows the server's routing, and ships what it logged."""
 
 import argparse
+import os
 import socket
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from penstock.server.identity import TokenGuard
 from penstock.serving.gateway import Gateway
 from penstock.serving.gateway_loop import GatewayLoop
 from penstock.serving.port import ServicesPort
+from penstock.serving.protocols.vertex import find_vertex
 from penstock.storage.objects.open import open_object_store
 
 LOCK_WAIT_S = 20.0  # the gateway before us may still be shipping what it logged
@@ -38,7 +40,7 @@ def serve_gateway(config: Config, listener: socket.socket, worker: Worker) -> No
         config.url, token=token, actor="gateway", patience_s=2.0, timeout_s=ANSWER_S, objects=objects
     )
     segments = worker.open_log(folder)
-    gateway = Gateway(segments)
+    gateway = Gateway(segments, also=find_vertex(os.environ), shared=worker.open_counts(folder))
     vetting = set_up_vetting(RememberedStandings(services.trust.get_standing, folder / "standings"), config)
     loop = GatewayLoop(
         gateway,

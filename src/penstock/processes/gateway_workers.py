@@ -16,11 +16,14 @@ from starlette.types import ASGIApp
 
 from penstock.core.errors import ConflictError
 from penstock.predictions.segment_log import SegmentLog
+from penstock.processes.child import Ticker
 from penstock.processes.serve import run_uvicorn
 from penstock.processes.supervisor import ChildSpec
 from penstock.serving.gateway import Gateway
 from penstock.serving.gateway_loop import GatewayLoop
+from penstock.serving.metrics import SharedCounts
 
+SHARE_EVERY_S = 1.0
 GRACE_S = 10.0  # for requests under way when a gateway is told to stop
 # A worker answers on one core: threads of a numeric library would wait for each other, spinning, on what others use.
 ONE_CORE = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
@@ -41,6 +44,10 @@ class Worker(Struct, frozen=True):
     def find_folder(self, base: Path) -> Path:
         """Its own folder; the first worker has that of a lone gateway."""
         return base if self.number == 1 else base / f"worker-{self.number}"
+
+    def open_counts(self, base: Path) -> SharedCounts | None:
+        """Where the processes of one gateway tell each other what they counted; a lone one tells nobody."""
+        return SharedCounts(base / "counts", self.name) if self.count > 1 else None
 
     def open_log(self, base: Path) -> SegmentLog:
         """Its prediction log; the first worker also takes over what workers left that there are no more.
@@ -89,10 +96,13 @@ def run_gateway(
         listener: the socket it answers on.
         tell_ready: called once it answers.
     """
+    telling = Ticker("counts", gateway.share_counts, SHARE_EVERY_S)
     loop.start()
+    telling.start()
     try:
         run_uvicorn(app, listener, tell_ready, tell_stopping=gateway.begin_stop, grace_s=GRACE_S)
     finally:
+        telling.stop()
         loop.stop()
 
 

@@ -25,8 +25,10 @@ from penstock.registry.loading import AnyModel, close_model
 from penstock.serving.gateway import Gateway
 from penstock.serving.gateway_loop import GatewayLoop
 from penstock.serving.port import LonePort
+from penstock.serving.protocols.vertex import find_vertex
 from penstock.serving.types import DeploymentRoute, RevisionRoute, Routing
 
+_FOLDER = "PENSTOCK_SERVE_FOLDER"  # which workers share, whether or not they keep their log there
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -106,7 +108,8 @@ def serve_in_workers(
             which = ["--fd", str(listener.fileno()), "--worker", str(worker.number), "--workers", str(count)]
             return [*argv, *which]
 
-        supervisor = Supervisor(worker_specs(command, count, listener, {}), folder / "logs", tell)
+        specs = worker_specs(command, count, listener, {_FOLDER: str(folder)})
+        supervisor = Supervisor(specs, folder / "logs", tell)
         supervisor.start()
         watching = threading.Thread(target=supervisor.watch, name="supervisor")
         watching.start()
@@ -132,7 +135,8 @@ def _answer(
         opened.callback(close_model, model)
         folder = opened.enter_context(_working_folder(log_folder))
         segments = worker.open_log(folder)
-        gateway = Gateway(segments)
+        together = Path(os.environ.get(_FOLDER, folder))
+        gateway = Gateway(segments, also=find_vertex(os.environ), shared=worker.open_counts(together))
         revision = RevisionRoute(1, served.name, served.version, served.tree)
         routing = Routing(1, (DeploymentRoute(deployment=served.name, stable=revision),))
         loop = GatewayLoop(

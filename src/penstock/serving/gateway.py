@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,7 +12,7 @@ from penstock.core.clock import Clock, SystemClock
 from penstock.core.errors import InvalidInputError, PenstockError, TooLargeError
 from penstock.predictions.segment_log import SegmentLog
 from penstock.serving.batching import Batcher, BatchLimits
-from penstock.serving.calls import Call
+from penstock.serving.calls import Answer, Call
 from penstock.serving.encodings import unpack_body
 from penstock.serving.http import (
     JSON,
@@ -25,9 +25,11 @@ from penstock.serving.http import (
     headers_of,
 )
 from penstock.serving.live import LiveDeployment, RoutingTable
+from penstock.serving.metrics import Counts, GatewayMetrics, SharedCounts, add_counts
 from penstock.serving.predictor import Predictor
 from penstock.serving.protocols.invocations import InvocationsProtocol
 from penstock.serving.protocols.plain import PlainProtocol
+from penstock.serving.protocols.prometheus import PrometheusProtocol
 from penstock.serving.protocols.protocol import ServingProtocol, not_found
 from penstock.serving.protocols.v1 import KServeProtocol
 from penstock.serving.protocols.v2 import OpenInferenceProtocol
@@ -40,7 +42,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _PLAIN = PlainProtocol()
-_PROTOCOLS: tuple[ServingProtocol, ...] = (_PLAIN, OpenInferenceProtocol(), InvocationsProtocol(), KServeProtocol())
+_V2 = OpenInferenceProtocol()
+_PROTOCOLS: tuple[ServingProtocol, ...] = (_PLAIN, _V2, InvocationsProtocol(), KServeProtocol())
 
 
 _JSON = JSON.encode()
@@ -67,17 +70,28 @@ class Gateway:
         segments: the prediction log; each answer is in it before it is sent.
         clock: event time of requests that name none.
         limits: what it takes on.
+        also: protocols beside those that every gateway speaks.
+        shared: where it and the other processes of one gateway tell each other what they counted.
     """
 
     def __init__(
-        self, segments: SegmentLog, *, clock: Clock | None = None, limits: GatewayLimits | None = None
+        self,
+        segments: SegmentLog,
+        *,
+        clock: Clock | None = None,
+        limits: GatewayLimits | None = None,
+        also: Sequence[ServingProtocol] = (),
+        shared: SharedCounts | None = None,
     ) -> None:
         self.limits = limits or GatewayLimits()
         self._table = RoutingTable()
         self._pool = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="penstock-predict")
         self._predictor = Predictor(segments, clock or SystemClock())
         self._batcher = Batcher(self._predictor.answer, self._pool, self.limits)
-        self._paths: dict[str, tuple[ServingProtocol, str | None]] = {}
+        self._metrics = GatewayMetrics()
+        self._shared = shared
+        self._protocols = (*_PROTOCOLS, PrometheusProtocol(self._read_counts), *also)
+        self._paths: dict[str, tuple[ServingProtocol, tuple[str, ...]]] = {}
         self._is_stopping = False
         self._under_way = 0
         self._bytes_held = 0
@@ -96,6 +110,12 @@ class Gateway:
         """From now on it says that it is not ready; predictions are answered still."""
         self._is_stopping = True
 
+    def share_counts(self) -> bool:
+        """Tell the other processes what was counted so far; there is never more to do at once."""
+        if self._shared is not None:
+            self._shared.write(self._metrics.read(self._under_way))
+        return False
+
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Take one connection event of ASGI."""
         if scope["type"] == "http":
@@ -107,9 +127,9 @@ class Gateway:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         path = scope["path"]
-        protocol, allowed = self._paths.get(path) or self._find_protocol(path)
+        protocol, methods = self._paths.get(path) or self._find_protocol(path)
         try:
-            answer = await self._answer(scope, receive, path.rstrip("/") or path, protocol, allowed, started)
+            answer = await self._answer(scope, receive, path.rstrip("/") or path, protocol, methods, started)
         except PenstockError as error:
             answer = protocol.refuse(error)
         except _GoneError:
@@ -121,21 +141,27 @@ class Gateway:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
     async def _answer(
-        self, scope: Scope, receive: Receive, path: str, protocol: ServingProtocol, allowed: str | None, started: float
+        self,
+        scope: Scope,
+        receive: Receive,
+        path: str,
+        protocol: ServingProtocol,
+        methods: tuple[str, ...],
+        started: float,
     ) -> HttpAnswer:
-        method = scope["method"]
-        if allowed is None:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        if not methods:
             raise not_found(path)
-        if method != allowed and not (method == "HEAD" and allowed == "GET"):
-            raise MethodNotAllowedError(method, path, allowed)
+        if method not in methods:
+            raise MethodNotAllowedError(scope["method"], path, ", ".join(methods))
         headers = Headers(headers_of(scope))
-        if allowed == "GET":
+        if method == "GET":
             shown = RoutingTable(self._table.number) if self._is_stopping else self._table
             return protocol.look(HttpRequest(method, path, headers), shown)
         if self._under_way >= self.limits.requests or self._bytes_held >= self.limits.bytes_held:
             raise OverloadedError(f"{self._under_way} requests are under way", hint="try again in a second")
         self._under_way += 1
-        size = 0
+        size, name = 0, ""
         try:
             message = await receive()
             body: bytes = message.get("body", b"")
@@ -152,31 +178,52 @@ class Gateway:
             deadline = started + _read_limit_ms(headers, self.limits.deadline_ms) / 1000
             table = self._table
             live = table.get(call.deployment) if call.deployment else table.get_only()
+            name = live.name
             if size > self.limits.inline_bytes:
-                return await self._predict_aside(protocol, live, call, started, deadline)
-            job = self._predictor.prepare(live, call, started, deadline)
-            await self._batcher.submit(job)
-            return protocol.write(call, job.collect())
+                answer, told = await self._predict_aside(protocol, live, call, started, deadline)
+            else:
+                job = self._predictor.prepare(live, call, started, deadline)
+                await self._batcher.submit(job)
+                answer = job.collect()
+                told = protocol.write(call, answer)
+            self._metrics.count_predictions(name, answer.predictions)
+            self._metrics.count_request(name, told.status, time.perf_counter() - started)
+            return told
+        except PenstockError as error:
+            self._metrics.count_request(name, error.http_status, time.perf_counter() - started)
+            raise
         finally:
             self._under_way -= 1
             self._bytes_held -= size
 
     async def _predict_aside(
         self, protocol: ServingProtocol, live: LiveDeployment, call: Call, started: float, deadline: float
-    ) -> HttpAnswer:
+    ) -> tuple[Answer, HttpAnswer]:
         """The same with the reading and writing on threads, as large bodies would keep the others waiting."""
         loop = asyncio.get_running_loop()
         job = await loop.run_in_executor(self._pool, self._predictor.prepare, live, call, started, deadline)
         await self._batcher.submit(job)
-        return await loop.run_in_executor(self._pool, lambda: protocol.write(call, job.collect()))
+        answer = job.collect()
+        return answer, await loop.run_in_executor(self._pool, protocol.write, call, answer)
 
-    def _find_protocol(self, path: str) -> tuple[ServingProtocol, str | None]:
-        """Who speaks for a path, and the method it takes there; remembered."""
-        found = _find_protocol(path.rstrip("/") or path)
+    def _find_protocol(self, path: str) -> tuple[ServingProtocol, tuple[str, ...]]:
+        """Who speaks for a path, and the methods it takes there; remembered."""
+        found = self._speak_for(path.rstrip("/") or path)
         if len(self._paths) >= _MOST_PATHS:
             self._paths.clear()
         self._paths[path] = found
         return found
+
+    def _speak_for(self, path: str) -> tuple[ServingProtocol, tuple[str, ...]]:
+        for protocol in self._protocols:
+            methods = protocol.find_methods(path)
+            if methods:
+                return protocol, methods
+        return (_V2 if path.startswith("/v2/") else _PLAIN), ()
+
+    def _read_counts(self) -> Counts:
+        others = self._shared.read_others() if self._shared is not None else []
+        return add_counts([self._metrics.read(self._under_way), *others])
 
     async def _read_rest(self, first: bytes, headers: Headers, receive: Receive) -> bytes:
         """The whole of a body that comes in several pieces."""
@@ -204,15 +251,6 @@ class Gateway:
 
 class _GoneError(Exception):
     """The client went away before its request was whole."""
-
-
-def _find_protocol(path: str) -> tuple[ServingProtocol, str | None]:
-    """Who speaks for a path, and the method it takes there."""
-    for protocol in _PROTOCOLS:
-        allowed = protocol.find_method(path)
-        if allowed is not None:
-            return protocol, allowed
-    return (_PROTOCOLS[1] if path.startswith("/v2/") else _PLAIN), None
 
 
 def _read_limit_ms(headers: Headers, longest_ms: float) -> float:

@@ -1,15 +1,23 @@
 """What a gateway counts of itself, in the text form that Prometheus reads."""
 
+import logging
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct, field
+
+from penstock.serving.calls import Prediction
+
+log = logging.getLogger(__name__)
 
 # Seconds; those of OpenTelemetry's `http.server.request.duration`, and two finer ones for what models need.
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+FRESH_S = 10.0  # what a process wrote longer ago is of one that is gone
 
 
 class Durations(Struct):
@@ -18,65 +26,105 @@ class Durations(Struct):
     counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
     total_s: float = 0.0
 
-    def add(self, seconds: float) -> None:
-        """Count one request."""
-        self.counts[bisect_left(BOUNDS, seconds)] += 1
-        self.total_s += seconds
-
 
 class Counts(Struct, kw_only=True):
     """What one gateway process, or several together, did since they began."""
 
-    requests: dict[tuple[str, int], int] = {}  # deployment and status code -> answers
+    requests: dict[str, dict[int, int]] = {}  # deployment -> status code -> requests for predictions
     durations: dict[str, Durations] = {}  # deployment -> of its requests
-    predictions: dict[tuple[str, int, str], int] = {}  # deployment, revision and status -> rows
+    predictions: dict[str, dict[int, dict[str, int]]] = {}  # deployment -> revision -> status -> rows
     in_progress: int = 0
     cpu_s: float = 0.0
     processes: int = 1
 
 
 class GatewayMetrics:
-    """Counts the requests of one gateway process. Used by one thread, the event loop's.
+    """Counts the requests of one gateway process; counted by one thread, the event loop's, and read by any.
 
     Requests for deployments that are not there are counted under an empty name: whoever asks for random names must not
     make the page grow.
     """
 
     def __init__(self) -> None:
-        self.counts = Counts()
+        self._counts = Counts()
 
     def count_request(self, deployment: str, status: int, seconds: float) -> None:
         """One answer."""
-        counts = self.counts
-        key = (deployment, status)
-        counts.requests[key] = counts.requests.get(key, 0) + 1
-        durations = counts.durations.get(deployment)
-        if durations is None:
-            durations = counts.durations[deployment] = Durations()
-        durations.add(seconds)
+        counts = self._counts
+        codes = counts.requests.get(deployment)
+        if codes is None:
+            codes = counts.requests[deployment] = {}
+            counts.durations[deployment] = Durations()
+        codes[status] = codes.get(status, 0) + 1
+        durations = counts.durations[deployment]
+        durations.counts[bisect_left(BOUNDS, seconds)] += 1
+        durations.total_s += seconds
 
-    def count_predictions(self, deployment: str, revision: int, status: str, rows: int) -> None:
-        """Rows that a revision answered, one status for all of them."""
-        key = (deployment, revision, status)
-        self.counts.predictions[key] = self.counts.predictions.get(key, 0) + rows
+    def count_predictions(self, deployment: str, predictions: Sequence[Prediction]) -> None:
+        """The rows of one answer."""
+        revisions = self._counts.predictions.setdefault(deployment, {})
+        for item in predictions:
+            statuses = revisions.setdefault(item.revision.route.number, {})
+            statuses[item.status] = statuses.get(item.status, 0) + 1
 
     def read(self, in_progress: int) -> Counts:
         """What was counted so far, with the process's own figures."""
-        self.counts.in_progress = in_progress
-        self.counts.cpu_s = time.process_time()
-        return self.counts
+        counts = self._counts
+        return Counts(
+            requests={name: codes.copy() for name, codes in counts.requests.copy().items()},
+            durations={
+                name: Durations(held.counts.copy(), held.total_s) for name, held in counts.durations.copy().items()
+            },
+            predictions={
+                name: {number: statuses.copy() for number, statuses in revisions.copy().items()}
+                for name, revisions in counts.predictions.copy().items()
+            },
+            in_progress=in_progress,
+            cpu_s=time.process_time(),
+        )
+
+
+class SharedCounts:
+    """A folder in which the processes of one gateway tell each other what they counted.
+
+    Args:
+        folder: the same for all of them; made when missing.
+        name: of this process, and again of the one that takes its place.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / f"{name}.json"
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, counts: Counts) -> None:
+        """Tell the others."""
+        partial = self._path.with_suffix(".partial")
+        partial.write_bytes(msgspec.json.encode(counts))
+        partial.replace(self._path)
+
+    def read_others(self) -> list[Counts]:
+        """What the others told last; those that are gone stay out."""
+        found = []
+        for path in sorted(self._path.parent.glob("*.json")):
+            try:
+                if path != self._path and time.time() - path.stat().st_mtime < FRESH_S:
+                    found.append(msgspec.json.decode(path.read_bytes(), type=Counts))
+            except (OSError, msgspec.MsgspecError) as error:
+                log.warning("what another gateway process counted cannot be read: %s", error)
+        return found
 
 
 def add_counts(parts: Iterable[Counts]) -> Counts:
     """What several processes did together."""
     total = Counts(processes=0)
     for part in parts:
-        for request, count in part.requests.items():
-            total.requests[request] = total.requests.get(request, 0) + count
-        for rows, count in part.predictions.items():
-            total.predictions[rows] = total.predictions.get(rows, 0) + count
-        for deployment, durations in part.durations.items():
-            held = total.durations.setdefault(deployment, Durations())
+        for name, codes in part.requests.items():
+            _add(total.requests.setdefault(name, {}), codes)
+        for name, revisions in part.predictions.items():
+            for number, statuses in revisions.items():
+                _add(total.predictions.setdefault(name, {}).setdefault(number, {}), statuses)
+        for name, durations in part.durations.items():
+            held = total.durations.setdefault(name, Durations())
             held.counts = [a + b for a, b in zip(held.counts, durations.counts, strict=True)]
             held.total_s += durations.total_s
         total.in_progress += part.in_progress
@@ -102,27 +150,37 @@ class _Collector:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         counts = self._counts
-        requests = CounterMetricFamily("penstock_gateway_requests", "Requests answered.", labels=["deployment", "code"])
-        for (deployment, code), number in sorted(counts.requests.items()):
-            requests.add_metric([deployment, str(code)], number)
+        requests = CounterMetricFamily(
+            "penstock_gateway_requests", "Requests for predictions.", labels=["deployment", "code"]
+        )
+        for name, codes in sorted(counts.requests.items()):
+            for code, number in sorted(codes.items()):
+                requests.add_metric([name, str(code)], number)
         yield requests
         durations = HistogramMetricFamily(
             "penstock_gateway_request_duration_seconds", "From the request's head to its answer.", labels=["deployment"]
         )
-        for deployment, held in sorted(counts.durations.items()):
-            durations.add_metric([deployment], _cumulate(held), held.total_s)
+        for name, held in sorted(counts.durations.items()):
+            durations.add_metric([name], _cumulate(held), held.total_s)
         yield durations
         predictions = CounterMetricFamily(
             "penstock_gateway_predictions", "Rows answered.", labels=["deployment", "revision", "status"]
         )
-        for (deployment, revision, status), number in sorted(counts.predictions.items()):
-            predictions.add_metric([deployment, str(revision), status], number)
+        for name, revisions in sorted(counts.predictions.items()):
+            for revision, statuses in sorted(revisions.items()):
+                for status, number in sorted(statuses.items()):
+                    predictions.add_metric([name, str(revision), status], number)
         yield predictions
         yield GaugeMetricFamily(
             "penstock_gateway_requests_in_progress", "Requests under way.", value=counts.in_progress
         )
         yield GaugeMetricFamily("penstock_gateway_processes", "Processes that answer.", value=counts.processes)
         yield CounterMetricFamily("penstock_gateway_cpu_seconds", "Processor time they took.", value=counts.cpu_s)
+
+
+def _add(total: dict[Any, int], part: dict[Any, int]) -> None:
+    for key, count in part.items():
+        total[key] = total.get(key, 0) + count
 
 
 def _cumulate(durations: Durations) -> list[tuple[str, float]]:

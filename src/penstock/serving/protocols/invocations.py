@@ -55,11 +55,11 @@ class SplitFrame(Struct, frozen=True):
 class InvocationsProtocol:
     """MLflow's scoring protocol, which is also SageMaker's."""
 
-    def find_method(self, path: str) -> str | None:
+    def find_methods(self, path: str) -> tuple[str, ...]:
         """POST at /invocations, GET at the others."""
         if path == "/invocations":
-            return "POST"
-        return "GET" if path in ("/ping", "/health", "/version", "/execution-parameters") else None
+            return ("POST",)
+        return ("GET",) if path in ("/ping", "/health", "/version", "/execution-parameters") else ()
 
     def look(self, request: HttpRequest, table: RoutingTable) -> HttpAnswer:
         """200 when predictions can be made; what a batch transform may send."""

@@ -23,9 +23,9 @@ class PlainRequest(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=
 class PlainProtocol:
     """JSON rows in, JSON rows out."""
 
-    def find_method(self, path: str) -> str | None:
+    def find_methods(self, path: str) -> tuple[str, ...]:
         """POST at `/predict/{deployment}`."""
-        return "POST" if path.startswith(PREFIX) and "/" not in path[len(PREFIX) :] else None
+        return ("POST",) if path.startswith(PREFIX) and "/" not in path[len(PREFIX) :] else ()
 
     def look(self, request: HttpRequest, table: RoutingTable) -> HttpAnswer:
         """There is nothing to look at."""

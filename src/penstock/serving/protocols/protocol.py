@@ -12,8 +12,8 @@ from penstock.serving.live import RoutingTable
 class ServingProtocol(Protocol):
     """One way to speak to the gateway. Has no state; paths come without a trailing slash."""
 
-    def find_method(self, path: str) -> str | None:
-        """The method of a path, GET or POST; None for a path that is not of this protocol."""
+    def find_methods(self, path: str) -> tuple[str, ...]:
+        """The methods of a path, GET or POST or both; none for a path that is not of this protocol."""
         ...
 
     def look(self, request: HttpRequest, table: RoutingTable) -> HttpAnswer:

@@ -19,14 +19,14 @@ _PREDICT = ":predict"
 class KServeProtocol:
     """KServe V1."""
 
-    def find_method(self, path: str) -> str | None:
+    def find_methods(self, path: str) -> tuple[str, ...]:
         """POST for `:predict`, GET for the list, a model, and whether anybody is there at all."""
         if path in ("/", MODELS):
-            return "GET"
+            return ("GET",)
         name = _name(path)
         if name is None:
-            return None
-        return "POST" if name.endswith(_PREDICT) else "GET"
+            return ()
+        return ("POST",) if name.endswith(_PREDICT) else ("GET",)
 
     def look(self, request: HttpRequest, table: RoutingTable) -> HttpAnswer:
         """What is served, and whether it is ready."""

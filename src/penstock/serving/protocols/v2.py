@@ -32,14 +32,14 @@ class _Path(Struct, frozen=True):
 class OpenInferenceProtocol:
     """Open Inference V2."""
 
-    def find_method(self, path: str) -> str | None:
+    def find_methods(self, path: str) -> tuple[str, ...]:
         """POST for `infer`, GET for all else below /v2."""
         if path in ("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models"):
-            return "GET"
+            return ("GET",)
         found = _split(path)
         if found is None:
-            return None
-        return "POST" if found.action == "infer" else "GET"
+            return ()
+        return ("POST",) if found.action == "infer" else ("GET",)
 
     def look(self, request: HttpRequest, table: RoutingTable) -> HttpAnswer:
         """Health and metadata."""

@@ -27,11 +27,10 @@ class VertexProtocol:
         self._health_route = health_route.rstrip("/")
         self._predict_route = predict_route.rstrip("/")
 
-    def find_method(self, path: str) -> str | None:
+    def find_methods(self, path: str) -> tuple[str, ...]:
         """POST for predictions, GET for health."""
-        if path == self._predict_route:
-            return "POST"
-        return "GET" if path == self._health_route else None
+        routes = (("GET", self._health_route), ("POST", self._predict_route))
+        return tuple(method for method, route in routes if route and path == route)
 
     def look(self, request: HttpRequest, table: RoutingTable) -> HttpAnswer:
         """200 when predictions can be made."""
@@ -52,8 +51,8 @@ class VertexProtocol:
         return HttpAnswer(error.http_status, msgspec.json.encode({"error": str(error)}), error_headers(error))
 
 
-def find_vertex(environment: Mapping[str, str]) -> VertexProtocol | None:
-    """The protocol with the routes that these variables name; None where Vertex AI did not start this process.
+def find_vertex(environment: Mapping[str, str]) -> list[VertexProtocol]:
+    """The protocol with the routes that these variables name; nothing where Vertex AI did not start this process.
 
     Raises:
         InvalidInputError: a route does not begin with a slash.
@@ -67,4 +66,4 @@ def find_vertex(environment: Mapping[str, str]) -> VertexProtocol | None:
             raise InvalidInputError(
                 f"{name} is {route!r}, which is no path", hint="write it as in /predict", field=name
             )
-    return VertexProtocol(health, predict) if health or predict else None
+    return [VertexProtocol(health, predict)] if health or predict else []
