@@ -1,6 +1,7 @@
 """What platforms expect of a model server on one port: KServe V1, SageMaker's container, binary tensors."""
 
 import gzip
+import json
 import struct
 import zlib
 from collections.abc import Iterator
@@ -219,6 +220,38 @@ def test_texts_have_their_length_before_them(gateway: GatewayUnderTest) -> None:
     items = msgspec.json.decode(answer.content[:size])["outputs"][0]
     raw = answer.content[size : size + items["parameters"]["binary_data_size"]]
     assert raw == pack("item9", "item0", "item0", "item1")
+
+
+def test_whole_columns_of_bytes_are_read_at_once(gateway: GatewayUnderTest) -> None:
+    wide = AGES.astype("<f4")[:, None]
+    for inputs, tail in [
+        ([_binary("visits", VISITS, "INT64"), _binary("age", wide, "FP32")], VISITS.tobytes() + wide.tobytes()),
+        ([_binary("x", np.array([[20, 1], [70, 2]], "<i8"), "INT64")], np.array([[20, 1], [70, 2]], "<i8").tobytes()),
+    ]:
+        answer = _infer(gateway, {"inputs": inputs}, tail)
+        assert answer.json()["outputs"][0]["data"] == [0, 1]
+    logged = gateway.logged("churn")["inputs"].to_list()
+    assert all(json.loads(row).keys() == {"age", "visits"} for row in logged)
+
+
+@pytest.mark.parametrize(
+    ("age", "visits", "said"),
+    [
+        (np.array([np.nan, 1.0]), VISITS, "inputs[0].data[0]"),
+        (np.array([1.0, np.inf]), VISITS, "inputs[0].data[1]"),
+        (AGES, np.array([1, 2, 3], "<i8"), "inputs[1].shape"),
+        (AGES, np.array([1.0, 2.5]), "inputs[1].datatype"),
+        (AGES[:0], VISITS[:0], "holds no rows"),
+    ],
+    ids=["missing", "infinite", "lengths", "type", "empty"],
+)
+def test_a_value_among_bytes_is_refused_by_name(
+    gateway: GatewayUnderTest, age: np.ndarray[Any, Any], visits: np.ndarray[Any, Any], said: str
+) -> None:
+    inputs = [_binary("age", age, "FP64"), _binary("visits", visits, "INT64" if visits.dtype.kind == "i" else "FP64")]
+    answer = _infer(gateway, {"inputs": inputs}, age.tobytes() + visits.tobytes())
+    assert answer.status_code == 422, answer.text
+    assert said in answer.json()["error"]
 
 
 AGE, VISIT = _binary("age", AGES, "FP64"), {"name": "visits", "shape": [2], "datatype": "INT64", "data": [1, 2]}

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from penstock.core.errors import InvalidInputError
 from penstock.serving.http import BadRequestError
-from penstock.serving.protocols.tensors import Tensor
+from penstock.serving.protocols.tensors import Tensor, Values
 
 LENGTH_HEADER = "inference-header-content-length"
 CONTENT_TYPE = "application/octet-stream"
@@ -48,23 +47,23 @@ def split_body(body: bytes, length: str) -> tuple[bytes, memoryview]:
     return body[:size], memoryview(body)[size:]
 
 
-def fill_tensors(tensors: Sequence[Tensor], tail: memoryview) -> list[Tensor]:
-    """The tensors with their values, where those stand behind the head.
+def read_binary(tensors: Sequence[Tensor], tail: memoryview) -> list[Values | None]:
+    """The values of those tensors that stand behind the head; None for those in it.
 
     Raises:
         InvalidInputError: a tensor's bytes do not fit its type, or the sizes do not add up.
     """
-    filled: list[Tensor] = []
+    found: list[Values | None] = []
     at = 0
     for place, tensor in enumerate(tensors):
         size = tensor.parameters.binary_data_size
         if size is None:
-            filled.append(tensor)
+            found.append(None)
             continue
         field = f"inputs[{place}].parameters.binary_data_size"
         if not 0 <= size <= len(tail) - at:
             raise InvalidInputError(f"{field}: {size}, and {len(tail) - at} bytes are left in the body", field=field)
-        filled.append(replace(tensor, data=_read_values(tensor, tail[at : at + size], field)))
+        found.append(_read_values(tensor, tail[at : at + size], field))
         at += size
     if at != len(tail):
         raise InvalidInputError(
@@ -72,7 +71,7 @@ def fill_tensors(tensors: Sequence[Tensor], tail: memoryview) -> list[Tensor]:
             hint="every tensor in the body needs its binary_data_size",
             field="inputs",
         )
-    return filled
+    return found
 
 
 def write_values(tensor: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -88,7 +87,7 @@ def write_values(tensor: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     return head, raw
 
 
-def _read_values(tensor: Tensor, raw: memoryview, field: str) -> list[Any]:
+def _read_values(tensor: Tensor, raw: memoryview, field: str) -> Values:
     if tensor.datatype == "BYTES":
         return _read_texts(raw, field)
     kind = _TYPES.get(tensor.datatype)
@@ -102,9 +101,7 @@ def _read_values(tensor: Tensor, raw: memoryview, field: str) -> list[Any]:
     values: NDArray[Any] = np.frombuffer(raw, dtype=kind)
     if tensor.datatype == "BF16":  # the upper half of a 32-bit float
         values = (values.astype(np.uint32) << 16).view(np.float32)
-    if tensor.datatype == "BOOL":
-        values = values != 0
-    return list(values.tolist())
+    return (values != 0).tolist() if tensor.datatype == "BOOL" else values
 
 
 def _read_texts(raw: memoryview, field: str) -> list[str]:

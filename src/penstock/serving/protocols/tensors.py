@@ -4,7 +4,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from msgspec import Struct, field
+from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from penstock.core.codec import nearest_hint
 from penstock.core.errors import InvalidInputError
@@ -31,6 +34,10 @@ _ACCEPTED = {
     "INT64": _INTEGERS,
     "FP64": _INTEGERS | _FLOATS,
 }
+
+
+Values = list[Any] | NDArray[Any]  # of one tensor, in row-major order
+_EXACT = 2.0**53  # integers from here on are not all floats
 
 
 class TensorParameters(Struct, frozen=True):
@@ -77,14 +84,26 @@ class InferRequest(Struct, frozen=True):
     outputs: list[RequestedOutput] = field(default_factory=list)
 
 
-def read_tensors(tensors: Sequence[Tensor], decoder: InputDecoder) -> Rows:
+def read_tensors(tensors: Sequence[Tensor], decoder: InputDecoder, apart: Sequence[Values | None] = ()) -> Rows:
     """Rows from a tensor per column, or from one tensor that holds all columns side by side.
+
+    Args:
+        tensors: as they were sent.
+        decoder: of the model's signature.
+        apart: for each tensor its values, where they did not stand in it; numbers as arrays.
 
     Raises:
         InvalidInputError: a tensor is unknown or missing, has another type or shape, or holds a wrong value.
     """
     if not tensors:
         raise InvalidInputError("inputs: there is no tensor", hint=_hint(decoder), field="inputs")
+    arrays = [values for values in apart if isinstance(values, np.ndarray)]
+    if decoder.is_numeric and len(arrays) == len(tensors):
+        found = _read_arrays(tensors, arrays, decoder)
+        if found is not None:
+            return found
+    if apart:
+        tensors = [_fill(tensor, values) for tensor, values in zip(tensors, apart, strict=True)]
     if _is_matrix(tensors, decoder):
         return _read_matrix(tensors[0], decoder)
     columns: dict[str, list[Any]] = {}
@@ -101,6 +120,42 @@ def read_tensors(tensors: Sequence[Tensor], decoder: InputDecoder) -> Rows:
         return f"inputs[{places[column]}].data[{row}]" if column in places else f"inputs.{column}"
 
     return decoder.read_values(rows, "inputs", name_field)
+
+
+def _fill(tensor: Tensor, values: Values | None) -> Tensor:
+    if values is None:
+        return tensor
+    return replace(tensor, data=values.tolist() if isinstance(values, np.ndarray) else values)
+
+
+def _read_arrays(tensors: Sequence[Tensor], arrays: Sequence[NDArray[Any]], decoder: InputDecoder) -> Rows | None:
+    """Rows without a look at any single value; None where something does not fit, which is then said by name."""
+    if _is_matrix(tensors, decoder):
+        if any(tensors[0].datatype not in _ACCEPTED[DATATYPES[column.type]] for column in decoder.columns):
+            return None
+        width = len(decoder.columns)
+        return decoder.read_matrix(
+            arrays[0].reshape(-1, width),
+            "inputs",
+            lambda row, column: f"inputs[0].data[{row * width + decoder.places.get(column, 0)}]",
+        )
+    named = {tensor.name: place for place, tensor in enumerate(tensors)}
+    if named.keys() != decoder.schema.keys() or len(named) != len(tensors):
+        return None
+    order = [named[column.name] for column in decoder.columns]
+    fits = (
+        tensors[place].datatype in _ACCEPTED[DATATYPES[column.type]]
+        and tensors[place].shape in ([len(arrays[0])], [len(arrays[0]), 1])
+        and (arrays[place].dtype.kind == "f" or not (np.abs(arrays[place].astype(np.float64)) >= _EXACT).any())
+        for place, column in zip(order, decoder.columns, strict=True)
+    )
+    if not all(fits):
+        return None
+    return decoder.read_matrix(
+        np.column_stack([arrays[place] for place in order]),
+        "inputs",
+        lambda row, column: f"inputs[{named.get(column, 0)}].data[{row}]",
+    )
 
 
 def write_tensors(columns: Sequence[Column], outputs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -8,17 +8,16 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError
 from penstock.registry.format.types import Column
 from penstock.serving.calls import Answer, Call
 from penstock.serving.http import HttpAnswer, HttpRequest
 from penstock.serving.live import LiveDeployment, LiveRevision, RoutingTable
-from penstock.serving.protocols.binary import CONTENT_TYPE, LENGTH_HEADER, fill_tensors, split_body, write_values
+from penstock.serving.protocols.binary import CONTENT_TYPE, LENGTH_HEADER, read_binary, split_body, write_values
 from penstock.serving.protocols.bodies import decode_body
 from penstock.serving.protocols.protocol import answer_headers, error_headers, not_found
-from penstock.serving.protocols.tensors import DATATYPES, InferRequest, read_tensors, write_tensors
+from penstock.serving.protocols.tensors import DATATYPES, InferRequest, Values, read_tensors, write_tensors
 
 
 class _Path(Struct, frozen=True):
@@ -66,10 +65,10 @@ class OpenInferenceProtocol:
         path = _split(request.path)
         if path is None:
             raise not_found(request.path)
-        asked = _read_request(request)
+        asked, apart = _read_request(request)
         return Call(
             deployment=path.model,
-            read_rows=lambda decoder: read_tensors(asked.inputs, decoder),
+            read_rows=lambda decoder: read_tensors(asked.inputs, decoder, apart),
             parameters=asked.parameters,
             version=_read_version(path.version) if path.version else None,
             context=asked,
@@ -107,13 +106,14 @@ class OpenInferenceProtocol:
         return HttpAnswer(error.http_status, msgspec.json.encode({"error": str(error)}), error_headers(error))
 
 
-def _read_request(request: HttpRequest) -> InferRequest:
+def _read_request(request: HttpRequest) -> tuple[InferRequest, list[Values | None]]:
+    """The request, and those values that stand behind its JSON."""
     length = request.headers.get(LENGTH_HEADER)
     if length is None:
-        return decode_body(request.body, InferRequest)
+        return decode_body(request.body, InferRequest), []
     head, tail = split_body(request.body, length)
     asked = decode_body(head, InferRequest)
-    return replace(asked, inputs=fill_tensors(asked.inputs, tail))
+    return asked, read_binary(asked.inputs, tail)
 
 
 def _take_out(tensors: list[dict[str, Any]], asked: InferRequest) -> bytes:
