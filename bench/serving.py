@@ -1,12 +1,13 @@
-"""Predictions a second through the gateway, every one of them logged and shipped, beside the limits of the machine.
+"""Predictions a second through the gateway, beside other servers and the limits of the machine.
 
-    python bench/serving.py [--seconds 3] [--mlflow DIR] [--only hgb] [--json]
+    python bench/serving.py [--seconds 3] [--only hgb] [--json] [--mlflow DIR] [--bentoml DIR] [--fastapi DIR]
 
 Two classifiers of 30 numbers (histogram gradient boosting with 200 trees, logistic regression), one row and a hundred
-rows a request, at one connection and at 32. "fast form" answers by ONNX on arrays, "estimator" by scikit-learn itself,
-"no log" keeps nothing; beside them an empty endpoint of the same server, and the model called in this process as ONNX
-with JSON decoded and encoded. `--mlflow` names the folder of programs of an environment with MLflow and scikit-learn;
-its scoring server is measured in the same run. The load is wrk's, which has to be installed. Measured in turns.
+rows a request, at one connection and at 32. `penstock serve` answers from the model directory: "fast form" by ONNX,
+"logged" the same with every prediction kept, "estimator" by scikit-learn itself. Beside them an empty endpoint of the
+same HTTP server, and the fast form called in this process with JSON decoded and encoded. A peer's option names the
+folder of programs of an environment that has it and scikit-learn: MLflow's scoring server, BentoML with batching, a
+FastAPI application as a team writes it. The load is wrk's, which has to be installed. One after the other.
 """
 
 import argparse
@@ -16,24 +17,31 @@ import os
 import pickle
 import platform
 import re
+import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
+import polars as pl
+import yaml
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # barriers of several threads spin where cores are shared
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 COLUMNS = [f"x{number}" for number in range(30)]
 KINDS = ("hgb", "lr")
-FORMS = ("empty endpoint", "fast form", "no log", "estimator")
-LOADS = ((1, 1), (1, 32), (100, 32))  # rows a request, connections
+FORMS = ("empty endpoint", "fast form", "logged", "estimator")
+PEERS = ("mlflow", "bentoml", "fastapi")
+LOADS = ((1, 1), (1, 32), (100, 1), (100, 32))  # rows a request, connections
 WRK = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
@@ -47,25 +55,55 @@ end
 """
 
 
+BENTO = """
+import os, pickle, bentoml, numpy as np
+@bentoml.service
+class M:
+    def __init__(self): self.model = pickle.load(open(os.environ["MODEL"], "rb"))
+    @bentoml.api(batchable=True)
+    def predict(self, inputs: np.ndarray) -> np.ndarray: return self.model.predict(inputs)
+"""
+FASTAPI = """
+import os, pickle
+from fastapi import FastAPI
+from pydantic import BaseModel
+model = pickle.load(open(os.environ["MODEL"], "rb"))
+app = FastAPI()
+class Asked(BaseModel):
+    inputs: list[list[float]]
+@app.post("/predict")
+def predict(asked: Asked): return {"predictions": model.predict(asked.inputs).tolist()}
+"""
+SAVE_MLFLOW = """
+import pickle, sys, mlflow.sklearn
+model = pickle.load(open(sys.argv[1], "rb"))
+mlflow.sklearn.save_model(model, sys.argv[2], serialization_format="cloudpickle")
+"""
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seconds", type=float, default=3.0, help="for each figure")
-    options.add_argument("--mlflow", type=Path, help="folder with the program 'mlflow'")
     options.add_argument("--only", choices=KINDS, help="one of the two models")
     options.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
-    options.add_argument("--serve", nargs=3, metavar=("FORM", "FOLDER", "FD"), help=argparse.SUPPRESS)
+    for peer in PEERS:
+        options.add_argument(f"--{peer}", type=Path, help="folder of programs of an environment that has it")
+    options.add_argument("--empty", type=int, help=argparse.SUPPRESS)
     given = options.parse_args()
-    if given.serve:
-        serve(given.serve[0], Path(given.serve[1]), int(given.serve[2]))
+    if given.empty is not None:
+        from penstock.processes.serve import run_uvicorn
+
+        run_uvicorn(empty, socket.socket(fileno=given.empty))
         return
+    peers = {peer: programs for peer in PEERS if (programs := getattr(given, peer)) is not None}
     figures = {}
     for kind in [given.only] if given.only else KINDS:
         with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
-            figures[kind] = measure(kind, Path(folder), given.seconds, given.mlflow)
+            figures[kind] = measure(kind, Path(folder), given.seconds, peers)
     if given.json:
         print(json.dumps({"bench": "serving", "cpus": os.cpu_count(), "figures": figures}))
         return
-    print(f"{os.cpu_count()} cores, {platform.machine()}; requests a second, median and p99 in ms, MB a process")
+    print(f"{os.cpu_count()} cores, {platform.machine()}; requests a second, median and p99 in ms, MB of the process")
     for kind, rows in figures.items():
         print(f"\n{kind:<20}" + "".join(f"{f'{n} row(s), {c} conn.':>28}" for n, c in LOADS) + f"{'MB':>8}")
         for form, cells in rows.items():
@@ -73,25 +111,28 @@ def main() -> None:
             print(f"{form:<20}{shown}{cells.get('mb', 0):>8.0f}")
 
 
-def measure(kind: str, folder: Path, seconds: float, mlflow: Path | None) -> dict[str, dict[str, Any]]:
+def measure(kind: str, folder: Path, seconds: float, peers: dict[str, Path]) -> dict[str, dict[str, Any]]:
     """Every figure of one model."""
     rows = make_model(kind, folder)
     for count, _ in LOADS:
         (folder / f"body{count}").write_text(json.dumps({"inputs": rows[:count].tolist()}))
-    found: dict[str, dict[str, Any]] = {"in process, ONNX": {"loads": [call(folder, *load, seconds) for load in LOADS]}}
-    for form in FORMS:
-        with running(form, folder) as (port, process):
-            found[form] = {"loads": [load(folder, port, *size, seconds) for size in LOADS], "mb": read_mb(process.pid)}
-    if mlflow is not None:
-        with running_mlflow(mlflow, folder) as (port, process):
-            found["MLflow"] = {"loads": [load(folder, port, *size, seconds) for size in LOADS]}
+    found: dict[str, dict[str, Any]] = {"in process": {"loads": [call(folder, count, seconds) for count, _ in LOADS]}}
+    for name, opened in [
+        *((form, running(form, folder)) for form in FORMS),
+        *((peer, running_peer(peer, programs, folder)) for peer, programs in peers.items()),
+    ]:
+        with opened as (url, process):
+            load(folder, url, 1, 8, 1.0)  # it learns how fast its model is
+            found[name] = {"loads": [load(folder, url, *size, seconds) for size in LOADS], "mb": read_mb(process.pid)}
     return found
 
 
 def make_model(kind: str, folder: Path) -> np.ndarray:
-    """Fit the model, and keep it as a pickle and as ONNX; the rows it was fitted on."""
+    """Fit the model, and keep it as a pickle and as model directories; the rows it was fitted on."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
+
+    from penstock.registry.format.saving import save_model
 
     chance = np.random.default_rng(0)
     rows = chance.normal(size=(20_000, len(COLUMNS)))
@@ -99,69 +140,25 @@ def make_model(kind: str, folder: Path) -> np.ndarray:
     boosting = HistGradientBoostingClassifier(max_iter=200, early_stopping=False, random_state=0)
     model = (boosting if kind == "hgb" else LogisticRegression(max_iter=500)).fit(rows, labels)
     (folder / "model.pkl").write_bytes(pickle.dumps(model))
-    (folder / "model.onnx").write_bytes(to_onnx(model))
+    info = save_model(model, folder / "model", task="binary", sample=pl.DataFrame(rows[:2_000], schema=COLUMNS))
+    if info.fast_form is None or not info.fast_form.used:
+        raise SystemExit(f"there is no fast form: {info.fast_form}")
+    shutil.copytree(folder / "model", folder / "estimator")
+    described = yaml.safe_load((folder / "model" / "MLmodel").read_text())
+    described["flavors"]["penstock"]["fast_form"] = None
+    (folder / "estimator" / "MLmodel").write_text(yaml.safe_dump(described))
     return rows
 
 
-def to_onnx(model: Any) -> bytes:
-    """The model as ONNX; the converter hands truth values to a library that takes integers only."""
-    import onnx.helper
-    import skl2onnx
+def call(folder: Path, count: int, seconds: float) -> dict[str, float]:
+    """The fast form in this process, with JSON in and out."""
+    from penstock.registry.format.loaded import load_model
 
-    plain = onnx.helper.make_attribute
-
-    def make_attribute(name: str, value: Any, *rest: Any, **named: Any) -> Any:
-        value = (
-            [int(v) if isinstance(v, (bool, np.bool_, np.integer)) else v for v in value]
-            if isinstance(value, list)
-            else value
-        )
-        return plain(name, value, *rest, **named)
-
-    onnx.helper.make_attribute = make_attribute
-    try:
-        sample = np.zeros((1, len(COLUMNS)), np.float32)
-        converted = skl2onnx.to_onnx(model, sample, options={id(model): {"zipmap": False}})
-    finally:
-        onnx.helper.make_attribute = plain
-    return bytes(converted.SerializeToString())
-
-
-class FastModel:
-    """The model by ONNX on arrays."""
-
-    def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self._input = self._session.get_inputs()[0].name
-
-    def predict_arrays(self, matrix: np.ndarray) -> dict[str, np.ndarray]:
-        """Classes, and the chance of the second one."""
-        classes, chances = self._session.run(None, {self._input: matrix.astype(np.float32)})
-        return {"prediction": classes, "score": chances[:, 1].astype(np.float64)}
-
-
-class Estimator:
-    """The model by scikit-learn."""
-
-    def __init__(self, path: Path) -> None:
-        self._model = pickle.loads(path.read_bytes())
-
-    def predict_arrays(self, matrix: np.ndarray) -> dict[str, np.ndarray]:
-        """Classes, and the chance of the second one."""
-        return {"prediction": self._model.predict(matrix), "score": self._model.predict_proba(matrix)[:, 1]}
-
-
-def call(folder: Path, count: int, connections: int, seconds: float) -> dict[str, float]:
-    """The model in this process, with JSON in and out."""
-    model, body = FastModel(folder / "model.onnx"), (folder / f"body{count}").read_bytes()
+    model, body = load_model(folder / "model"), (folder / f"body{count}").read_bytes()
     calls, began = 0, time.perf_counter()
     while (took := time.perf_counter() - began) < seconds / 2:
-        found = model.predict_arrays(np.array(json.loads(body)["inputs"]))
-        json.dumps({name: values.tolist() for name, values in found.items()})
+        found = model.predict_arrays(np.array(msgspec.json.decode(body)["inputs"]))
+        msgspec.json.encode({name: values.tolist() for name, values in found.items()})
         calls += 1
     return {"rps": calls / took, "p50": took / calls * 1000, "p99": took / calls * 1000}
 
@@ -175,81 +172,77 @@ async def empty(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-def serve(form: str, folder: Path, descriptor: int) -> None:
-    """Answer on a socket in this process, as a gateway worker does."""
-    from penstock.core.config import Config
-    from penstock.core.ids import Digest, PredictionId
-    from penstock.predictions.blocks import Block, Columns
-    from penstock.predictions.segment_log import SegmentLog
-    from penstock.processes.gateway import guard
-    from penstock.processes.gateway_workers import run_gateway
-    from penstock.processes.serve import run_uvicorn
-    from penstock.registry.format.types import Column, Signature
-    from penstock.serving.gateway import Gateway
-    from penstock.serving.gateway_loop import GatewayLoop
-    from penstock.serving.port import LonePort
-    from penstock.serving.types import DeploymentRoute, RevisionRoute, Routing
-
-    class NoLog(SegmentLog):
-        """Gives ids and writes nothing."""
-
-        def append(self, deployment: str, block: Block, columns: Columns | None = None) -> list[PredictionId]:
-            return [PredictionId(f"01m8ca4xax7je6ybb8adtx2xcj-{number}") for number in range(block.rows)]
-
-    listener = socket.socket(fileno=descriptor)
-    if form == "empty endpoint":
-        run_uvicorn(empty, listener)
-        return
-    model: Any = Estimator(folder / "model.pkl") if form == "estimator" else FastModel(folder / "model.onnx")
-    outputs = (Column("prediction", "long"), Column("score", "double"))
-    model.task, model.signature = "binary", Signature(tuple(Column(name, "double") for name in COLUMNS), outputs)
-    place = Path(tempfile.mkdtemp(dir=folder))
-    log = (NoLog if form == "no log" else SegmentLog)(place / "segments")
-    gateway = Gateway(log)
-    route = DeploymentRoute(deployment="model", stable=RevisionRoute(1, "model", 1, Digest("")))
-    loop = GatewayLoop(gateway, LonePort(Routing(1, (route,)), place), log, lambda tree: model, place)
-    loop.step()
-    run_gateway(gateway, loop, guard(gateway, Config()), listener)
-
-
 @contextlib.contextmanager
-def running(form: str, folder: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """A server process, and its port."""
+def running(form: str, folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A server of ours, where it answers, and its process."""
     from penstock.processes.listener import open_listener
 
-    with open_listener("127.0.0.1", 0, what="bench", option="--port") as listener:
-        argv = [sys.executable, __file__, "--serve", form, str(folder), str(listener.fileno())]
-        process = subprocess.Popen(argv, pass_fds=[listener.fileno()])
-        port = listener.getsockname()[1]
-        with ended(process):
-            load(folder, port, 1, 8, 1.0)  # it learns how fast its model is
-            yield port, process
+    if form == "empty endpoint":
+        with open_listener("127.0.0.1", 0, what="bench", option="--port") as listener:
+            argv = [sys.executable, __file__, "--empty", str(listener.fileno())]
+            process = subprocess.Popen(argv, pass_fds=[listener.fileno()])
+            with ended(process):
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}/", process
+        return
+    model = folder / ("estimator" if form == "estimator" else "model")
+    kept = ["--log", folder / "log"] if form == "logged" else []
+    argv = [sys.executable, "-m", "penstock", "serve", model, "--port", "0", "--name", "model", "--json", *kept]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE)
+    with ended(process):
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["url"] + "/invocations", process
 
 
 @contextlib.contextmanager
-def running_mlflow(programs: Path, folder: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """MLflow's scoring server of the same model."""
+def running_peer(peer: str, programs: Path, folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Another server of the same model, where it answers, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    save = (
-        "import pickle, sys, mlflow.sklearn as m; model = pickle.load(open(sys.argv[1], 'rb'));"
-        "m.save_model(model, sys.argv[2], serialization_format='cloudpickle')"
+        port = str(free.getsockname()[1])
+    (folder / "bento_service.py").write_text(BENTO)
+    (folder / "fastapi_app.py").write_text(FASTAPI)
+    environment = {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "MODEL": str(folder / "model.pkl"),
+        "BENTOML_HOME": str(folder / "bento"),
+        "BENTOML_DO_NOT_TRACK": "true",
+    }
+    environment.pop("PYTHONPATH", None)
+    if peer == "mlflow":
+        saving = [programs / "python", "-c", SAVE_MLFLOW, folder / "model.pkl", folder / "mlflow"]
+        subprocess.run(saving, check=True, env=environment)
+    argv, path = {
+        "mlflow": (["mlflow", "models", "serve", "-m", "mlflow", "--env-manager", "local", "-p", port], "invocations"),
+        "bentoml": (["bentoml", "serve", "bento_service:M", "--host", "127.0.0.1", "--port", port], "predict"),
+        "fastapi": (["uvicorn", "fastapi_app:app", "--port", port, "--no-access-log"], "predict"),
+    }[peer]
+    process = subprocess.Popen(
+        [programs / argv[0], *argv[1:]],
+        env=environment,
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
-    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
-    subprocess.run(
-        [programs / "python", "-c", save, folder / "model.pkl", folder / "mlflow"], check=True, env=environment
-    )
-    argv = [programs / "mlflow", "models", "serve", "-m", folder / "mlflow", "--env-manager", "local", "-p", str(port)]
-    process = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with ended(process):
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
+        url = f"http://127.0.0.1:{port}/{path}"
+        wait_for(url, (folder / "body1").read_bytes())
+        yield url, process
+
+
+def wait_for(url: str, body: bytes) -> None:
+    """Wait until a request is answered."""
+    asked = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(asked, timeout=5).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
             time.sleep(0.2)
-        load(folder, port, 1, 8, 1.0)
-        yield port, process
 
 
 @contextlib.contextmanager
@@ -258,16 +251,18 @@ def ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
     try:
         yield
     finally:
-        process.terminate()
+        if os.getpgid(process.pid) == process.pid:  # a server of several processes
+            os.killpg(process.pid, signal.SIGTERM)
+        else:
+            process.terminate()
         process.wait(30)
 
 
-def load(folder: Path, port: int, count: int, connections: int, seconds: float) -> dict[str, float]:
+def load(folder: Path, url: str, count: int, connections: int, seconds: float) -> dict[str, float]:
     """Requests a second with wrk; any answer but 200 ends it."""
     script = folder / "load.lua"
     script.write_text(WRK.format(body=folder / f"body{count}"))
     argv: Sequence[str] = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s"]
-    url = f"http://127.0.0.1:{port}/invocations"
     done = subprocess.run([*argv, "-s", str(script), url], capture_output=True, text=True, check=True)
     figures = re.search(r"FIGURES (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+)", done.stdout)
     if figures is None or int(figures[3]):
