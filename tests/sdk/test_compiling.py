@@ -13,6 +13,7 @@ from penstock.registry.format.saving import save_model
 from penstock.registry.loading import describe_form, open_model
 from penstock.sdk.compiling import COMPILED_FROM, compile_version
 from penstock.sdk.connect import connect
+from vetting import unvetted
 
 SAMPLE = pl.DataFrame({"x": [float(place) for place in range(40)], "y": [place % 7 for place in range(40)]})
 
@@ -30,7 +31,7 @@ def test_a_version_is_compiled_into_a_new_one(tmp_path: Path) -> None:
         _, second = compile_version(services, first, SAMPLE)
         assert second is not None and (second.version, second.tags) == (2, {COMPILED_FROM: "1"})
         assert describe_form(services.objects, second).startswith("ONNX: 40 rows, greatest difference ")
-        assert open_model(services.objects, second, tmp_path / "cache").is_fast
-        assert not open_model(services.objects, first, tmp_path / "cache").is_fast
+        assert open_model(services.objects, second, tmp_path / "cache", unvetted(tmp_path)).is_fast
+        assert not open_model(services.objects, first, tmp_path / "cache", unvetted(tmp_path)).is_fast
         with pytest.raises(ConflictError, match="has this fast form already"):
             compile_version(services, second, SAMPLE)

@@ -52,10 +52,14 @@ NOT_KEPT = {
     "idempotency_keys.arguments_digest": "of a call, to tell it from another",
     "logged_datasets.digest": "what a client of MLflow calls its data; nothing of it is here",
     "logged_model_metrics.dataset_digest": "what a client of MLflow calls its data; nothing of it is here",
+    "model_signatures.tree": "what was signed; its version keeps it",
+    "model_signatures.signer": "of a key",
+    "model_signers.fingerprint": "of a key",
     "object_references.digest": "the references themselves",
     "pipeline_steps.key": "of all that the step depends on, to tell it from another",
     "sessions.digest": "of a secret",
     "tokens.digest": "of a secret",
+    "trust_decisions.tree": "what was decided on; its version keeps it, or it lies elsewhere",
     "verdicts.content": "of a report, which is in the database",
 }
 

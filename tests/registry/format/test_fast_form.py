@@ -326,3 +326,12 @@ def test_ordinal_codes_of_unknown_text_agree(tmp_path: Path) -> None:
     asked = MIXED.with_columns(city=pl.lit("Geneva"))
     expected = model.predict_proba(asked)[:, 1].tolist()
     assert form.reason or load_model(tmp_path / "model").predict(asked)["score"].to_list() == pytest.approx(expected)
+
+
+def test_numbers_beyond_single_precision_are_its_largest(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"a": [1.0, 2.0, 3.0, 4.0] * 10, "b": [4.0, 1.0, 3.0, 2.0] * 10})
+    save_model(LinearRegression().fit(rows, rows["a"].to_numpy()), tmp_path / "model", task="regression", sample=rows)
+    loaded = load_model(tmp_path / "model")
+    assert loaded.is_fast
+    answers = loaded.predict_arrays(np.array([[1e308, -1e308], [np.finfo(np.float32).max, 0.0]]))["prediction"]
+    assert not np.isnan(answers).any() and answers[0] > 1e38

@@ -313,8 +313,7 @@ def test_a_run_gives_its_own_model_directory(world: World, run: Any) -> None:
             ("age", "long", True),
             ("x", "double", False),
         ]
-        with pytest.raises(ConflictError, match="was saved by sklearn and cannot be served here"):
-            world.services.serving.deploy("shop", "churn", held.version)
+        assert world.services.serving.deploy("shop", "churn", held.version).state == "promoted"
     uri = world.get("GET", VERSIONS + "get-download-uri", name="churn", version="2")
     assert uri == {"artifact_uri": f"{run.artifact_uri}/model"}
     up = world.services.governance.trace_lineage("model-version:churn/1", "up")

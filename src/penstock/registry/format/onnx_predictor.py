@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # slow to load, and not needed for arrays
     import polars as pl
 
 _TEXT = ("string", "category")
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class OnnxPredictor:
@@ -52,7 +53,7 @@ class OnnxPredictor:
         """The columns of the prediction frame for a float matrix of shape (n, columns)."""
         if self._takes_matrix:
             name, dtype = self._inputs[0]
-            return self._answer({name: matrix.astype(dtype, copy=False)})
+            return self._answer({name: narrow(matrix, dtype)})
         return self._answer(self._feed(list(matrix.T)))
 
     def predict_rows(self, rows: Rows) -> Rows:
@@ -76,12 +77,19 @@ class OnnxPredictor:
         known = dict(zip(self.columns, columns, strict=True))
         shapes = self.session.shapes
         return {
-            name: known[name].astype(dtype, copy=False).reshape((-1, 1) if len(shapes[name]) != 1 else (-1,))
+            name: narrow(known[name], dtype).reshape((-1, 1) if len(shapes[name]) != 1 else (-1,))
             for name, dtype in self._inputs
         }
 
     def _answer(self, feed: Mapping[str, NDArray[Any]]) -> Answer:
         return answer_from(to_matrix(self.session.run(self._output, feed)), self._task, self._labels)
+
+
+def narrow(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """The values as an input takes them; those beyond the range of its floats become its largest, not infinite."""
+    if dtype is np.float32 and values.dtype == np.float64:
+        values = np.clip(values, -_LARGEST, _LARGEST)
+    return values.astype(dtype, copy=False)
 
 
 def takes_matrix(session: Session) -> bool:
