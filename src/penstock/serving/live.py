@@ -57,9 +57,8 @@ class LiveRevision:
         self.decoder = InputDecoder(model.signature.inputs)
         self.baseline = _find_baseline(model)
         self.columns = _find_columns(model.signature)
-        self._predict_arrays: ArrayPath | None = (
-            getattr(model, "predict_arrays", None) if self.decoder.is_numeric else None
-        )
+        takes_arrays = self.decoder.is_numeric and getattr(model, "takes_arrays", True)
+        self._predict_arrays: ArrayPath | None = getattr(model, "predict_arrays", None) if takes_arrays else None
 
     def predict(self, rows: Rows) -> Outputs:
         """What the model says of some rows that its own decoder read.
