@@ -104,3 +104,17 @@ def test_what_cannot_be_served_is_refused_by_name(
     golden = model / "penstock" / "golden.json"
     golden.write_text(golden.read_text().replace('"prediction":[0', '"prediction":[1'))
     assert "no longer answers as it did" in refuse(model, "--port", 0)
+
+
+def test_what_is_decided_without_a_project_is_kept_beside_the_model(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["models", "trust", str(model), "--reason", "its code was read", "--json"]) == 0
+    decision = json.loads(capsys.readouterr().out)
+    assert (decision["trusted"], decision["reason"]) == (True, "its code was read")
+    assert (tmp_path / ".penstock" / "penstock.db").is_file()
+    assert run(["models", "sign", str(model)]) == run(["models", "verify", str(model)]) == 0
+    with open(model / "requirements.txt", "a") as file:
+        file.write("\n")
+    assert run(["models", "verify", str(model)]) == 1
+    assert "requirements.txt was changed" in capsys.readouterr().err

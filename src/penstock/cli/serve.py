@@ -11,7 +11,7 @@ import typer
 from penstock.cli.apps import command_app
 from penstock.cli.options import UrlOption
 from penstock.cli.server import read_token
-from penstock.cli.session import open_home, open_services
+from penstock.cli.session import open_nearby, open_services
 from penstock.core import codec
 from penstock.core.config import load_config
 from penstock.core.errors import InvalidInputError, NotFoundError
@@ -121,8 +121,8 @@ def _open_folder(folder: Path, name: str, url: str) -> AnyModel:
     """The model of a folder; who vouches for it is asked only where that matters."""
     standing = Standing(tree=Digest(""))
     if needs_vouching(folder):
-        # Without a project or a home folder nobody can have vouched for it.
-        with contextlib.suppress(NotFoundError), open_home(None, url) as services:
+        # Where nothing is kept, nobody can have vouched for it.
+        with contextlib.suppress(NotFoundError), open_nearby(url) as services:
             standing = services.trust.get_standing(digest_folder(folder))
     return open_folder(folder, standing, set_up_vetting(lambda tree: standing, own_config()).settings, name=name)
 

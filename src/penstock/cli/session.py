@@ -9,12 +9,12 @@ from pathlib import Path
 
 from penstock.catalogue.services import Services
 from penstock.core.config import DATABASE_NAME, load_config
-from penstock.core.errors import InvalidInputError
+from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.project.parse import FILE_NAME, load_project
 from penstock.core.project.places import find_project_folder
 from penstock.core.project.types import Project
 from penstock.remote.discovery import find_server
-from penstock.sdk.connect import connect, connect_home
+from penstock.sdk.connect import connect, connect_home, find_folder
 
 GATEWAY_WAIT_S = 10.0  # they report every five seconds, and at once when they follow
 
@@ -62,6 +62,31 @@ def open_home(home: Path | None, url: str, *, may_be_new: bool = False) -> Itera
         yield services
     finally:
         services.close()
+
+
+@contextlib.contextmanager
+def open_nearby(url: str, *, may_be_new: bool = False) -> Iterator[Services]:
+    """As `open_home`; where there is no project either, what is kept in `.penstock` here.
+
+    Args:
+        url: a server.
+        may_be_new: whether that is made where it is missing.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    home = None
+    if not (url or os.environ.get("PENSTOCK_HOME") or os.environ.get("PENSTOCK_URL")):
+        try:
+            find_folder(Path.cwd())
+        except NotFoundError:
+            home = load_config().home
+            if may_be_new:
+                home.mkdir(exist_ok=True)
+            elif not home.is_dir():
+                raise
+    with open_home(home, url, may_be_new=may_be_new) as services:
+        yield services
 
 
 def check_url(url: str) -> None:

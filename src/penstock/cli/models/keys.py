@@ -8,7 +8,7 @@ from penstock.cli.apps import group_app
 from penstock.cli.models.target import read_key_file
 from penstock.cli.options import JsonOption, UrlOption
 from penstock.cli.output import print_json, print_table
-from penstock.cli.session import open_home
+from penstock.cli.session import open_nearby
 
 app = group_app("The keys whose signatures of models count.")
 
@@ -16,7 +16,7 @@ app = group_app("The keys whose signatures of models count.")
 @app.command("list")
 def list_keys(json: bool = JsonOption, url: str = UrlOption) -> None:
     """Whose signatures count."""
-    with open_home(None, url, may_be_new=True) as services:
+    with open_nearby(url, may_be_new=True) as services:
         signers = services.trust.list_signers()
     if json:
         print_json(signers)
@@ -33,7 +33,7 @@ def add_key(
     url: str = UrlOption,
 ) -> None:
     """Let the signatures of a key count."""
-    with open_home(None, url, may_be_new=True) as services:
+    with open_nearby(url, may_be_new=True) as services:
         signer = services.trust.add_signer(name, read_key_file(public_key))
     if json:
         print_json(signer)
@@ -49,7 +49,7 @@ def remove_key(
     url: str = UrlOption,
 ) -> None:
     """Let the signatures of a key count no more: what only it has signed is refused from then on."""
-    with open_home(None, url, may_be_new=True) as services:
+    with open_nearby(url, may_be_new=True) as services:
         services.trust.remove_signer(key, reason)
     if json:
         print_json({"removed": key})

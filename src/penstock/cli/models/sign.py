@@ -10,7 +10,7 @@ from penstock.cli.apps import command_app
 from penstock.cli.models.target import TARGET, find_target
 from penstock.cli.options import JsonOption, UrlOption
 from penstock.cli.output import print_json
-from penstock.cli.session import open_home
+from penstock.cli.session import open_nearby
 from penstock.registry.signing import bundle
 from penstock.registry.signing.keys import SigningKey, open_own_key, read_signing_key
 from penstock.registry.signing.manifest import FILE, read_folder, read_tree
@@ -29,7 +29,7 @@ def sign(
 ) -> None:
     """Sign a version, or a model directory, which then carries the signature in its file model.sig."""
     with_key = open_own_key(own_config().home) if key is None else read_signing_key(key)
-    with open_home(None, url, may_be_new=True) as services:
+    with open_nearby(url, may_be_new=True) as services:
         found = find_target(services, target, model)
         if key is None:
             _let_count(services, with_key)

@@ -6,7 +6,7 @@ from penstock.cli.apps import command_app
 from penstock.cli.models.target import TARGET, find_target
 from penstock.cli.options import JsonOption, UrlOption
 from penstock.cli.output import print_json
-from penstock.cli.session import open_home
+from penstock.cli.session import open_nearby
 
 app = command_app()
 
@@ -20,7 +20,7 @@ def trust(
     url: str = UrlOption,
 ) -> None:
     """Vouch for the code of a model: it may run, in a process without network and secrets."""
-    with open_home(None, url, may_be_new=True) as services:
+    with open_nearby(url, may_be_new=True) as services:
         found = find_target(services, target, model)
         decision = services.trust.trust(found.tree, reason)
     if json:

@@ -9,7 +9,7 @@ from penstock.cli.apps import command_app
 from penstock.cli.models.target import TARGET, find_target, read_key_file
 from penstock.cli.options import JsonOption, UrlOption
 from penstock.cli.output import print_json
-from penstock.cli.session import open_home
+from penstock.cli.session import open_nearby
 from penstock.registry.signing.keys import read_public_key
 from penstock.registry.signing.manifest import AlteredError, read_tree
 from penstock.registry.trust.checking import check_folder, check_signatures
@@ -27,7 +27,7 @@ def verify(
     url: str = UrlOption,
 ) -> None:
     """See that a version, or a model directory, is what was signed; a file that is not is named."""
-    with open_home(None, url, may_be_new=True) as services:
+    with open_nearby(url, may_be_new=True) as services:
         found = find_target(services, target, model)
         standing = services.trust.get_standing(found.tree)
         if key is not None:
