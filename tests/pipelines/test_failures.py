@@ -181,7 +181,11 @@ def test_a_killed_worker_leaves_nothing_running_and_its_successor_goes_on(shop: 
     assert shop.pipelines.get_run(run.id).fence == 2
 
 
-POINTS = [f"pipelines.record_step=kill@{number}" for number in (1, 2, 4)] + ["compute.start=kill@2"]
+POINTS = [
+    "pipelines.record_step=kill@2",
+    *(pytest.param(f"pipelines.record_step=kill@{number}", marks=pytest.mark.slow) for number in (1, 4)),
+    "compute.start=kill@2",
+]
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -228,11 +228,13 @@ def whole_rollouts(
     return ends
 
 
+@pytest.mark.slow
 def test_peeking_again_and_again_rarely_ends_a_good_revision() -> None:
     ends = whole_rollouts(25, rate=0.02, rewards=0.5, decide="no_harm", looks=10, every=100, error_rate=0.0, reward=0.0)
     assert ends.count("abort") <= 5  # 5 % of 25 is 1
 
 
+@pytest.mark.slow
 def test_peeking_again_and_again_rarely_promotes_a_revision_that_is_worse() -> None:
     asked: dict[str, Any] = {"decide": "evidence", "error_rate": 0.02, "reward": 0.5}
     ends = whole_rollouts(25, rate=0.041, rewards=0.5, looks=10, every=100, **asked)

@@ -86,8 +86,11 @@ def test_a_moved_folder_arrives_whole_and_once(tmp_path: Path) -> None:
         assert (churn["taken"], churn["runs"], churn["points"], churn["files"]) == (taken, 1, 4, 1)
 
 
+SLOW_POINTS = ("run.begun", "run.files", "logged_model.begun", "model.done")
+
+
 @pytest.mark.parametrize(
-    "point", ["run.begun", "run.points", "run.files", "logged_model.begun", "logged_model.files", "model.done"]
+    "point", ["run.points", "logged_model.files", *(pytest.param(each, marks=pytest.mark.slow) for each in SLOW_POINTS)]
 )
 def test_an_import_that_is_killed_ends_alike_when_it_goes_on(point: str, tmp_path: Path) -> None:
     source = build_database(tmp_path, points=12_000)

@@ -31,7 +31,7 @@ WORLDS = {
     "rewards of unlike shape": (beta(1, 3), beta(30, 70), 0.3, -0.05, False),
 }
 
-QUICK = ("rare errors, a margin", "common, a loss", "no errors beside some", "rewards of unlike shape")
+QUICK = ("common, a loss", "no errors beside some")
 
 
 def false_alarms(world: str, share: float, *, runs: int, every: int, looks: int) -> list[float]:
