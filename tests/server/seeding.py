@@ -375,6 +375,7 @@ def _drift(column: str, rng: np.random.Generator, *, has_drifted: bool) -> Colum
 def _look(shop: Shop) -> None:
     """A controller has seen everything there is, and a gateway has loaded what it should."""
     services = shop.services
+    shop.clock.advance(minutes=2)
     routing = services.serving.routing()
     report = GatewayReport(
         gateway="gateway-1", routing=routing.number, revisions={shop.name: [2, 3]}, at=shop.clock.now()

@@ -35,6 +35,7 @@ from penstock.server.live import live_route
 from penstock.server.openapi import openapi_document
 from penstock.server.protocols.mlflow.app import MlflowApp, open_paths
 from penstock.server.protocols.mlflow.table import ENDPOINTS
+from penstock.server.web.asking import GatewayClient
 from penstock.server.web.context import error_page, wants_page
 from penstock.server.web.pages import PAGES, page_routes
 from penstock.server.web.render import FOLDER, Renderer, installed_version
@@ -66,7 +67,7 @@ def build_server(
         live_route(lambda: str(services.governance.head())),
         Mount("/static", StaticFiles(directory=FOLDER / "static")),
         *sign_in_routes(services.tokens, renderer, identify, book),
-        *page_routes(services, renderer, identify, project),
+        *page_routes(services, renderer, identify, project, GatewayClient(config)),
         Route("/{path:path}", _not_found_with(renderer), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
     handlers: dict[Any, Any] = {

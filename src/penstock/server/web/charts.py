@@ -69,6 +69,7 @@ def line_chart(
     span: tuple[datetime, datetime] | None = None,
     from_zero: bool = False,
     axis: str = "step",
+    time: str = "event time",
     is_log: bool = False,
     band: str = "95% interval",
 ) -> Markup:
@@ -84,6 +85,7 @@ def line_chart(
         span: what the axis of time reaches over; by default from the first to the last point.
         from_zero: whether the axis of values begins at zero.
         axis: what the lower axis counts, where it is not time.
+        time: which time it is, where it is one.
         is_log: whether values stand by their logarithms; all of them are above zero.
         band: what lies between the low and the high of the points.
     """
@@ -94,7 +96,7 @@ def line_chart(
     scale = _scale(lines, area, bar, span, from_zero=from_zero, is_log=is_log)
     is_time = isinstance(lines[0].points[0].at, datetime)
     seen = [mark for mark in marks if scale.holds(to_position(mark.at))]
-    parts = [value_axis(scale, unit), time_axis(scale) if is_time else step_axis(scale, axis)]
+    parts = [value_axis(scale, unit), time_axis(scale, time) if is_time else step_axis(scale, axis)]
     parts += [_bar(scale, bar)] if bar else []
     parts += [_mark(scale, mark) for mark in seen]
     parts += [_series(scale, one, number) for number, one in drawn]

@@ -1,7 +1,8 @@
 """What every page is made from, and the wrapper that turns a page function into a route."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,25 +13,35 @@ from penstock.catalogue.services import Services
 from penstock.core.errors import NotFoundError, PenstockError, PermissionDeniedError
 from penstock.core.identity import Role
 from penstock.core.project.types import Project
+from penstock.server.bodies import read_body
 from penstock.server.dispatch import Identify
+from penstock.server.web.asking import GatewayClient
 from penstock.server.web.history_cache import HistoryCache
+from penstock.server.web.last_hour import RecentTraffic
 from penstock.server.web.render import Renderer
 
 LONGEST_NUMBER = 9  # digits
+FORM_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class PageContext:
-    """The services a page reads, how it renders, and the project it is about (None for a server without one)."""
+    """The services a page reads, how it renders, whom it asks for predictions, and the project it is about.
+
+    A server without a project has none.
+    """
 
     services: Services
     renderer: Renderer
     identify: Identify
     project: Project | None
+    gateway: GatewayClient
     histories: HistoryCache = field(default_factory=HistoryCache)
+    recent: RecentTraffic = field(default_factory=RecentTraffic)
 
 
 PageFunction = Callable[[PageContext, Request], Response]
+FormFunction = Callable[[PageContext, Request, Mapping[str, str]], Response]
 
 
 def page(context: PageContext, path: str, function: PageFunction) -> Route:
@@ -46,6 +57,24 @@ def page(context: PageContext, path: str, function: PageFunction) -> Route:
             return error_page(context.renderer, request, error)
 
     return Route(path, show, methods=["GET"])
+
+
+def form(context: PageContext, path: str, function: FormFunction) -> Route:
+    """A route that takes a form and answers with a page; it does something, so a reader may not send it."""
+
+    async def take(request: Request) -> Response:
+        try:
+            actor = context.identify(request)
+            if actor.role < Role.CONTRIBUTOR:
+                told = f"{actor.name} has the role {actor.role.name.lower()}"
+                raise PermissionDeniedError("this form needs the role contributor", hint=told)
+            body = await read_body(request.receive, FORM_BYTES)
+            given = dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True))
+            return await run_in_threadpool(_render, context, lambda held, asked: function(held, asked, given), request)
+        except PenstockError as error:
+            return error_page(context.renderer, request, error)
+
+    return Route(path, take, methods=["POST"])
 
 
 def _render(context: PageContext, function: PageFunction, request: Request) -> Response:

@@ -9,24 +9,38 @@ from starlette.responses import Response
 
 from penstock.monitoring.types import Window
 from penstock.predictions.types import RevisionCounts
+from penstock.registry.loading import describe_form
 from penstock.server.web.context import PageContext
-from penstock.server.web.evidence import Evidence, read_evidence
+from penstock.server.web.last_hour import HOUR, LastHour, draw_hour
 from penstock.server.web.plot import HALF
-from penstock.server.web.strips import share_meter
+from penstock.server.web.rollouts import (
+    draw_share,
+    list_waiting,
+    name_strategy,
+    read_sides,
+    rollout_tone,
+)
+from penstock.server.web.standing import Told, tell_standing
 from penstock.server.web.watching import WINDOWS_SHOWN, draw_drift, draw_performance, draw_traffic
-from penstock.serving.types import Deployment, Revision, Rollout, RolloutEvent
+from penstock.serving.types import Deployment, Revision
 
-ROLLOUT_TONES = {"promoted": "good", "aborted": "bad", "running": "accent"}
-EVENT_TONES = {"promote": "good", "advance": "good", "abort": "bad"}
-EVENT_TITLES = {"start": "It takes its first traffic", "advance": "It takes more", "promote": "It takes over"}
+REVISIONS_SHOWN = 50
 
 
-class Side(Struct, frozen=True):
-    """One revision of a running rollout, and what it did since the rollout began."""
+class Answering(Struct, frozen=True):
+    """A revision that gets traffic, with what it is and what it did in the last hour."""
 
     role: str
     revision: Revision
+    share: float
+    form: str
+    standing: Told
     counts: RevisionCounts
+
+    @property
+    def rate(self) -> float:
+        """Requests per second over the whole hour."""
+        return self.counts.rows / HOUR.total_seconds()
 
 
 def list_deployments(context: PageContext, request: Request) -> Response:
@@ -39,24 +53,32 @@ def list_deployments(context: PageContext, request: Request) -> Response:
 
 
 def show_deployment(context: PageContext, request: Request) -> Response:
-    """One deployment: revisions and their traffic, drift and performance by window, rollouts."""
+    """One deployment: who gets the traffic, the last hour, revisions, rollouts, and what is watched by window."""
     services, name = context.services, request.path_params["deployment"]
     deployment = services.serving.get_deployment(name)
     windows = services.monitoring.list_windows(name, limit=WINDOWS_SHOWN)
     alerts = services.monitoring.list_alerts(name, limit=20)
     rollouts = services.serving.list_rollouts(name, limit=20)
     running = next((rollout for rollout in rollouts if rollout.id == deployment.rollout), None)
+    hour = context.recent.read(services.predictions, name)
+    answering = _list_answering(context, deployment, hour)
+    revisions = sorted(services.serving.list_revisions(name), key=lambda r: -r.number)
     return context.renderer.page(
         request,
         "deployment.html",
         title=name,
         deployment=deployment,
         traffic=services.predictions.get_traffic(name),
-        revisions=sorted(services.serving.list_revisions(name), key=lambda r: -r.number),
+        answering=answering,
+        has_hour=bool(hour.minutes),
+        hour=draw_hour(hour, _name_revisions(answering, hour)),
+        others=[held for held in hour.revisions if held.revision not in {one.revision.number for one in answering}],
+        revisions=revisions[:REVISIONS_SHOWN],
+        older=len(revisions) - REVISIONS_SHOWN,
         running=running,
-        sides=_sides(context, deployment, running) if running else [],
-        meter=share_meter(deployment.share, f"{deployment.share:.0%} to the candidate"),
-        waiting_for=services.loop.get_state(name).waiting_for,
+        sides=read_sides(context, deployment, running) if running else [],
+        meter=draw_share(deployment),
+        waiting_for=list_waiting(context, running) if running else [],
         rollouts=rollouts,
         alerts=alerts,
         windows=windows,
@@ -64,40 +86,33 @@ def show_deployment(context: PageContext, request: Request) -> Response:
         volume=draw_traffic(windows),
         drift=draw_drift(windows),
         rollout_tone=rollout_tone,
-        event_tone=event_tone,
-        event_title=event_title,
-        evidence_of=lambda event: _evidence(event, name),
+        name_strategy=name_strategy,
         window_length=_length(windows),
     )
 
 
-def rollout_tone(rollout: Rollout) -> str:
-    """The colour of a rollout's state."""
-    return ROLLOUT_TONES[rollout.state]
-
-
-def event_tone(event: RolloutEvent) -> str:
-    """The colour of a step of a rollout."""
-    return EVENT_TONES.get(event.action, "")
-
-
-def event_title(event: RolloutEvent) -> str:
-    """A step of a rollout as people say it."""
-    return EVENT_TITLES.get(event.action, "It is aborted")
-
-
-def _evidence(event: RolloutEvent, deployment: str) -> Evidence:
-    return read_evidence(event.evidence, deployment)
-
-
-def _sides(context: PageContext, deployment: Deployment, running: Rollout) -> list[Side]:
-    traffic = context.services.predictions.get_traffic(deployment.name, received_since=running.started_at)
-    counts = {held.revision: held for held in traffic.revisions}
+def _list_answering(context: PageContext, deployment: Deployment, hour: LastHour) -> list[Answering]:
+    """The stable revision and the candidate, as far as there are any."""
+    both = (("stable", deployment.stable, 1 - deployment.share), ("candidate", deployment.candidate, deployment.share))
+    services = context.services
     return [
-        Side(role, revision, counts.get(revision.number, RevisionCounts(revision=revision.number)))
-        for role, revision in (("candidate", deployment.candidate), ("stable", deployment.stable))
+        Answering(
+            role,
+            revision,
+            share,
+            describe_form(services.objects, services.registry.get_version(revision.model, revision.version)),
+            tell_standing(services.trust.get_standing(revision.tree)),
+            hour.find(revision.number),
+        )
+        for role, revision, share in both
         if revision is not None
     ]
+
+
+def _name_revisions(answering: Sequence[Answering], hour: LastHour) -> dict[int, str]:
+    """What the lines of a chart are called: those that answer now, and then those that did before."""
+    names = {held.revision.number: f"version {held.revision.version}, {held.role}" for held in answering}
+    return names | {held.revision: f"revision {held.revision}" for held in hour.revisions if held.revision not in names}
 
 
 def _length(windows: Sequence[Window]) -> timedelta | None:

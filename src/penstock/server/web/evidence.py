@@ -18,6 +18,7 @@ from penstock.server.web.formats import (
     read_moment,
     shorten,
 )
+from penstock.server.web.measures import MEASURES, STATES, tell_bar, tell_sequence, tell_side
 from penstock.server.web.refs import link_ref
 
 Text = str | Markup
@@ -38,8 +39,6 @@ TESTS = {"chi2": "chi-square", "ks": "Kolmogorov–Smirnov", "none": "not tested
 REFS = {"run": "run", "run_id": "run", "alert": "alert", "episode": "episode", "rollout": "rollout"}
 SHARES = ("share", "rate", "at_most", "new_share", "alpha")
 HIDDEN = ("low", "high")  # told with their value
-MEASURES = {"error_rate": "Failed", "latency_p99": "99 of 100 within", "reward": "Mean reward", "metric": "Metric"}
-STATES = {"not_worse": "shown not worse", "worse": "shown worse", "unknown": "not known yet"}
 DIGEST_LENGTH = 64
 MOST_LISTED = 12
 
@@ -173,39 +172,7 @@ def _tell_judge(requests: Mapping[str, Any], measures: Sequence[Mapping[str, Any
     needed = f"at least {format_number(requests.get('needed'))}"
     rows: list[list[Text]] = [["Requests at this step", format_number(requests.get("step")), "", "", needed, ""]]
     for measure in measures:
-        values = [_tell_side(measure, side, place) for place, side in enumerate(("candidate", "stable"))]
+        values = [tell_side(measure, side, place) for place, side in enumerate(("candidate", "stable"))]
         name, state = MEASURES.get(measure["name"], measure["name"]), STATES.get(measure["state"], measure["state"])
-        rows.append([name, *values, _tell_sequence(measure), _tell_bar(measure), state])
+        rows.append([name, *values, tell_sequence(measure), tell_bar(measure), state])
     return Table("What was looked at", ["", "Candidate", "Stable", "Lies between", "Bar", ""], rows)
-
-
-def _tell_side(measure: Mapping[str, Any], side: str, place: int) -> str:
-    value, n = measure.get(side), measure["n"][place]
-    if value is None:
-        return "" if not n else f"none over {format_number(n)}"
-    tell = {"error_rate": format_share, "latency_p99": format_milliseconds}.get(measure["name"], format_measure)
-    return f"{tell(value)} over {format_number(n)}"
-
-
-def _tell_sequence(measure: Mapping[str, Any]) -> str:
-    """The confidence sequence; an end of which nothing is known is left open."""
-    low, high = (None if measure.get(end) is None else _tell_scaled(measure, measure[end]) for end in ("low", "high"))
-    if low is None and high is None:
-        return "nothing known"
-    if low is None or high is None:
-        return f"up to {high}" if low is None else f"from {low}"
-    return f"{low} to {high}"
-
-
-def _tell_bar(measure: Mapping[str, Any]) -> str:
-    return f"{'at most' if measure['good'] == 'below' else 'at least'} {_tell_scaled(measure, measure['bar'])}"
-
-
-def _tell_scaled(measure: Mapping[str, Any], value: float) -> str:
-    """A value on the scale of the measure, with its sign where it is a difference."""
-    if measure["scale"] == "ratio":
-        return f"{value:.3g} times"
-    if measure["name"] == "latency_p99":
-        return format_milliseconds(value)
-    sign = "+" if measure["scale"] == "difference" and value > 0 else "\u2212" if value < 0 else ""
-    return sign + (format_share if measure["name"] == "error_rate" else format_measure)(abs(value))

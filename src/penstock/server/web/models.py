@@ -16,6 +16,7 @@ from penstock.registry.loading import describe_form
 from penstock.registry.types import ModelVersion
 from penstock.server.web.context import LONGEST_NUMBER, PageContext, read_version
 from penstock.server.web.graph_svg import draw_lineage
+from penstock.server.web.standing import tell_standing
 from penstock.server.web.strips import common_range, interval_strip
 
 MODELS_SHOWN = 50
@@ -92,6 +93,7 @@ def show_version(context: PageContext, request: Request) -> Response:
         title=f"{name} version {number}",
         version=version,
         form=describe_form(services.objects, version),
+        standing=tell_standing(services.trust.get_standing(version.tree)) if version.tree else None,
         aliases=_aliases(context, name).get(number, []),
         report=report,
         verdict=verdicts[0] if verdicts else None,

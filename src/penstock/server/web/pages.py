@@ -18,10 +18,13 @@ from penstock.server.web import (
     experiments,
     loop,
     models,
+    rollouts,
     run_table,
     runs,
+    trying,
 )
-from penstock.server.web.context import PageContext, PageFunction, page
+from penstock.server.web.asking import GatewayClient
+from penstock.server.web.context import FormFunction, PageContext, PageFunction, form, page
 from penstock.server.web.render import Renderer
 
 PAGES: dict[str, PageFunction] = {
@@ -43,6 +46,8 @@ PAGES: dict[str, PageFunction] = {
     "/data/{dataset}/{version}": data.show_version,
     "/deployments": deployments.list_deployments,
     "/deployments/{deployment}": deployments.show_deployment,
+    "/deployments/{deployment}/try": trying.show_try,
+    "/rollouts/{rollout}": rollouts.show_rollout,
     "/episodes": episodes.list_episodes,
     "/episodes/{episode}": episodes.show_episode,
     "/audit": audit.show_audit,
@@ -51,7 +56,15 @@ PAGES: dict[str, PageFunction] = {
 }
 
 
-def page_routes(services: Services, renderer: Renderer, identify: Identify, project: Project | None) -> list[Route]:
+FORMS: dict[str, FormFunction] = {
+    "/deployments/{deployment}/try": trying.try_row,
+}
+
+
+def page_routes(
+    services: Services, renderer: Renderer, identify: Identify, project: Project | None, gateway: GatewayClient
+) -> list[Route]:
     """The routes of all pages."""
-    context = PageContext(services, renderer, identify, project)
-    return [page(context, path, function) for path, function in PAGES.items()]
+    context = PageContext(services, renderer, identify, project, gateway)
+    shown = [page(context, path, function) for path, function in PAGES.items()]
+    return shown + [form(context, path, function) for path, function in FORMS.items()]

@@ -75,7 +75,7 @@ def _page(ref: Ref) -> str:
     identity = quote(ref.id, safe="")
     if ref.kind in ("model-version", "dataset-version") and number.isdigit():
         return f"/{'models' if ref.kind == 'model-version' else 'data'}/{quote(name)}/{number}"
-    if ref.kind in ("run", "episode", "deployment"):
+    if ref.kind in ("run", "episode", "deployment", "rollout"):
         return f"/{ref.kind}s/{identity}"
     if ref.kind in ("revision", "window") and name:
         return f"/deployments/{quote(name)}"

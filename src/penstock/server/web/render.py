@@ -71,6 +71,7 @@ class Renderer:
         shown = {
             "section": section,
             "shows": getattr(request.state, "version", ""),
+            "is_live": True,
             "signed_in": COOKIE in request.cookies,
             **values,
         }
