@@ -373,8 +373,9 @@ def _drift(column: str, rng: np.random.Generator, *, has_drifted: bool) -> Colum
 
 
 def _look(shop: Shop) -> None:
-    """A controller has seen everything there is, and a gateway has loaded what it should."""
+    """Some more visits; a controller has seen everything there is, and a gateway has loaded what it should."""
     services = shop.services
+    _serve(shop, shop.customers.visits(WEEKS - 1, 60))
     shop.clock.advance(minutes=2)
     routing = services.serving.routing()
     report = GatewayReport(

@@ -34,6 +34,7 @@ OTHERS = {  # than the tables of operations; what is not named needs the role re
     ("GET", "/sign-in"): Role.NOBODY,
     ("POST", "/sign-in"): Role.NOBODY,
     ("PUT", f"{API}/blobs/{{key:path}}"): Role.CONTRIBUTOR,
+    ("POST", "/deployments/{deployment}/try"): Role.CONTRIBUTOR,
 }
 BROWSER = {"accept": "text/html"}
 

@@ -102,6 +102,8 @@ def paths(shop: Shop) -> dict[str, str]:
         "refused episode": f"/episodes/{services.loop.list_episodes()[1].id}",
         "deployments": "/deployments",
         "deployment": f"/deployments/{shop.name}",
+        "rollout": f"/rollouts/{services.serving.list_rollouts(shop.name)[0].id}",
+        "ended rollout": f"/rollouts/{services.serving.list_rollouts(shop.name)[1].id}",
         "models": "/models",
         "model version": f"/models/{shop.name}/2",
         "runs": "/runs",
@@ -194,7 +196,7 @@ def test_a_page_whose_server_is_away_waits_and_then_catches_up(
     complaints.clear()  # the browser notes a lost connection as an error
 
 
-@pytest.mark.parametrize("name", ["loop", "runs", "episode", "deployment", "lineage", "audit"])
+@pytest.mark.parametrize("name", ["loop", "runs", "episode", "deployment", "rollout", "lineage", "audit"])
 def test_everything_is_reached_by_the_tab_key_in_order_and_seen(open_page: Opener, shop: Shop, name: str) -> None:
     page = open_page(paths(shop)[name])
     wanted = page.evaluate((SCRIPTS / "focusable.js").read_text())

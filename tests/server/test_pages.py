@@ -14,6 +14,7 @@ from penstock.core.ids import new_id
 from penstock.core.project.types import CheckSection, DataSection
 from penstock.datasets.ingest import add_version
 from penstock.datasets.types import DatasetChecksError
+from penstock.registry.format.types import Column, ModelInfo, Signature
 from penstock.server.web.pages import PAGES
 from penstock.tracking.types import Metric
 from server.reading import Page, open_page, serve_shop
@@ -110,6 +111,8 @@ def test_a_walk_comes_to_every_kind_of_page(shop_pages: dict[str, httpx.Response
         ("/data/events/99", "has no version 99", "its newest is 4"),
         ("/data/orders/1", "there is no dataset &#39;orders&#39;", "penstock data log"),
         ("/deployments/churn", "churn", ""),
+        ("/deployments/churn/try", "churn", ""),
+        ("/rollouts/01j00000000000000000000000", "01j00000000000000000000000", ""),
         ("/episodes/01j00000000000000000000000", "01j00000000000000000000000", ""),
         ("/runs/compare?run=nothing", "nothing", ""),
     ],
@@ -183,12 +186,33 @@ def test_a_gateway_that_lives_is_shown(shop_pages: dict[str, httpx.Response]) ->
     assert "suggest revisions 2, 3" in shop_pages["/deployments"].text
 
 
+def test_a_deployment_shows_who_answers_how_and_by_whose_word(shop_pages: dict[str, httpx.Response]) -> None:
+    text = shop_pages["/deployments/suggest"].text
+    for told in ("75% to version 2, revision 2", "25% to version 4, revision 3, the candidate", "The last hour"):
+        assert told in text
+    for told in ("as it is: a ranking model has no ONNX form", "nobody vouched for it", "Signed"):
+        assert told in text
+    assert 'aria-label="Requests per second"' in text
+
+
+def test_a_rollout_shows_what_is_known_and_what_it_waits_for(shop: Shop, shop_pages: dict[str, httpx.Response]) -> None:
+    running = shop.services.serving.list_rollouts(shop.name)[0]
+    text = shop_pages[f"/rollouts/{running.id}"].text
+    assert "<li>12 of 40 requests of this step were seen</li>" in text
+    for event in running.events:
+        assert event.reason.lower() in text.lower()
+    judged = running.events[-1].evidence["measures"]
+    assert text.count('class="chart half sequence"') == len(judged) >= 3
+    for measure in judged:
+        assert measure["says"] in text
+
+
 def test_text_of_users_stays_text(tmp_path: Path) -> None:
     with open_shop(tmp_path, is_seeded=False) as shop, serve_shop(shop) as url:
         _write_evil_things(shop)
         pages = {path: page.text for path, page in walk(url).items() if "text/html" in page.headers["content-type"]}
     shown = [path for path, text in pages.items() if "&lt;script&gt;" in text]
-    for kind in ("/runs/", "/runs", "/episodes/", "/data/", "/data", "/audit"):
+    for kind in ("/runs/", "/runs", "/episodes/", "/data/", "/data", "/audit", "/rollouts/", "/deployments/"):
         assert any(path.startswith(kind) for path in shown), kind
     for path, text in pages.items():
         assert "<script>" not in text, path
@@ -210,3 +234,12 @@ def _write_evil_things(shop: Shop) -> None:
     with pytest.raises(DatasetChecksError):
         add_version(shop.services.datasets, shop.services.objects, "evil", strict, shop.project.root)
     shop.services.loop.open_episode(shop.name, EVIL, params={"learner": EVIL})
+    for version in (1, 2):
+        (table.parent / f"model-{version}").mkdir()
+        (table.parent / f"model-{version}" / EVIL.replace("/", "")).write_text(str(version))
+        tree = shop.services.objects.put_tree(table.parent / f"model-{version}")
+        column = Column(EVIL, "string")
+        info = ModelInfo(flavor="sklearn", task="regression", signature=Signature((column,), (column,)))
+        shop.services.registry.register("evil", None, tree, info)
+        shop.services.trust.trust(tree, EVIL)
+        shop.services.serving.deploy("evil", "evil", version, "canary", reason=EVIL)

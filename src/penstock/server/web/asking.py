@@ -1,10 +1,10 @@
 """Asks the configured gateway for one prediction on behalf of somebody who looks at a page."""
 
+import http.client
 import time
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-import httpx
 from msgspec import Struct
 
 from penstock.core import codec
@@ -12,6 +12,7 @@ from penstock.core.config import Config
 from penstock.core.errors import InvalidInputError, UnavailableError
 
 TIMEOUT_S = 10.0
+LARGEST_ANSWER = 8 * 1024 * 1024  # bytes; a longer one is cut, and so no answer
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -49,15 +50,26 @@ class GatewayClient:
             UnavailableError: the gateway does not answer, or not in time.
         """
         body = codec.encode({"rows": [row]} if version is None else {"rows": [row], "version": version})
-        place, started = f"{self.url}/predict/{quote(deployment, safe='')}", time.perf_counter()
+        started = time.perf_counter()
         try:
-            answer = httpx.post(place, content=body, headers=self._headers, timeout=TIMEOUT_S, trust_env=False)
-            told = codec.decode(answer.content, dict[str, Any])
-        except (httpx.HTTPError, InvalidInputError) as error:
+            status, content = self._post(f"/predict/{quote(deployment, safe='')}", body)
+            told = codec.decode(content, dict[str, Any])
+        except (OSError, http.client.HTTPException, InvalidInputError) as error:
             raise UnavailableError(
                 f"no gateway answers at {self.url}", hint="'penstock up' starts it with the server"
             ) from error
         took_ms = (time.perf_counter() - started) * 1000
-        if answer.is_success:
+        if status == http.client.OK:
             return Asked(prediction=told["predictions"][0], took_ms=took_ms)
         return Asked(message=told.get("message", ""), hint=told.get("hint", ""), field=told.get("field", ""))
+
+    def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """Status and body of an answer; redirections are not followed."""
+        place = urlsplit(self.url)
+        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=TIMEOUT_S)
+        try:
+            connection.request("POST", path, body, self._headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read(LARGEST_ANSWER)
+        finally:
+            connection.close()

@@ -7,6 +7,7 @@ from penstock.server.web.formats import format_measure, format_milliseconds, for
 
 MEASURES = {"error_rate": "Failed", "latency_p99": "99 of 100 within", "reward": "Mean reward", "metric": "Metric"}
 STATES = {"not_worse": "shown not worse", "worse": "shown worse", "unknown": "not known yet"}
+TIMES = " times"
 
 
 def tell_side(measure: Mapping[str, Any], side: str, place: int) -> str:
@@ -25,7 +26,7 @@ def tell_sequence(measure: Mapping[str, Any]) -> str:
         return "nothing known"
     if low is None or high is None:
         return f"up to {high}" if low is None else f"from {low}"
-    return f"{low} to {high}"
+    return f"{low.removesuffix(TIMES)} to {high}"
 
 
 def tell_bar(measure: Mapping[str, Any]) -> str:
@@ -36,7 +37,7 @@ def tell_bar(measure: Mapping[str, Any]) -> str:
 def tell_scaled(measure: Mapping[str, Any], value: float) -> str:
     """A value on the scale of the measure, with its sign where it is a difference."""
     if measure["scale"] == "ratio":
-        return f"{value:.3g} times"
+        return f"{value:.3g}{TIMES}"
     if measure["name"] == "latency_p99":
         return format_milliseconds(value)
     sign = "+" if measure["scale"] == "difference" and value > 0 else "\u2212" if value < 0 else ""

@@ -99,7 +99,9 @@ def read_sides(context: PageContext, deployment: Deployment, running: Rollout) -
 
 def list_waiting(context: PageContext, rollout: Rollout) -> list[str]:
     """What a running rollout waits for, each thing by itself."""
-    return [part for part in context.services.loop.get_state(rollout.deployment).waiting_for.split("; ") if part]
+    told = context.services.loop.get_state(rollout.deployment).waiting_for
+    place, _, reasons = told.partition(": ")
+    return (reasons if place.startswith("rollout ") else told).split("; ") if told else []
 
 
 def _tell(event: RolloutEvent, rollout: Rollout) -> Chapter:

@@ -13,11 +13,13 @@ from penstock.server.web.measures import MEASURES, STATES, tell_bar, tell_scaled
 from penstock.server.web.plot import Area, Scale, fit_values, step_axis, value_axis
 from penstock.serving.types import Rollout
 
-AREA = Area(width=520, height=250, left=56, right=24, top=36, css="half")
+AREA = Area(width=520, height=250, left=60, right=24, top=46, css="half")
 TONES = {"not_worse": "good", "worse": "bad", "unknown": "accent"}
 COUNTED = {"reward": "rewards of the candidate", "metric": "values of the candidate"}
 PERCENT = 100  # shares of requests are drawn in percent
-MARGIN = 0.14  # of the range of values: room above and below, so that both sides of the bar have a name
+MARGIN = 0.18  # of the range of values: room above and below, so that both sides of the bar have a name
+TOO_BAD, GOOD_ENOUGH = "worse than allowed", "not worse"
+LETTER = 15  # the height of a name
 HATCH = 12  # between the lines of the region beyond the bar
 
 Measure = Mapping[str, Any]
@@ -74,9 +76,9 @@ def draw_measures(moments: Sequence[Judged]) -> list[DrawnMeasure]:
 def _tell(measure: Measure, moments: Sequence[Judged]) -> DrawnMeasure:
     estimate = measure["estimate"]
     return DrawnMeasure(
-        title=MEASURES.get(measure["name"], measure["name"]),
-        beside="beside the stable revision" if measure["beside"] == "stable" else "whatever the stable revision does",
-        state=STATES.get(measure["state"], measure["state"]),
+        title=_name(measure),
+        beside="against the stable revision" if measure["beside"] == "stable" else "against the guard",
+        state=_state(measure),
         tone=TONES.get(measure["state"], ""),
         estimate="nothing is known" if estimate is None else tell_scaled(measure, estimate),
         between=tell_sequence(measure),
@@ -116,19 +118,19 @@ def draw_sequence(name: str, beside: str, moments: Sequence[Judged]) -> Markup:
     factor = _factor(name)
     bar = last["bar"] * factor
     scale = _scale(seen, bar, last["scale"])
-    title = f"{MEASURES.get(name, name)}: {tell_scaled(last, last['estimate'])}, {tell_sequence(last)}"
-    title += f"; {tell_bar(last)} is allowed: {STATES.get(last['state'], last['state'])}"
+    title = f"{_name(last)}: {tell_scaled(last, last['estimate'])}, {tell_sequence(last)}"
+    title += f"; {tell_bar(last)} is allowed: {_state(last)}"
     inside = [_region(scale, bar, last["good"]), _band(scale, seen), _line(scale, seen), _end(scale, seen[-1])]
     parts = [
         value_axis(scale, _unit(last)),
         step_axis(scale, COUNTED.get(name, "requests to the candidate")),
         _clip(scale, "".join(inside)),
         *_steps(scale, seen),
-        _bar(scale, bar, last["good"]),
+        _bar(scale, bar, last["good"], seen[-1]),
     ]
     return Markup(
         f'<figure class="chart"><svg class="chart {AREA.css} sequence" viewBox="0 0 {AREA.width} {AREA.height}" '
-        f'role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>{_legend(last)}</figure>'
+        f'role="img" aria-label="{escape(title)}">{"".join(parts)}</svg></figure>'
     )
 
 
@@ -140,17 +142,29 @@ def _factor(name: str) -> float:
     return PERCENT if name == "error_rate" else 1.0
 
 
+def _name(measure: Measure) -> str:
+    name = str(measure["name"])
+    return MEASURES.get(name, name)
+
+
+def _state(measure: Measure) -> str:
+    state = str(measure["state"])
+    return STATES.get(state, state)
+
+
 def _unit(measure: Measure) -> str:
-    unit = {"error_rate": "% of requests", "latency_p99": "milliseconds"}.get(measure["name"], measure["name"])
-    told = {"difference": f"{unit}, more than the stable revision", "ratio": "times that of the stable revision"}
-    return told.get(measure["scale"], unit)
+    name = str(measure["name"])
+    unit = {"error_rate": "% of requests", "latency_p99": "milliseconds"}.get(name, name)
+    if measure["scale"] == "ratio":
+        return "times that of the stable revision"
+    return f"{unit}, more than the stable revision" if measure["scale"] == "difference" else unit
 
 
 def _read(moment: Judged, held: Measure) -> _Seen:
     factor = _factor(held["name"])
-    ends = [None if held[name] is None else held[name] * factor for name in ("estimate", "low", "high")]
+    estimate, low, high = (None if held[end] is None else held[end] * factor for end in ("estimate", "low", "high"))
     told = f"{moment.at:%d %b, %H:%M}, {held['n'][0]:,}: {tell_scaled(held, held['estimate'])}, {tell_sequence(held)}"
-    return _Seen(held["n"][0], moment.share, *ends, told)
+    return _Seen(held["n"][0], moment.share, estimate, low, high, told)
 
 
 def _scale(seen: Sequence[_Seen], bar: float, kind: str) -> Scale:
@@ -235,21 +249,16 @@ def _steps(scale: Scale, seen: Sequence[_Seen]) -> list[str]:
     return parts
 
 
-def _bar(scale: Scale, bar: float, good: str) -> str:
+def _bar(scale: Scale, bar: float, good: str, last: _Seen) -> str:
+    """The bar, and the names of its two sides: in the corners, unless the sequence ends there."""
     area, y = scale.area, scale.y(bar)
-    above, below = ("worse", "not worse") if good == "below" else ("not worse", "worse")
-    return (
-        f'<line class="bar" x1="{area.left}" x2="{area.right_edge}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="side-label" x="{area.left + 6}" y="{y - 5:.1f}">↑ {above}</text>'
-        f'<text class="side-label" x="{area.left + 6}" y="{y + 14:.1f}">↓ {below}</text>'
+    names = (TOO_BAD, GOOD_ENOUGH) if good == "below" else (GOOD_ENOUGH, TOO_BAD)
+    end = scale.y(last.estimate or 0.0)
+    labels = "".join(
+        f'<text class="side-label" x="{area.right_edge - 16}" '
+        f'y="{beside if abs(corner - LETTER / 2 - end) < LETTER else corner:.1f}" text-anchor="end">{name}</text>'
+        for name, corner, beside in zip(
+            names, (area.top + LETTER, area.bottom_edge - LETTER / 2), (y - LETTER / 2, y + LETTER), strict=True
+        )
     )
-
-
-def _legend(measure: Measure) -> str:
-    told = [
-        '<span><i class="key-1"></i>estimate</span>',
-        '<span><i class="key-band"></i>where the truth lies by what was seen, at any moment</span>',
-        f'<span><i class="key-bar"></i>{escape(tell_bar(measure))}</span>',
-        '<span><i class="key-beyond"></i>worse than allowed</span>',
-    ]
-    return f'<figcaption class="legend">{"".join(told)}</figcaption>'
+    return f'<line class="bar" x1="{area.left}" x2="{area.right_edge}" y1="{y:.1f}" y2="{y:.1f}"/>{labels}'

@@ -26,7 +26,7 @@ def tell_standing(standing: Standing) -> Told:
 def _tell_decision(standing: Standing) -> Markup:
     decision = standing.decision
     if decision is None:
-        return Markup("nobody vouched for its code; a format that runs none needs nobody to")
+        return Markup("nobody vouched for it, so it may run only while its format runs no code")
     told = "{} vouches for its code since {}" if decision.trusted else "{} withdrew the trust in its code, {}"
     line = Markup(told).format(decision.actor, format_moment(decision.at))
     return line + Markup(": {}").format(decision.reason) if decision.reason else line
