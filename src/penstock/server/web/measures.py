@@ -40,5 +40,7 @@ def tell_scaled(measure: Mapping[str, Any], value: float) -> str:
         return f"{value:.3g}{TIMES}"
     if measure["name"] == "latency_p99":
         return format_milliseconds(value)
-    sign = "+" if measure["scale"] == "difference" and value > 0 else "\u2212" if value < 0 else ""
-    return sign + (format_share if measure["name"] == "error_rate" else format_measure)(abs(value))
+    text = (format_share if measure["name"] == "error_rate" else format_measure)(abs(value))
+    if not text.strip("0.%"):
+        return text  # it rounds to nothing, on whichever side
+    return ("\u2212" if value < 0 else "+" if measure["scale"] == "difference" else "") + text
