@@ -100,5 +100,22 @@ def test_a_minute_without_requests_is_zero_and_has_no_latency(predictions: Predi
     assert "version 2" not in drawn.requests
 
 
+def test_the_present_minute_counts_for_as_long_as_it_has_lasted(predictions: PredictionService) -> None:
+    wait(predictions, 30)
+    add(predictions, (1, 100, 0))
+    hour = LastHour(until=START.replace(second=50), minutes=RecentTraffic().read(predictions, "shop").minutes)
+    assert "12:00: version 1 2" in draw_hour(hour, {1: "version 1"}).requests
+
+
+def test_nothing_is_drawn_of_the_time_before_the_first_request(predictions: PredictionService) -> None:
+    recent = RecentTraffic()
+    add(predictions, (1, 60, 0))
+    add(predictions, (1, 60, 0), (2, 30, 0))
+    drawn = draw_hour(recent.read(predictions, "shop"), {1: "version 1", 2: "version 2"}).requests
+    assert "12:00: version 1" in drawn
+    assert "12:00: version 2" not in drawn
+    assert "12:01: version 2 0.5" in drawn
+
+
 def test_an_hour_without_requests_draws_nothing(predictions: PredictionService) -> None:
     assert draw_hour(RecentTraffic().read(predictions, "shop"), {1: "version 1"}).requests == EMPTY

@@ -17,6 +17,7 @@ PAGE = 10_000  # segments that are read at once
 MOST_DEPLOYMENTS = 100  # that are remembered
 
 Minutes = dict[datetime, list[RevisionCounts]]
+Reading = Callable[[RevisionCounts, float], float | None]  # of the counts of a minute, and how many seconds it had
 
 
 class LastHour(Struct, frozen=True, kw_only=True):
@@ -88,27 +89,27 @@ def draw_hour(hour: LastHour, names: dict[int, str]) -> HourCharts:
         names: of the revisions by number, in the order in which they take their colours.
     """
 
-    def draw(title: str, unit: str, read: Callable[[RevisionCounts], float | None]) -> Markup:
+    def draw(title: str, unit: str, read: Reading) -> Markup:
         series = [Series(name, _points(hour, number, read)) for number, name in names.items()]
         span = (hour.until - HOUR, hour.until)
         return line_chart(series, title=title, unit=unit, area=HALF, span=span, from_zero=True, time="time")
 
     return HourCharts(
-        requests=draw("Requests per second", "requests per second", lambda counts: counts.rows / 60),
-        failures=draw("Failed requests per minute", "requests per minute", lambda counts: counts.failures),
-        median=draw("Median latency", "milliseconds", lambda counts: counts.latency_ms(0.5)),
-        slowest=draw("99 of 100 requests took up to", "milliseconds", lambda counts: counts.latency_ms(0.99)),
+        requests=draw("Requests per second", "requests per second", lambda counts, seconds: counts.rows / seconds),
+        failures=draw("Failed requests per minute", "requests per minute", lambda counts, _: counts.failures),
+        median=draw("Median latency", "milliseconds", lambda counts, _: counts.latency_ms(0.5)),
+        slowest=draw("99 of 100 requests took up to", "milliseconds", lambda counts, _: counts.latency_ms(0.99)),
     )
 
 
-def _points(hour: LastHour, revision: int, read: Callable[[RevisionCounts], float | None]) -> list[Point]:
-    """A point for each whole minute; a minute without a request has no latency, and the present one is not over."""
-    points = []
-    first = (hour.until - HOUR).replace(second=0, microsecond=0) + MINUTE
-    for number in range(round(HOUR / MINUTE)):
-        minute = first + number * MINUTE
-        held = next((counts for counts in hour.minutes.get(minute, []) if counts.revision == revision), None)
-        value = read(held or RevisionCounts(revision=revision))
-        if value is not None and minute + MINUTE <= hour.until:
+def _points(hour: LastHour, revision: int, read: Reading) -> list[Point]:
+    """A point for each minute since its first within the hour; one without a request has no latency."""
+    own = {minute: held for minute, counts in hour.minutes.items() for held in counts if held.revision == revision}
+    minute, points = min(own, default=hour.until + MINUTE), []
+    while minute <= hour.until:
+        seconds = min((hour.until - minute).total_seconds(), 60.0)  # the present minute is not over
+        value = read(own.get(minute, RevisionCounts(revision=revision)), max(seconds, 1.0))
+        if value is not None and minute >= hour.until - HOUR:
             points.append(Point(minute, value, note=f"{minute:%H:%M}"))
-    return points if any(held.revision == revision for held in hour.revisions) else []
+        minute += MINUTE
+    return points
