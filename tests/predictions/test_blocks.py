@@ -168,9 +168,10 @@ def test_files_of_the_older_format_are_read(tmp_path: Path) -> None:
 def test_parquet_files_of_the_older_format_are_read(tmp_path: Path) -> None:
     rows = [PredictionRow(5, 1, "k", "{}", "{}", 900)]
     target = tmp_path / "old.parquet"
-    to_frame([pack_rows(rows)], []).drop("propensity").write_parquet(target)
+    to_frame([pack_rows(rows)], []).drop("propensity", "answered").write_parquet(target)
     frame = decode_rows(target.read_bytes())
     assert frame.schema == SCHEMA and frame["propensity"].to_list() == [1.0]
+    assert frame["answered"].to_list() == [None]
 
 
 def test_columns_stand_once_in_a_file(tmp_path: Path) -> None:

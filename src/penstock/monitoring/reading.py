@@ -43,14 +43,16 @@ class PredictionReader:
                 return self._predictions.get_segments(sorted(ids))
             after = page[-1].number
 
-    def read_rows(self, segments: list[Segment]) -> pl.DataFrame:
+    def read_rows(self, segments: list[Segment], *, with_copies: bool = False) -> pl.DataFrame:
         """The predictions of some segments in the order of event time, with their outcomes (`join_outcomes`)."""
         parts = [segments[first : first + SEGMENTS] for first in range(0, len(segments), SEGMENTS)] or [[]]
-        return pl.concat([self._read_part(part) for part in parts]).sort("at", "id")
+        return pl.concat([self._read_part(part, with_copies) for part in parts]).sort("at", "id")
 
-    def _read_part(self, segments: list[Segment]) -> pl.DataFrame:
-        outcomes = self._predictions.get_outcomes([segment.id for segment in segments])
-        return join_outcomes(read_predictions(self._objects, segments), outcomes)
+    def _read_part(self, segments: list[Segment], with_copies: bool) -> pl.DataFrame:
+        rows = read_predictions(self._objects, segments, with_copies=with_copies)
+        answered = rows["answered"].drop_nulls().str.replace(r"-\d+$", "").unique().to_list()  # may lie in others
+        outcomes = self._predictions.get_outcomes(sorted({segment.id for segment in segments} | set(answered)))
+        return join_outcomes(rows, outcomes)
 
     def read_times(self, segment: Segment) -> list[datetime]:
         """The event times of a segment, each once."""

@@ -25,9 +25,10 @@ SCHEMA = pl.Schema(
         "latency_ms": pl.Float32(),
         "status": pl.String(),
         "propensity": pl.Float64(),
+        "answered": pl.String(),
     }
 )
-STATUSES: tuple[Status, ...] = ("ok", "fallback", "error")
+STATUSES: tuple[Status, ...] = ("ok", "fallback", "error", "shadow", "shadow_error")
 _TYPES: dict[str, pl.DataType] = {"double": pl.Float64(), "long": pl.Int64(), "boolean": pl.Boolean()}
 
 Packed = bytes | list[str]  # little-endian float64, or texts
@@ -54,6 +55,7 @@ class Block(Struct, array_like=True, tag="block", kw_only=True):
     statuses: bytes = b""  # uint8, a place in STATUSES; empty where all are "ok"
     propensity: bytes = b""  # float64: the chance with which the revision was chosen; empty where all are 1
     columns: int = -1  # which `Columns` of the file; the log numbers them
+    answered: list[str] = []  # of copies: the ids of the predictions that callers got; empty where none is a copy
 
 
 def pack(values: Sequence[Any] | NDArray[Any], kind: str) -> bytes:
@@ -73,6 +75,7 @@ def pack_rows(rows: Sequence[PredictionRow]) -> Block:
         keys=[row.key for row in rows],
         statuses=bytes(STATUSES.index(row.status) for row in rows),
         propensity=pack([row.propensity for row in rows], "<f8"),
+        answered=[row.answered for row in rows] if any(row.answered for row in rows) else [],
     )
 
 
@@ -101,9 +104,16 @@ def to_frame(blocks: Sequence[Block], columns: Sequence[Columns]) -> pl.DataFram
             "latency_ms": pl.Series(latency / 1000, dtype=pl.Float32),
             "status": pl.Series(STATUSES).gather(statuses),
             "propensity": propensity,
+            "answered": _answered(blocks),
         },
         schema_overrides={"key": pl.String()},
     ).select(SCHEMA.names())
+
+
+def _answered(blocks: Sequence[Block]) -> pl.Series:
+    if not any(block.answered for block in blocks):
+        return pl.repeat(None, sum(block.rows for block in blocks), dtype=pl.String, eager=True)
+    return pl.Series([name or None for block in blocks for name in block.answered or [""] * block.rows], dtype=pl.String)
 
 
 def _texts(blocks: Sequence[Block], columns: Sequence[Columns], counts: NDArray[Any]) -> tuple[pl.Series, pl.Series]:

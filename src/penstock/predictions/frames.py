@@ -17,12 +17,20 @@ PREDICTION_SCHEMA = pl.Schema(
 )
 
 
-def read_predictions(objects: StoredObjects, segments: Iterable[Segment]) -> pl.DataFrame:
+def read_predictions(
+    objects: StoredObjects, segments: Iterable[Segment], *, with_copies: bool = False
+) -> pl.DataFrame:
     """The predictions of some segments, in order.
+
+    Args:
+        objects: where they lie.
+        segments: which.
+        with_copies: also what a revision in the shadow would have answered (status "shadow" and "shadow_error").
 
     Returns:
         Columns `id`, `deployment`, `revision`, `at` (event time, UTC), `key`, `inputs` and `output` (JSON text),
-        `latency_ms`, `status` ("ok", "fallback" or "error"), `propensity` (of the revision; 1 without a rollout).
+        `latency_ms`, `status` ("ok", "fallback" or "error"), `propensity` (of the revision; 1 without a rollout),
+        `answered` (of a copy: the id of the prediction that the caller got).
     """
     frames = [
         decode_rows(objects.get_bytes(segment.digest)).select(
@@ -32,11 +40,15 @@ def read_predictions(objects: StoredObjects, segments: Iterable[Segment]) -> pl.
         )
         for segment in segments
     ]
-    return pl.concat(frames) if frames else PREDICTION_SCHEMA.to_frame()
+    found = pl.concat(frames) if frames else PREDICTION_SCHEMA.to_frame()
+    return found if with_copies else found.filter(pl.col("answered").is_null())
 
 
 def join_outcomes(frame: pl.DataFrame, outcomes: Sequence[Outcome | RecordedOutcome]) -> pl.DataFrame:
-    """The same predictions with `outcome` (JSON text) and `outcome_at`; both null where none has come yet."""
+    """The same predictions with `outcome` (JSON text) and `outcome_at`; both null where none has come yet.
+
+    The outcome of a prediction is that of its copies too.
+    """
     newest: dict[PredictionId, Outcome | RecordedOutcome] = {}
     for item in outcomes:
         before = newest.get(item.prediction_id)
@@ -50,7 +62,8 @@ def join_outcomes(frame: pl.DataFrame, outcomes: Sequence[Outcome | RecordedOutc
         },
         schema={"id": pl.String, "outcome": pl.String, "outcome_at": pl.Datetime("us", "UTC")},
     )
-    return frame.join(held, on="id", how="left", maintain_order="left")
+    of = pl.coalesce("answered", "id").alias("of")
+    return frame.with_columns(of).join(held, left_on="of", right_on="id", how="left", maintain_order="left").drop("of")
 
 
 def unpack_json(frame: pl.DataFrame, column: str, schema: dict[str, pl.DataType] | None = None) -> pl.DataFrame:

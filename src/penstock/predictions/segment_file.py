@@ -1,7 +1,8 @@
 """Finished segments as objects: one Parquet file each, with a row per prediction.
 
 Columns: `row` (Int32), `at` (event time, UTC), `revision` (Int32), `key`, `inputs` and `output` (JSON text),
-`latency_ms` (Float32), `status`, `propensity` (Float64; 1 in files that an older version wrote without it).
+`latency_ms` (Float32), `status`, `propensity` (Float64; 1 in files that an older version wrote without it), `answered`
+(of a copy: the id of the prediction that the caller got; null otherwise, and missing in older files).
 A prediction's id is `SEGMENT-ROW`, so neither is stored per row.
 """
 
@@ -42,7 +43,9 @@ def encode_rows(rows: Sequence[PredictionRow]) -> bytes:
 def decode_rows(data: bytes) -> pl.DataFrame:
     """The frame that a file holds."""
     frame = pl.read_parquet(io.BytesIO(data))
-    return frame if "propensity" in frame.columns else frame.with_columns(propensity=pl.lit(1.0))
+    if "propensity" not in frame.columns:
+        frame = frame.with_columns(propensity=pl.lit(1.0))
+    return frame if "answered" in frame.columns else frame.with_columns(answered=pl.lit(None, pl.String))
 
 
 def _describe(segment_id: SegmentId, deployment: str, frame: pl.DataFrame) -> Segment:
@@ -55,19 +58,29 @@ def _describe(segment_id: SegmentId, deployment: str, frame: pl.DataFrame) -> Se
         rows=frame.height,
         errors=int((status == "error").sum()),
         fallbacks=int((status == "fallback").sum()),
-        revisions=[_count(own) for own in frame.sort("revision", maintain_order=True).partition_by("revision")],
+        revisions=[
+            counts
+            for own in frame.sort("revision", maintain_order=True).partition_by("revision")
+            for counts in _count(own)
+        ],
     )
 
 
-def _count(own: pl.DataFrame) -> RevisionCounts:
-    """The counts of one revision."""
-    return RevisionCounts(
-        revision=own["revision"][0],
-        rows=own.height,
-        errors=int((own["status"] == "error").sum()),
-        fallbacks=int((own["status"] == "fallback").sum()),
-        latency=count_latencies((own["latency_ms"].cast(pl.Float64) * 1000).round().cast(pl.Int64).to_list()),
-    )
+def _count(own: pl.DataFrame) -> list[RevisionCounts]:
+    """The counts of one revision: of its answers, then of its copies, where there are any."""
+    is_copy = own["status"].is_in(("shadow", "shadow_error"))
+    return [
+        RevisionCounts(
+            revision=held["revision"][0],
+            is_shadow=is_shadow,
+            rows=held.height,
+            errors=int((held["status"] == ("shadow_error" if is_shadow else "error")).sum()),
+            fallbacks=int((held["status"] == "fallback").sum()),
+            latency=count_latencies((held["latency_ms"].cast(pl.Float64) * 1000).round().cast(pl.Int64).to_list()),
+        )
+        for is_shadow, held in ((False, own.filter(~is_copy)), (True, own.filter(is_copy)))
+        if held.height
+    ]
 
 
 def _encode(frame: pl.DataFrame) -> bytes:

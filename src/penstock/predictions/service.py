@@ -192,10 +192,11 @@ class PredictionService:
             received_since: only segments that arrived (wall clock) at or after this moment, such as a rollout's step.
         """
         if (start, end, received_since) == (None, None, None):
-            count, revisions = self._store.count_segments(tx, deployment), self._store.list_totals(tx, deployment)
+            count, found = self._store.count_segments(tx, deployment), self._store.list_totals(tx, deployment)
         else:
             held = self._store.list_segments(tx, deployment, start=start, end=end, received_since=received_since)
-            count, revisions = len(held), add_counts([counts for segment in held for counts in segment.revisions])
+            count, found = len(held), add_counts([counts for segment in held for counts in segment.revisions])
+        revisions = [counts for counts in found if not counts.is_shadow]
         latency = add_latencies(counts.latency for counts in revisions)
         return Traffic(
             deployment=deployment,
@@ -208,11 +209,13 @@ class PredictionService:
             outcomes=self._store.count_outcomes(tx, deployment),
             watermark=self._store.watermark(tx, deployment),
             revisions=revisions,
+            shadows=[counts for counts in found if counts.is_shadow],
         )
 
     def _add_to_totals(self, tx: Transaction, segment: Segment) -> None:
-        totals = add_counts([*self._store.list_totals(tx, segment.deployment), *segment.revisions])
-        touched = {counts.revision for counts in segment.revisions}
+        answers = [counts for counts in segment.revisions if not counts.is_shadow]
+        totals = add_counts([*self._store.list_totals(tx, segment.deployment), *answers])
+        touched = {counts.revision for counts in answers}
         changed = [counts for counts in totals if counts.revision in touched]
         if changed:
             self._store.set_totals(tx, self._upsert_totals, segment.deployment, changed)
@@ -246,17 +249,18 @@ class PredictionService:
 
 
 def add_counts(parts: Sequence[RevisionCounts]) -> list[RevisionCounts]:
-    """The counts of each revision over several parts."""
+    """The counts of each revision over several parts, those of its copies apart."""
     return [
         RevisionCounts(
             revision=revision,
+            is_shadow=is_shadow,
             rows=sum(part.rows for part in own),
             errors=sum(part.errors for part in own),
             fallbacks=sum(part.fallbacks for part in own),
             latency=add_latencies(part.latency for part in own),
         )
-        for revision in sorted({part.revision for part in parts})
-        if (own := [part for part in parts if part.revision == revision])
+        for revision, is_shadow in sorted({(part.revision, part.is_shadow) for part in parts})
+        if (own := [part for part in parts if (part.revision, part.is_shadow) == (revision, is_shadow)])
     ]
 
 

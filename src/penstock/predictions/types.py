@@ -8,7 +8,8 @@ from msgspec import Struct, field
 from penstock.core.ids import Digest, PredictionId, SegmentId
 from penstock.predictions.latency import LatencyCounts, latency_quantile
 
-Status = Literal["ok", "fallback", "error"]
+# The last two are of copies: what a revision in the shadow would have answered, and where it failed.
+Status = Literal["ok", "fallback", "error", "shadow", "shadow_error"]
 
 
 class PredictionRow(Struct, frozen=True, array_like=True):
@@ -22,12 +23,14 @@ class PredictionRow(Struct, frozen=True, array_like=True):
     latency_us: int
     status: Status = "ok"
     propensity: float = 1.0  # the chance with which the revision was chosen
+    answered: str = ""  # of a copy: the id of the prediction that the caller got
 
 
 class RevisionCounts(Struct, frozen=True, kw_only=True):
-    """How much one revision answered, and how well."""
+    """How much one revision answered, or would have answered in the shadow, and how well."""
 
     revision: int
+    is_shadow: bool = False  # these are copies, which nobody waited for
     rows: int = 0
     errors: int = 0  # answered with an error
     fallbacks: int = 0  # the revision failed, and something simpler answered in its place
@@ -53,10 +56,10 @@ class Segment(Struct, frozen=True, kw_only=True):
     deployment: str
     first_at: datetime  # event time of the oldest row, UTC
     last_at: datetime  # of the newest
-    rows: int
+    rows: int  # with copies; whatever else is counted here is without
     errors: int = 0
     fallbacks: int = 0
-    revisions: list[RevisionCounts] = field(default_factory=list)
+    revisions: list[RevisionCounts] = field(default_factory=list)  # copies apart from answers
     digest: Digest = Digest("")  # of the object; empty until it lies in the store
     number: int = 0  # order of arrival, from 1; a cursor. The service gives it
     received_at: datetime | None = None  # the service gives it
@@ -109,3 +112,4 @@ class Traffic(Struct, frozen=True, kw_only=True):
     outcomes: int
     watermark: datetime | None  # the newest event time seen
     revisions: list[RevisionCounts]
+    shadows: list[RevisionCounts] = field(default_factory=list)  # copies, which count nowhere else; of a time only

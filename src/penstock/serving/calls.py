@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from penstock.core.ids import PredictionId
+from penstock.core.project.types import Task
 from penstock.predictions.event_time import read_event_time
 from penstock.predictions.types import Status
 from penstock.serving.inputs import InputDecoder, Rows
@@ -24,6 +25,7 @@ class Parameters(Struct, frozen=True, kw_only=True):
     key: Annotated[str, Meta(max_length=MAXIMUM_KEY)] | int | None = None  # keeps a customer on one revision
     k: Annotated[int, Meta(ge=1, le=MAXIMUM_ITEMS)] | None = None  # ranking: how many items
     exclude: list[str] | str | None = None  # ranking: items that are not to be shown, a list or with spaces between
+    filter: dict[str, Any] | None = None  # ranking: what the items that are shown have to be, by column
     timeout: Annotated[int, Meta(ge=1)] | None = None  # microseconds in which the answer is worth something
 
     def event_time_us(self, now: datetime) -> int:
@@ -43,6 +45,7 @@ class Call(Struct, frozen=True, kw_only=True):
     read_rows: Callable[[InputDecoder], Rows]
     parameters: Parameters = Parameters()
     version: int | None = None  # of the model; None leaves the choice to the routing
+    task: Task | None = None  # what the model has to be for
     context: Any = None  # the protocol's own
 
 
@@ -53,6 +56,8 @@ class Prediction(Struct, frozen=True):
     revision: LiveRevision  # that was chosen
     status: Status
     output: dict[str, Any]
+    propensity: float = 1.0  # the chance with which the revision was chosen
+    rules: tuple[str, ...] = ()  # of a list of items: the rules that changed it
 
 
 class Answer(Struct, frozen=True):

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import polars as pl
 from blake3 import blake3
 from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from penstock.core.errors import NotFoundError, UnavailableError
@@ -15,6 +16,7 @@ from penstock.core.project.types import Task
 from penstock.predictions.blocks import Columns
 from penstock.registry.format.types import Signature
 from penstock.serving.inputs import NUMBERS, InputDecoder, Rows
+from penstock.serving.ranking import ItemTable
 from penstock.serving.types import DeploymentRoute, RevisionRoute
 from penstock.stats.arrays import FloatArray
 
@@ -56,6 +58,7 @@ class LiveRevision:
         self.model = model
         self.decoder = InputDecoder(model.signature.inputs)
         self.baseline = _find_baseline(model)
+        self.items = _find_items(model)
         self.columns = _find_columns(model.signature)
         takes_arrays = self.decoder.is_numeric and getattr(model, "takes_arrays", True)
         self._predict_arrays: ArrayPath | None = getattr(model, "predict_arrays", None) if takes_arrays else None
@@ -90,6 +93,7 @@ class LiveDeployment(Struct, frozen=True, kw_only=True):
     route: DeploymentRoute
     stable: LiveRevision
     candidate: LiveRevision | None = None
+    shadow: LiveRevision | None = None  # gets copies
     previous: LiveRevision | None = None
 
     @property
@@ -109,6 +113,10 @@ class LiveDeployment(Struct, frozen=True, kw_only=True):
         if self.candidate is None:
             return 1.0
         return self.route.share if revision is self.candidate else 1.0 - self.route.share
+
+    def without_candidate(self) -> "LiveDeployment":
+        """The same, were there no rollout."""
+        return replace(self, candidate=None, shadow=None)
 
     def find_version(self, version: int) -> LiveRevision | None:
         """The revision that serves a model version now."""
@@ -153,6 +161,10 @@ class RoutingTable(Struct, frozen=True):
             )
         return next(iter(self.deployments.values()))
 
+    def without_candidates(self) -> "RoutingTable":
+        """The same, were there no rollouts."""
+        return RoutingTable(self.number, {name: held.without_candidate() for name, held in self.deployments.items()})
+
     def check_ready(self) -> None:
         """Refuse while there is nothing to serve."""
         if not self.deployments:
@@ -171,6 +183,12 @@ def _find_columns(signature: Signature) -> Columns | None:
         return None
     inputs = tuple((column.name, column.type) for column in signature.inputs)
     return Columns(inputs, tuple((column.name, column.type) for column in signature.outputs))
+
+
+def _find_items(model: ServableModel) -> ItemTable | None:
+    """What a ranking model knows of its items; None where that is nothing."""
+    frame = getattr(model, "item_table", None)
+    return None if frame is None else ItemTable(frame)
 
 
 def _find_baseline(model: ServableModel) -> dict[str, Any] | None:

@@ -3,10 +3,9 @@
 import logging
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
-import numpy as np
+from msgspec.structs import replace
 
 from penstock.core import failpoints
 from penstock.core.clock import Clock
@@ -16,17 +15,18 @@ from penstock.predictions.blocks import STATUSES, Block, Columns, Packed
 from penstock.predictions.segment_log import SegmentLog
 from penstock.predictions.types import Status
 from penstock.serving.calls import MAXIMUM_KEY, Call, Parameters, Prediction
+from penstock.serving.entries import Output, arrange, pack_outputs, rows_of, spread
 from penstock.serving.http import ModelFailedError
 from penstock.serving.inputs import Rows
 from penstock.serving.live import LiveDeployment, LiveRevision, Outputs
 from penstock.serving.parts import Job, Part
+from penstock.serving.ranking import rank
 
-DEFAULT_ITEMS = 20
 PATIENCE = 8  # rows of one request that may fail by themselves before the rest of them is given up
 log = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder()
 
-Output = dict[str, Any]
+Found = tuple[Output, Status, tuple[str, ...]]  # an answer, how it came about, and the rules that changed it
 
 
 class Predictor:
@@ -53,6 +53,7 @@ class Predictor:
         if asked.timeout is not None:
             deadline = min(deadline, started + asked.timeout / 1e6)
         job = Job(live, call, asked.event_time_us(self._clock.now()), started, deadline)
+        _check_asked(live, call)
         rows = call.read_rows(live.stable.decoder)
         keys = _find_keys(live, rows, asked)
         if call.version is not None:
@@ -74,6 +75,7 @@ class Predictor:
         try:
             rows = Rows.join([_fitting(part, revision) for part in batch])
             outputs = _run(revision, rows)
+            answers, rules = _show(batch, revision, outputs)
         except Exception as error:  # whatever a model raises, the caller gets an answer if there is any
             if len(batch) > 1:  # one request must not spoil another's answer
                 for part in batch:
@@ -81,7 +83,7 @@ class Predictor:
             else:
                 self._recover(batch[0], error)
             return
-        self._finish(batch, rows, outputs)
+        self._finish(batch, rows, outputs, answers, rules)
 
     def _recover(self, part: Part, error: Exception) -> None:
         """Answer a part on which its revision failed: its rows apart, and by others in its place."""
@@ -90,7 +92,7 @@ class Predictor:
             part.error = error
             return
         _tell(part, part.revision, error)
-        found: list[tuple[Output, Status] | None] = [None] * part.count
+        found: list[Found | None] = [None] * part.count
         left = list(range(part.count))
         try:
             if len(left) > 1:
@@ -101,22 +103,20 @@ class Predictor:
             part.error = refusal
             return
         problem = type(error).__name__
-        if live.stable.baseline is not None:
-            spare: tuple[Output, Status] = (_cut_all([live.stable.baseline], part.job.call.parameters)[0], "fallback")
-        else:
-            spare = ({"error": problem}, "error")
+        spare = _find_spare(part, problem)
         self._finish_apart(part, [spare if item is None else item for item in found], problem)
 
-    def _finish(self, batch: Sequence[Part], rows: Rows, outputs: Outputs) -> None:
+    def _finish(
+        self,
+        batch: Sequence[Part],
+        rows: Rows,
+        outputs: Outputs,
+        answers: list[Output],
+        rules: list[tuple[str, ...]],
+    ) -> None:
         """Log a batch on which nothing failed, as arrays where that can be, and give each part its predictions."""
         revision = batch[0].revision
-        answers = _rows_of(outputs)
-        if "items" in outputs:
-            at = 0
-            for part in batch:
-                own = slice(at, at := at + part.count)
-                answers[own] = _cut_all(answers[own], part.job.call.parameters)
-        columns, packed = _pack_outputs(revision.columns, outputs)
+        columns, packed = pack_outputs(revision.columns, outputs)
         if columns is None:
             packed = [[_encoder.encode(answer).decode() for answer in answers]]
         is_read_alike = all(revision.fits(part.job.live.stable) for part in batch)
@@ -127,15 +127,18 @@ class Predictor:
         for part in batch:
             end = at + part.count
             held = zip(ids[at:end], answers[at:end], strict=True)
-            part.predictions = [Prediction(number, revision, "ok", answer) for number, answer in held]
+            part.predictions = [Prediction(number, revision, "ok", answer, part.propensity) for number, answer in held]
+            if rules:
+                own = zip(part.predictions, rules[at:end], strict=True)
+                part.predictions = [replace(prediction, rules=changed) for prediction, changed in own]
             at = end
 
-    def _finish_apart(self, part: Part, found: Sequence[tuple[Output, Status]], problem: str) -> None:
+    def _finish_apart(self, part: Part, found: Sequence[Found], problem: str) -> None:
         """Log a part whose rows were answered one way or another."""
-        texts = [_encoder.encode(output).decode() for output, _ in found]
-        statuses = bytes(STATUSES.index(status) for _, status in found)
+        texts = [_encoder.encode(output).decode() for output, _, _ in found]
+        statuses = bytes(STATUSES.index(status) for _, status, _ in found)
         ids = self._log([part], None, _texts([part]), [texts], statuses)
-        if any(status == "error" for _, status in found):
+        if any(status == "error" for _, status, _ in found):
             part.error = ModelFailedError(
                 f"the model of deployment {part.job.live.name!r} failed, and nothing could answer in its place",
                 hint=f"see the gateway's log for {problem}",
@@ -143,8 +146,8 @@ class Predictor:
             )
             return
         part.predictions = [
-            Prediction(number, part.revision, status, output)
-            for number, (output, status) in zip(ids, found, strict=True)
+            Prediction(number, part.revision, status, output, part.propensity, rules)
+            for number, (output, status, rules) in zip(ids, found, strict=True)
         ]
 
     def _log(
@@ -160,18 +163,61 @@ class Predictor:
         has_keys = any(part.keys for part in batch)
         block = Block(
             rows=sum(sizes),
-            at_us=_spread([part.job.at_us for part in batch], sizes, "<i8"),
-            latency_us=_spread([int((now - part.job.started) * 1e6) for part in batch], sizes, "<i4"),
-            revisions=_spread([batch[0].revision.route.number] * len(batch), sizes, "<i4"),
+            at_us=spread([part.job.at_us for part in batch], sizes, "<i8"),
+            latency_us=spread([int((now - part.job.started) * 1e6) for part in batch], sizes, "<i4"),
+            revisions=spread([batch[0].revision.route.number] * len(batch), sizes, "<i4"),
             inputs=inputs,
             outputs=outputs,
             keys=[key for part in batch for key in part.keys or [""] * part.count] if has_keys else [],
             statuses=statuses,
             propensity=b""
             if all(part.propensity == 1.0 for part in batch)
-            else _spread([part.propensity for part in batch], sizes, "<f8"),
+            else spread([part.propensity for part in batch], sizes, "<f8"),
         )
         return self._segments.append(batch[0].job.live.name, block, columns)
+
+
+def _check_asked(live: LiveDeployment, call: Call) -> None:
+    """See that the deployment does what is asked for.
+
+    Raises:
+        InvalidInputError: its model is for another task, or does not know what a filter asks for.
+    """
+    task = live.stable.model.task
+    if call.task not in (None, task):
+        raise InvalidInputError(
+            f"deployment {live.name!r} gives no lists of items; its task is {task}", hint=f"post to /predict/{live.name}"
+        )
+    if call.parameters.filter is not None and task == "ranking":
+        rank([], [], live.stable.items, condition=call.parameters.filter)
+
+
+def _show(
+    batch: Sequence[Part], revision: LiveRevision, outputs: Outputs
+) -> tuple[list[Output], list[tuple[str, ...]]]:
+    """The answers to the rows of a batch, lists as they are shown; and the rules that changed each of these."""
+    answers = rows_of(outputs)
+    if "items" not in outputs:
+        return answers, []
+    shown: list[Output] = []
+    rules: list[tuple[str, ...]] = []
+    for part in batch:
+        own = answers[len(shown) : len(shown) + part.count]
+        rules += arrange(own, revision, part.job.live.route.rules, part.job.call.parameters)
+        shown += own
+    return shown, rules
+
+
+def _find_spare(part: Part, problem: str) -> Found:
+    """What is answered where every model failed: popular items, or the default answer, if there is any."""
+    live = part.job.live
+    if live.stable.baseline is not None:
+        answers = [live.stable.baseline]
+        rules = arrange(answers, live.stable, live.route.rules, part.job.call.parameters)
+        return answers[0], "fallback", rules[0]
+    if live.route.default:
+        return live.route.default, "fallback", ()
+    return {"error": problem}, "error", ()
 
 
 def _find_keys(live: LiveDeployment, rows: Rows, parameters: Parameters) -> list[str]:
@@ -218,7 +264,7 @@ def _run(model: LiveRevision, rows: Rows) -> Outputs:
 
 
 def _ask(
-    part: Part, model: LiveRevision, groups: list[list[int]], found: list[tuple[Output, Status] | None]
+    part: Part, model: LiveRevision, groups: list[list[int]], found: list[Found | None]
 ) -> list[int]:
     """Let a revision answer some rows of a part, group by group; gives those on which it failed.
 
@@ -234,7 +280,8 @@ def _ask(
     while waiting:
         places = waiting.pop()
         try:
-            outputs = _run(model, _fitting(part, model).take(places))
+            answers = rows_of(_run(model, _fitting(part, model).take(places)))
+            rules = arrange(answers, model, part.job.live.route.rules, part.job.call.parameters) or [()] * len(places)
         except Exception as error:  # as in `answer`
             if model is part.job.live.stable and isinstance(error, InvalidInputError):
                 raise
@@ -247,21 +294,14 @@ def _ask(
                 return sorted(failed + [place for group in waiting for place in group])
         else:
             has_answer = True
-            for place, answer in zip(places, _cut_all(_rows_of(outputs), part.job.call.parameters), strict=True):
-                found[place] = (answer, status)
+            for place, answer, changed in zip(places, answers, rules, strict=True):
+                found[place] = (answer, status, changed)
     return failed
 
 
 def _halve(places: list[int]) -> list[list[int]]:
     middle = len(places) // 2
     return [places[:middle], places[middle:]]
-
-
-def _rows_of(outputs: Outputs) -> list[Output]:
-    """A dict for each row."""
-    names = tuple(outputs)
-    lists = [values if isinstance(values, list) else values.tolist() for values in outputs.values()]
-    return [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
 def _line_up(live: LiveDeployment, revision: LiveRevision) -> list[LiveRevision]:
@@ -274,53 +314,8 @@ def _line_up(live: LiveDeployment, revision: LiveRevision) -> list[LiveRevision]
     return line
 
 
-def _cut_all(outputs: list[Output], parameters: Parameters) -> list[Output]:
-    """Suggestions without the excluded items, cut to the number that was asked for; other outputs as they are."""
-    if "items" not in outputs[0]:
-        return outputs
-    excluded = parameters.excluded()
-    k = parameters.k or DEFAULT_ITEMS
-    return [_cut_items(output, excluded, k) for output in outputs]
-
-
-def _cut_items(output: Output, excluded: frozenset[str], k: int) -> Output:
-    items, scores = output["items"], output["scores"]
-    if excluded:
-        kept = [place for place, item in enumerate(items) if item not in excluded][:k]
-        return {**output, "items": [items[place] for place in kept], "scores": [scores[place] for place in kept]}
-    return {**output, "items": items[:k], "scores": scores[:k]}
-
-
-def _pack_outputs(columns: Columns | None, outputs: Outputs) -> tuple[Columns | None, list[Packed]]:
-    """The outputs as arrays for the log; none where they are not what the signature says, or would lose something."""
-    if columns is None or len(columns.outputs) != len(outputs):
-        return None, []
-    packed: list[Packed] = []
-    for name, kind in columns.outputs:
-        values = outputs.get(name)
-        if values is None:
-            return None, []
-        if kind == "string":
-            packed.append([str(value) for value in values])
-            continue
-        try:
-            array = np.asarray(values, dtype="<f8")
-        except (TypeError, ValueError):  # lists of unequal length, or a value that is missing
-            return None, []
-        if kind == "long" and (np.abs(array) >= 2.0**53).any():
-            return None, []
-        packed.append(array.tobytes())
-    return columns, packed
-
-
 def _texts(batch: Sequence[Part]) -> list[str]:
     return [text for part in batch for text in part.rows.texts()]
-
-
-def _spread(values: Sequence[float], sizes: Sequence[int], kind: str) -> bytes:
-    """A value for each row of each part."""
-    array = np.asarray(values, dtype=kind)
-    return array.tobytes() if len(sizes) == sum(sizes) else np.repeat(array, sizes).tobytes()
 
 
 def _tell(part: Part, model: LiveRevision, error: Exception) -> None:

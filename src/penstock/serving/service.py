@@ -7,13 +7,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.core import failpoints
-from penstock.core.errors import ConflictError, InvalidInputError
+from penstock.core.errors import ConflictError
 from penstock.core.ids import Digest, RolloutId, check_name, new_id
-from penstock.core.project.types import GuardSection, Strategy
+from penstock.core.project.types import Decide, GuardSection, MarginsSection, RulesSection, Strategy
 from penstock.registry.lookup import VersionUse
 from penstock.registry.service import RegistryService
 from penstock.registry.types import ModelVersion, VersionStatus
 from penstock.serving.store import ServingStore
+from penstock.serving.strategies import check_default, plan_rollout
 from penstock.serving.tables import gateway_reports
 from penstock.serving.types import (
     Deployment,
@@ -24,6 +25,7 @@ from penstock.serving.types import (
     RevisionRoute,
     Rollout,
     RolloutEvent,
+    RolloutMeasures,
     RolloutState,
     Routing,
 )
@@ -33,8 +35,10 @@ from penstock.storage.references import keep_objects
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs, reads, writes
 
-DEFAULT_STEPS = (0.05, 0.25, 1.0)
 NO_GUARD = GuardSection()
+USUAL_MARGINS = MarginsSection()
+MEASURED_EVERY = timedelta(minutes=1)
+SPARSER = 100  # of a rollout that lasts, measures are kept at intervals of its age divided by this
 SILENT_AFTER = timedelta(minutes=1)  # gateways report every few seconds
 
 
@@ -48,7 +52,7 @@ class ServingService:
         self._registry = registry
         self._store = ServingStore()
         registry.protect(self._find_uses)
-        columns = ["routing", "revisions", "failures", "waiting_segments", "at"]
+        columns = ["routing", "revisions", "failures", "waiting_segments", "dropped_copies", "at"]
         self._upsert_report = db.upsert(gateway_reports, keys=["gateway"], update=columns)
 
     @writes
@@ -59,43 +63,58 @@ class ServingService:
         model: str,
         version: int,
         strategy: Strategy = "direct",
-        steps: tuple[float, ...] = DEFAULT_STEPS,
+        steps: tuple[float, ...] | None = None,
+        share: float | None = None,
         guard: GuardSection = NO_GUARD,
+        margins: MarginsSection = USUAL_MARGINS,
+        decide: Decide | None = None,
         min_requests: int = 200,
         key: str | None = None,
+        default: dict[str, Any] | None = None,
+        rules: RulesSection | None = None,
         reason: str = "",
         fence: Fence | None = None,
     ) -> Rollout:
-        """Bring a model version into traffic: at once (`direct`), or step by step beside the stable one (`canary`).
+        """Bring a model version into traffic, by a strategy.
 
-        The first revision of a deployment takes all traffic at once, as there is nothing to compare it with.
+        `direct`: at once. `canary`: step by step beside the stable revision. `shadow`: it gets a copy of each request
+        first, and nobody hears its answers. `ab`: beside the stable revision, until it is shown which is better.
+        What is said here holds for the whole rollout, whatever becomes of the project file meanwhile. The first revision of a deployment takes all traffic at once, as there is nothing to compare it with.
 
         Args:
             deployment: its name; made when there is none yet.
             model: name of the model.
             version: of the model.
-            strategy: `direct` or `canary`.
-            steps: shares of traffic of a canary, rising.
+            strategy: see above.
+            steps: shares of traffic, rising: of a canary, or after the shadow; None for those of the strategy.
+            share: of the traffic, of `ab`; None for a half.
             guard: what the revision must not do while it takes traffic.
+            margins: by how much it may be worse than the stable revision.
+            decide: when a step is left; None: `no_harm`, and `evidence` for `shadow` and `ab`.
             min_requests: that a step has to see before it may be left.
             key: the input column that keeps a customer on one revision; None leaves it as it is.
+            default: the answer when every revision fails, each output column; None leaves it, and empty removes it.
+            rules: of lists of items; None leaves them as they are.
             reason: for the record.
             fence: the lease under which a controller acts.
 
         Raises:
             NotFoundError: no such model version.
+            InvalidInputError: what was asked for does not go together; `field` says which.
             ConflictError: a rollout runs, the version takes all traffic already or is none that penstock can serve, or
                 the fence is no longer held.
         """
         _check_fence(tx, fence)
-        _check_strategy(strategy, steps)
         target = self._registry.get_version.join(tx, model, version)
         if target.status is VersionStatus.ARCHIVED:
             raise ConflictError(
                 f"version {version} of model {model!r} is archived", hint="set its status to ready first"
             )
         tree = _check_servable(target)
-        held = self._find_or_add(tx, deployment)
+        check_default(default or {}, target)
+        known = self._store.find_deployment(tx, deployment)
+        plan = plan_rollout(strategy, steps, share, decide, key or (known.key if known else None))
+        held = known or self._store.insert_deployment(tx, check_name(deployment, "deployment"))
         if held.rollout is not None:
             raise ConflictError(
                 f"deployment {deployment!r} has a rollout that runs: {held.rollout}",
@@ -112,17 +131,20 @@ class ServingService:
             revision=revision.number,
             baseline=None if held.stable is None else held.stable.number,
             strategy="direct" if direct else strategy,
-            steps=(1.0,) if direct else steps,
+            steps=(1.0,) if direct else plan.steps,
             state="running",
             guard=guard,
+            margins=margins,
+            decide=plan.decide,
             min_requests=min_requests,
+            key=key or held.key,
             started_at=tx.now,
             step_started_at=tx.now,
         )
         rollout = _add_event(tx, rollout, "start", reason, {})
         self._store.insert_rollout(tx, rollout)
-        if key is not None:
-            self._store.update_deployment(tx, deployment, key=key)
+        changed = {"key": key, "default": default, "rules": rules}
+        self._store.update_deployment(tx, deployment, **{name: value for name, value in changed.items() if value is not None})
         tx.record(
             "serving.deploy",
             rollout.ref,
@@ -136,7 +158,7 @@ class ServingService:
         )
         if direct:
             return self._promote(tx, rollout, reason or "direct release", {})
-        self._switch(tx, deployment, candidate=revision.number, share=steps[0], rollout=rollout.id)
+        self._switch(tx, deployment, candidate=revision.number, share=plan.steps[0], rollout=rollout.id)
         return rollout
 
     @writes
@@ -149,7 +171,7 @@ class ServingService:
         reason: str = "",
         step: int | None = None,
     ) -> Rollout:
-        """Take the next step of a canary; after the last step the revision is promoted.
+        """Take the next step of a rollout; after the last step the revision is promoted.
 
         Args:
             rollout_id: which.
@@ -247,8 +269,11 @@ class ServingService:
                 deployment=held.name,
                 key=held.key,
                 stable=_route(held.stable),
-                candidate=_route(held.candidate) if held.candidate else None,
+                candidate=_route(held.candidate) if held.candidate and held.share else None,
                 share=held.share,
+                shadow=_route(held.candidate) if held.candidate and not held.share else None,
+                default=held.default,
+                rules=held.rules,
                 previous=_route(previous) if (previous := self._find_previous(tx, held.stable)) else None,
             )
             for held in self._store.list_deployments(tx)
@@ -288,6 +313,38 @@ class ServingService:
         return self._store.list_rollouts(tx, deployment, min(max(limit, 1), 1000))
 
     @logs
+    def note_measures(
+        self, tx: Transaction, rollout_id: RolloutId, decision: str, reason: str, evidence: dict[str, Any]
+    ) -> bool:
+        """Keep what the judge saw of a running rollout, at most once a minute; later on less often, as it lasts.
+
+        Returns:
+            Whether it was kept.
+        """
+        rollout = self._store.get_rollout(tx, rollout_id)
+        last = self._store.find_last_measured(tx, rollout_id)
+        every = max(MEASURED_EVERY, (tx.now - rollout.started_at) / SPARSER)
+        if rollout.state != "running" or (last is not None and tx.now - last < every):
+            return False
+        measures = RolloutMeasures(
+            rollout=rollout_id,
+            at=tx.now,
+            step=rollout.step,
+            share=rollout.share,
+            decision=decision,
+            reason=reason,
+            evidence=evidence,
+        )
+        self._store.insert_measures(tx, measures)
+        return True
+
+    @reads
+    def list_measures(self, tx: Transaction, rollout_id: RolloutId) -> list[RolloutMeasures]:
+        """What the judge saw of a rollout over time, oldest first; its end is in the rollout's own events."""
+        self._store.get_rollout(tx, rollout_id)
+        return self._store.list_measures(tx, rollout_id)
+
+    @logs
     def report_gateway(self, tx: Transaction, report: GatewayReport) -> None:
         """Take in what a gateway says of itself; only its last report is kept."""
         self._store.delete_reports(tx, before=tx.now - SILENT_AFTER)
@@ -297,10 +354,6 @@ class ServingService:
     def list_gateways(self, tx: Transaction) -> list[GatewayReport]:
         """The last report of each gateway; one that has said nothing for a minute is taken to be gone."""
         return self._store.list_reports(tx, since=tx.now - SILENT_AFTER)
-
-    def _find_or_add(self, tx: Transaction, name: str) -> Deployment:
-        found = self._store.find_deployment(tx, name)
-        return found or self._store.insert_deployment(tx, check_name(name, "deployment"))
 
     def _add_revision(self, tx: Transaction, held: Deployment, target: ModelVersion, tree: Digest) -> Revision:
         number = self._store.next_revision_number(tx, held.name)
@@ -394,18 +447,6 @@ def _check_servable(version: ModelVersion) -> Digest:
             hint="save it with penstock or mlflow, and register it again",
         )
     return tree
-
-
-def _check_strategy(strategy: Strategy, steps: tuple[float, ...]) -> None:
-    if strategy not in ("direct", "canary"):
-        raise InvalidInputError(
-            f"strategy {strategy!r} is not there yet", hint="use 'direct' or 'canary'", field="strategy"
-        )
-    rising = all(before < after for before, after in zip((0.0, *steps), steps, strict=False))
-    if not steps or not rising or steps[-1] > 1:
-        raise InvalidInputError(
-            f"{list(steps)} are no steps of a canary", hint="give rising shares, as in 0.05, 0.25, 1.0", field="steps"
-        )
 
 
 def _route(revision: Revision) -> RevisionRoute:

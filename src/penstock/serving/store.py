@@ -3,12 +3,21 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import delete, func, insert, select, update
 
 from penstock.core.errors import NotFoundError
 from penstock.core.ids import RolloutId
-from penstock.serving.tables import deployments, gateway_reports, revisions, rollouts, routing_numbers
-from penstock.serving.types import Deployment, GatewayReport, Revision, RevisionState, Rollout
+from penstock.core.project.types import RulesSection
+from penstock.serving.tables import (
+    deployments,
+    gateway_reports,
+    revisions,
+    rollout_measures,
+    rollouts,
+    routing_numbers,
+)
+from penstock.serving.types import Deployment, GatewayReport, Revision, RevisionState, Rollout, RolloutMeasures
 from penstock.storage.rows import from_row, to_row
 from penstock.storage.transaction import Transaction
 
@@ -34,7 +43,7 @@ class ServingStore:
 
     def insert_deployment(self, tx: Transaction, name: str) -> Deployment:
         """Add a deployment that serves nothing yet."""
-        tx.execute(insert(deployments).values(name=name, share=0.0, updated_at=tx.now))
+        tx.execute(insert(deployments).values(name=name, default={}, rules={}, share=0.0, updated_at=tx.now))
         return Deployment(name=name, updated_at=tx.now)
 
     def update_deployment(self, tx: Transaction, name: str, **values: Any) -> None:
@@ -90,6 +99,21 @@ class ServingStore:
         """Write a rollout's present state."""
         tx.execute(update(rollouts).where(rollouts.c.id == rollout.id).values(to_row(rollout)))
 
+    def find_last_measured(self, tx: Transaction, rollout_id: RolloutId) -> datetime | None:
+        """When the measures of a rollout were kept last."""
+        query = select(func.max(rollout_measures.c.at)).where(rollout_measures.c.rollout == rollout_id)
+        last: datetime | None = tx.execute(query).scalar()
+        return last
+
+    def insert_measures(self, tx: Transaction, measures: RolloutMeasures) -> None:
+        """Keep what the judge saw."""
+        tx.execute(insert(rollout_measures).values(to_row(measures)))
+
+    def list_measures(self, tx: Transaction, rollout_id: RolloutId) -> list[RolloutMeasures]:
+        """What the judge saw of a rollout, oldest first."""
+        query = select(rollout_measures).where(rollout_measures.c.rollout == rollout_id)
+        return [from_row(RolloutMeasures, row) for row in tx.execute(query.order_by(rollout_measures.c.at))]
+
     def routing_number(self, tx: Transaction) -> int:
         """How often the routing changed so far."""
         return int(tx.execute(select(routing_numbers.c.number)).scalar() or 0)
@@ -123,6 +147,8 @@ class ServingStore:
         return Deployment(
             name=row.name,
             key=row.key,
+            default=row.default,
+            rules=msgspec.convert(row.rules, RulesSection),
             stable=revision(row.stable),
             candidate=revision(row.candidate),
             share=row.share,

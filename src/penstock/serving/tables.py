@@ -1,6 +1,6 @@
 """The tables of serving."""
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, String, Table
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, String, Table, Text
 
 from penstock.storage.columns import Json, UtcTime, metadata
 
@@ -9,6 +9,8 @@ deployments = Table(
     metadata,
     Column("name", String(128), primary_key=True),
     Column("key", String(200), nullable=True),
+    Column("default", Json, nullable=False, server_default="{}"),
+    Column("rules", Json, nullable=False, server_default="{}"),
     Column("stable", Integer, nullable=True),
     Column("candidate", Integer, nullable=True),
     Column("share", Float, nullable=False),
@@ -42,12 +44,27 @@ rollouts = Table(
     Column("step", Integer, nullable=False),
     Column("state", String(20), nullable=False),
     Column("guard", Json, nullable=False),
+    Column("margins", Json, nullable=False, server_default="{}"),
+    Column("decide", String(20), nullable=False, server_default="no_harm"),
     Column("min_requests", Integer, nullable=False),
+    Column("key", String(200), nullable=True),
     Column("events", Json, nullable=False),
     Column("started_at", UtcTime, nullable=False),
     Column("step_started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime, nullable=True),
     Index(None, "deployment", "started_at"),
+)
+
+rollout_measures = Table(  # what the judge saw, now and then
+    "rollout_measures",
+    metadata,
+    Column("rollout", String(40), primary_key=True),
+    Column("at", UtcTime, primary_key=True),
+    Column("step", Integer, nullable=False),
+    Column("share", Float, nullable=False),
+    Column("decision", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("evidence", Json, nullable=False),
 )
 
 routing_numbers = Table(
@@ -65,5 +82,6 @@ gateway_reports = Table(
     Column("revisions", Json, nullable=False),
     Column("failures", Json, nullable=False),
     Column("waiting_segments", Integer, nullable=False),
+    Column("dropped_copies", Integer, nullable=False, server_default="0"),
     Column("at", UtcTime, nullable=False),
 )

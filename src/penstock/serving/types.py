@@ -6,7 +6,7 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from penstock.core.ids import Digest, Ref, RolloutId
-from penstock.core.project.types import GuardSection, Strategy
+from penstock.core.project.types import Decide, GuardSection, MarginsSection, RulesSection, Strategy
 
 RevisionState = Literal["candidate", "stable", "replaced", "aborted", "rolled_back"]
 RolloutState = Literal["running", "promoted", "aborted"]
@@ -42,8 +42,10 @@ class Deployment(Struct, frozen=True, kw_only=True):
 
     name: str
     key: str | None = None  # the input column that keeps a customer on one revision
+    default: dict[str, Any] = {}  # the answer when every revision fails; empty for none
+    rules: RulesSection = RulesSection()
     stable: Revision | None = None
-    candidate: Revision | None = None  # gets `share` of the traffic while a rollout runs
+    candidate: Revision | None = None  # gets `share` of the traffic while a rollout runs; copies where that is 0
     share: float = 0.0
     rollout: RolloutId | None = None  # the one that runs
     updated_at: datetime
@@ -73,11 +75,14 @@ class Rollout(Struct, frozen=True, kw_only=True):
     revision: int
     baseline: int | None = None  # the stable revision it is compared with; None for a first release
     strategy: Strategy
-    steps: tuple[float, ...] = ()  # shares of traffic, rising
+    steps: tuple[float, ...] = ()  # shares of traffic, rising; at 0 it gets copies, and nobody hears its answers
     step: int = 0
     state: RolloutState
     guard: GuardSection = GuardSection()
+    margins: MarginsSection = MarginsSection()
+    decide: Decide = "no_harm"
     min_requests: int = 200
+    key: str | None = None  # what keeps a customer on one revision
     events: tuple[RolloutEvent, ...] = ()
     started_at: datetime
     step_started_at: datetime
@@ -91,9 +96,33 @@ class Rollout(Struct, frozen=True, kw_only=True):
         return 1.0 if self.state == "promoted" else 0.0
 
     @property
+    def is_in_shadow(self) -> bool:
+        """Whether the revision gets copies, and nobody hears its answers."""
+        return self.state == "running" and self.share == 0
+
+    @property
+    def exposed_at(self) -> datetime | None:
+        """When callers began to get its answers; None as long as it is in the shadow."""
+        if self.steps[0] > 0:
+            return self.started_at
+        return next((event.at for event in self.events if event.share > 0), None)
+
+    @property
     def ref(self) -> Ref:
         """How lineage and audit name it."""
         return Ref("rollout", self.id)
+
+
+class RolloutMeasures(Struct, frozen=True, kw_only=True):
+    """What the judge saw of a rollout at one moment."""
+
+    rollout: RolloutId
+    at: datetime
+    step: int
+    share: float
+    decision: str  # hold, advance or abort
+    reason: str
+    evidence: dict[str, Any] = {}  # `measures`, each with its interval and its bar, and what else was counted
 
 
 class RevisionRoute(Struct, frozen=True):
@@ -113,7 +142,10 @@ class DeploymentRoute(Struct, frozen=True, kw_only=True):
     stable: RevisionRoute
     candidate: RevisionRoute | None = None
     share: float = 0.0  # of the candidate
+    shadow: RevisionRoute | None = None  # gets copies
     previous: RevisionRoute | None = None  # answers when the stable one fails
+    default: dict[str, Any] = {}  # and this when all fail; empty for none
+    rules: RulesSection = RulesSection()
 
 
 class Routing(Struct, frozen=True):
@@ -141,4 +173,5 @@ class GatewayReport(Struct, frozen=True, kw_only=True):
     revisions: dict[str, list[int]]  # deployment -> revisions that are loaded and in use
     failures: list[LoadFailure] = field(default_factory=list)
     waiting_segments: int = 0  # finished, but not shipped yet
+    dropped_copies: int = 0  # rows that a revision in the shadow was not asked, as the gateway was busy
     at: datetime

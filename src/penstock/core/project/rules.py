@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.core.codec import nearest_hint
+from penstock.core.project.conditions import check_condition
 from penstock.core.project.metrics import COMPARED_HINT, is_compared, metric_problem
 from penstock.core.project.positions import KeyPath
 from penstock.core.project.reading import Reader
@@ -25,6 +26,7 @@ from penstock.core.project.types import (
     Project,
     RetrainSection,
     RobustnessGate,
+    RulesSection,
     Task,
 )
 
@@ -160,9 +162,31 @@ def _gate_metric(record: ChampionGate | RobustnessGate, path: KeyPath, reader: R
 
 def _deploy(record: DeploySection, path: KeyPath, reader: Reader, task: Task | None) -> None:
     steps = record.steps
-    rising = all(low < high for low, high in zip((0.0, *steps), steps, strict=False))
-    if not steps or not rising or steps[-1] != 1:
+    rising = steps is None or all(low < high for low, high in zip((0.0, *steps), steps, strict=False))
+    if steps is not None and (not steps or not rising or steps[-1] != 1):
         reader.report((*path, "steps"), "shares of traffic have to rise from above 0 and end with 1.0")
+    if record.strategy == "ab":
+        if not 0 < record.share < 1:
+            reader.report((*path, "share"), "an A/B test gives each side a share between 0 and 1", "give 0.5")
+        if record.key is None:
+            hint = "name the input column that says who asks, as key"
+            reader.report((*path, "strategy"), "an A/B test needs a key, so that a customer stays on one side", hint)
+    if task not in (None, "ranking") and record.rules != RulesSection():
+        reader.report((*path, "rules"), f"a model of the task {task!r} shows no lists of items", "leave the rules out")
+
+
+def _lists(record: RulesSection, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    for name in ("bury", "block"):
+        for index, held in enumerate(getattr(record, name)):
+            problem = None if isinstance(held, str) else check_condition(held)
+            if problem is not None:
+                reader.report((*path, name, index), problem)
+    for name in ("bury", "block"):
+        both = [item for item in record.pin if item in getattr(record, name)]
+        if both:
+            reader.report((*path, "pin"), f"{both[0]!r} stands in {name} too", "leave it out of one of them")
+    if len(set(record.pin)) < len(record.pin):
+        reader.report((*path, "pin"), "an item stands there twice")
 
 
 def _retrain(record: RetrainSection, path: KeyPath, reader: Reader, task: Task | None) -> None:
@@ -187,5 +211,6 @@ _RULES: dict[type, Callable[[Any, KeyPath, Reader, Task | None], None]] = {
     ChampionGate: _gate_metric,
     RobustnessGate: _gate_metric,
     DeploySection: _deploy,
+    RulesSection: _lists,
     RetrainSection: _retrain,
 }

@@ -203,16 +203,39 @@ class MarginsSection(Section, frozen=True, kw_only=True):
     metric: Share | None = None  # lower value of the metric of monitor.performance, on a scale from 0 to 1
 
 
+class AtMostPer(Section, frozen=True, kw_only=True):
+    """`deploy.rules.at_most_per`: how many of the items that are shown may have one value of a column."""
+
+    column: Text  # of the model's table of items
+    count: Annotated[int, Meta(ge=1)]
+
+
+class RulesSection(Section, frozen=True, kw_only=True):
+    """`deploy.rules`: what holds for lists of items whatever the model says.
+
+    An item is named by its id, or many of them by a condition on the model's table of items, as in
+    `{ category = "books", price = { at_most = 20 } }`.
+    """
+
+    pin: tuple[str, ...] = ()  # these stand first, in this order
+    bury: tuple[str | dict[str, Any], ...] = ()  # these stand last
+    block: tuple[str | dict[str, Any], ...] = ()  # these are not shown, pinned or not
+    at_most_per: AtMostPer | None = None
+
+
 class DeploySection(Section, frozen=True, kw_only=True):
     """`[deploy]`: how a new version takes over the traffic."""
 
     strategy: Strategy = "canary"
-    steps: tuple[Share, ...] = (0.05, 0.25, 1.0)  # shares of traffic, rising
+    steps: tuple[Share, ...] | None = None  # shares of traffic, rising to 1; of a canary, or after the shadow
+    share: Share = 0.5  # of the traffic, for ab
     guard: GuardSection = GuardSection()
     margins: MarginsSection = MarginsSection()
-    decide: Decide = "no_harm"  # when a step is left: nothing is shown worse, or evidence that nothing is
+    decide: Decide | None = None  # a step is left when nothing is shown worse (canary), or on evidence (shadow, ab)
     min_requests: Annotated[int, Meta(ge=1)] = 200  # that a step has to see before it may be left
     key: str | None = None  # the input column that keeps a customer on one revision
+    default: dict[str, Any] = field(default_factory=dict)  # the answer when every revision fails: each output column
+    rules: RulesSection = RulesSection()  # of lists of items
     workers: Annotated[int, Meta(ge=1, le=64)] = 1  # processes that answer predictions, all on one port
 
 

@@ -67,6 +67,11 @@ class LoadedModel:
         """Whether `predict_arrays` can be called: every input is a number or a boolean."""
         return self._are_numbers and hasattr(self.predictor, "predict_arrays")
 
+    @property
+    def item_table(self) -> "pl.DataFrame | None":
+        """What is known of the items of a ranking model, a row each; None where that is nothing."""
+        return getattr(self.predictor, "attributes", None)
+
     def predict(self, frame: "pl.DataFrame") -> "pl.DataFrame":
         """The predictions, a row for each row.
 

@@ -15,6 +15,7 @@ from penstock.core.errors import CorruptDataError, InvalidInputError
 
 ARRAYS_FILE = "ranking.npz"
 SETTINGS_FILE = "ranking.json"
+ITEMS_FILE = "items.parquet"
 OUTPUT_SCHEMA = pl.Schema({"items": pl.List(pl.String), "scores": pl.List(pl.Float64)})
 
 
@@ -48,6 +49,7 @@ class RankingModel:
         decay: float = 1.0,
         depth: int = 100,
         inputs: Sequence[str] = ("user", "recent"),
+        attributes: pl.DataFrame | None = None,
     ) -> None:
         """Put a model together.
 
@@ -61,6 +63,8 @@ class RankingModel:
             depth: how many items are suggested at most.
             inputs: the columns of a request. Scores depend on `recent` alone; the others are asked for so that they
                 are logged and can be watched, such as the aisle a customer was in last.
+            attributes: what requests may filter by and business rules may ask for: a row for each item, its id in the
+                column `item`.
 
         Raises:
             InvalidInputError: shapes do not fit, a number is not finite, or an item stands there twice.
@@ -74,6 +78,7 @@ class RankingModel:
         self.decay = float(decay)
         self.depth = int(depth)
         self.inputs = tuple(inputs)
+        self.attributes = attributes
         self._check()
         self._places = {item: place for place, item in enumerate(self.items.tolist())}
         self._names = self.items.astype(object)
@@ -133,6 +138,8 @@ class RankingModel:
             neighbours=self.neighbours,
             weights=self.weights,
         )
+        if self.attributes is not None:
+            self.attributes.write_parquet(folder / ITEMS_FILE)
         (folder / SETTINGS_FILE).write_bytes(codec.encode(settings))
 
     @classmethod
@@ -146,7 +153,17 @@ class RankingModel:
             settings = codec.decode((folder / SETTINGS_FILE).read_bytes(), RankingSettings)
             with (folder / ARRAYS_FILE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 held = {name: arrays[name] for name in ("items", "prior", "repeat", "neighbours", "weights")}
-            return cls(held.pop("items"), **held, decay=settings.decay, depth=settings.depth, inputs=settings.inputs)
+            table = folder / ITEMS_FILE
+            return cls(
+                held.pop("items"),
+                **held,
+                decay=settings.decay,
+                depth=settings.depth,
+                inputs=settings.inputs,
+                attributes=pl.read_parquet(table) if table.exists() else None,
+            )
+        except pl.exceptions.PolarsError as error:
+            raise CorruptDataError(f"the table of items in {folder} cannot be read: {error}") from error
         except (OSError, KeyError, TypeError, ValueError, EOFError, BadZipFile, InvalidInputError) as error:
             raise CorruptDataError(f"the ranking model in {folder} cannot be read: {error}") from error
 
@@ -171,8 +188,31 @@ class RankingModel:
             raise InvalidInputError(f"a decay of {self.decay} makes no sense", hint="give one above 0 and up to 1")
         if "recent" not in self.inputs:
             raise InvalidInputError("a ranking model needs the input 'recent'", field="inputs")
+        if self.attributes is not None:
+            _check_attributes(self.attributes, self.items.tolist())
         if self.depth < 1:
             raise InvalidInputError(f"a depth of {self.depth} suggests nothing", field="depth")
+
+
+def _check_attributes(table: pl.DataFrame, items: list[str]) -> None:
+    if "item" not in table.columns or table.schema["item"] != pl.String:
+        raise InvalidInputError(
+            "the table of items needs a column 'item' with their ids as texts", field="attributes"
+        )
+    known = set(items)
+    strange = next((item for item in table["item"] if item not in known), None)
+    if strange is not None:
+        raise InvalidInputError(f"{strange!r} stands in the table of items, and is no item", field="attributes")
+    if table["item"].n_unique() < table.height:
+        raise InvalidInputError("an item stands twice in the table of items", field="attributes")
+    others = (pl.String, pl.Boolean, pl.Date, pl.Datetime)
+    odd = [name for name, kind in table.schema.items() if not (kind.is_numeric() or isinstance(kind, others))]
+    if odd:
+        raise InvalidInputError(
+            f"column {odd[0]!r} of the table of items holds {table.schema[odd[0]]}",
+            hint="give numbers, texts or booleans",
+            field="attributes",
+        )
 
 
 def _numbers(values: Any, shape: tuple[int, ...], name: str) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from penstock.serving.calls import Answer, Call, Parameters
 from penstock.serving.http import BadRequestError, HttpAnswer
 from penstock.serving.protocols.bodies import decode_body
 from penstock.serving.protocols.invocations import read_inputs, read_instances
-from penstock.serving.protocols.protocol import answer_headers
+from penstock.serving.protocols.protocol import answer_headers, describe
 
 
 class InstancesRequest(Struct, frozen=True):
@@ -42,5 +42,5 @@ def read_instances_call(deployment: str, body: bytes) -> Call:
 
 def write_predictions(answer: Answer) -> HttpAnswer:
     """A row for each instance; the ids stand in the header and beside the predictions."""
-    body = {"predictions": [item.output for item in answer.predictions], "prediction_ids": answer.ids}
+    body = {"predictions": [item.output for item in answer.predictions], **describe(answer)}
     return HttpAnswer(200, msgspec.json.encode(body), answer_headers(answer))

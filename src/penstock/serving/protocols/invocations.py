@@ -26,7 +26,7 @@ from penstock.serving.http import (
 from penstock.serving.inputs import InputDecoder, Rows, dotted
 from penstock.serving.live import RoutingTable
 from penstock.serving.protocols.bodies import decode_body
-from penstock.serving.protocols.protocol import answer_headers, not_found, refuse_with_code
+from penstock.serving.protocols.protocol import answer_headers, describe, not_found, refuse_with_code
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 CSV = "text/csv"
@@ -108,7 +108,7 @@ class InvocationsProtocol:
         if call.context == JSON_LINES:
             lines = b"".join(msgspec.json.encode(output) + b"\n" for output in outputs)
             return HttpAnswer(200, lines, answer_headers(answer), JSON_LINES)
-        body = {"predictions": outputs, "prediction_ids": answer.ids}
+        body = {"predictions": outputs, **describe(answer)}
         return HttpAnswer(200, msgspec.json.encode(body), answer_headers(answer))
 
     def refuse(self, error: PenstockError) -> HttpAnswer:

@@ -54,6 +54,7 @@ class PlainProtocol:
                 "revision": item.revision.route.number,
                 "version": item.revision.route.version,
                 "status": item.status,
+                **({"rules": item.rules} if item.rules else {}),
             }
             for item in answer.predictions
         ]

@@ -1,12 +1,15 @@
 """What a protocol of the gateway has to offer, and the JSON form of refusals that several share."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError, UnavailableError
 from penstock.serving.calls import Answer, Call
 from penstock.serving.http import ID_HEADER, HttpAnswer, HttpRequest, MethodNotAllowedError, ModelFailedError
 from penstock.serving.live import RoutingTable
+
+
+STATUS_HEADER = "x-penstock-status"
 
 
 class ServingProtocol(Protocol):
@@ -59,8 +62,19 @@ def error_headers(error: PenstockError) -> dict[str, str]:
 
 
 def answer_headers(answer: Answer) -> dict[str, str]:
-    """The id of the (first) prediction, and who answered."""
-    return {ID_HEADER: answer.predictions[0].id, "x-penstock-deployment": answer.deployment.name}
+    """The id of the (first) prediction, who answered, and whether something simpler did for a model that failed."""
+    headers = {ID_HEADER: answer.predictions[0].id, "x-penstock-deployment": answer.deployment.name}
+    if answer.has_fallback:
+        headers[STATUS_HEADER] = "fallback"
+    return headers
+
+
+def describe(answer: Answer) -> dict[str, Any]:
+    """What protocols with a list of predictions say beside it: ids, and where something simpler did, each status."""
+    held: dict[str, Any] = {"prediction_ids": answer.ids}
+    if answer.has_fallback:
+        held["statuses"] = [item.status for item in answer.predictions]
+    return held
 
 
 def not_found(path: str) -> NotFoundError:

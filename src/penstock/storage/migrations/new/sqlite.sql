@@ -159,7 +159,7 @@ CREATE TABLE deployments (
 	candidate INTEGER,
 	share FLOAT NOT NULL,
 	rollout VARCHAR(40),
-	updated_at BIGINT NOT NULL,
+	updated_at BIGINT NOT NULL, "default" TEXT DEFAULT '{}' NOT NULL, rules TEXT DEFAULT '{}' NOT NULL,
 	CONSTRAINT pk_deployments PRIMARY KEY (name)
 );
 
@@ -210,7 +210,7 @@ CREATE TABLE gateway_reports (
 	revisions TEXT NOT NULL,
 	failures TEXT NOT NULL,
 	waiting_segments INTEGER NOT NULL,
-	at BIGINT NOT NULL,
+	at BIGINT NOT NULL, dropped_copies INTEGER DEFAULT '0' NOT NULL,
 	CONSTRAINT pk_gateway_reports PRIMARY KEY (gateway)
 );
 
@@ -580,6 +580,17 @@ CREATE TABLE "revisions" (
 	CONSTRAINT pk_revisions PRIMARY KEY (deployment, number)
 );
 
+CREATE TABLE rollout_measures (
+	rollout VARCHAR(40) NOT NULL,
+	at BIGINT NOT NULL,
+	step INTEGER NOT NULL,
+	share FLOAT NOT NULL,
+	decision VARCHAR(20) NOT NULL,
+	reason TEXT NOT NULL,
+	evidence TEXT NOT NULL,
+	CONSTRAINT pk_rollout_measures PRIMARY KEY (rollout, at)
+);
+
 CREATE TABLE rollouts (
 	id VARCHAR(40) NOT NULL,
 	deployment VARCHAR(128) NOT NULL,
@@ -594,7 +605,7 @@ CREATE TABLE rollouts (
 	events TEXT NOT NULL,
 	started_at BIGINT NOT NULL,
 	step_started_at BIGINT NOT NULL,
-	ended_at BIGINT,
+	ended_at BIGINT, margins TEXT DEFAULT '{}' NOT NULL, decide VARCHAR(20) DEFAULT 'no_harm' NOT NULL, "key" VARCHAR(200),
 	CONSTRAINT pk_rollouts PRIMARY KEY (id)
 );
 
@@ -891,6 +902,6 @@ CREATE UNIQUE INDEX uq_episodes_open ON episodes (project) WHERE ended_at IS NUL
 
 CREATE UNIQUE INDEX uq_tokens_live_name ON tokens (name) WHERE revoked_at IS NULL;
 
-INSERT INTO alembic_version VALUES ('0015');
+INSERT INTO alembic_version VALUES ('0016');
 
 INSERT INTO experiments VALUES (0, 'Default', '', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), NULL, 'penstock')
