@@ -1,6 +1,7 @@
 """A whole gateway over real HTTP on a free port, with its loop driven by hand."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,12 +46,20 @@ class GatewayUnderTest:
         port: GatewayPort | None = None,
         clock: Clock | None = None,
         limits: GatewayLimits | None = None,
+        trust_s: float = math.inf,
     ) -> None:
         self.backend = backend
         self.log = SegmentLog(folder / "segments", rotate_after_s=3600)
         self.gateway = Gateway(self.log, clock=clock, limits=limits)
         self.loop = GatewayLoop(
-            self.gateway, port or backend.port, self.log, open_with(backend, folder), folder, name="test", poll_s=0.02
+            self.gateway,
+            port or backend.port,
+            self.log,
+            open_with(backend, folder),
+            folder,
+            name="test",
+            poll_s=0.02,
+            trust_s=trust_s,
         )
         self.http = HttpServer(self.gateway)
         self.client = httpx.Client(base_url=self.http.url, timeout=30)

@@ -51,7 +51,6 @@ def serve_gateway(config: Config, listener: socket.socket, worker: Worker) -> No
         name=f"{worker.name}-{socket.gethostname()}",
         poll_s=POLL_S,
     )
-    loop.restore()  # before the first request: callers who waited for a restart must not hear that nothing is served
     try:
         run_gateway(gateway, loop, guard(gateway, config), listener)
     finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from penstock.serving.http import (
 )
 from penstock.serving.live import LiveDeployment, RoutingTable
 from penstock.serving.metrics import Counts, GatewayMetrics, SharedCounts, add_counts
+from penstock.serving.parts import Job
 from penstock.serving.predictor import Predictor
 from penstock.serving.protocols.invocations import InvocationsProtocol
 from penstock.serving.protocols.plain import PlainProtocol
@@ -33,6 +35,7 @@ from penstock.serving.protocols.prometheus import PrometheusProtocol
 from penstock.serving.protocols.protocol import ServingProtocol, not_found
 from penstock.serving.protocols.v1 import KServeProtocol
 from penstock.serving.protocols.v2 import OpenInferenceProtocol
+from penstock.serving.shadow import Copy, ShadowLimits, ShadowRunner
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,7 @@ class GatewayLimits(BatchLimits, frozen=True, kw_only=True):
     deadline_ms: float = 30_000.0  # of a request that names none
     threads: int = 4  # for batches that would keep the others waiting
     inline_bytes: int = 128 * 1024  # of a body; larger ones are read on a thread
+    shadow: ShadowLimits = ShadowLimits()
 
 
 class Gateway:
@@ -84,10 +88,12 @@ class Gateway:
         shared: SharedCounts | None = None,
     ) -> None:
         self.limits = limits or GatewayLimits()
-        self._table = RoutingTable()
+        self._table = self._cautious = RoutingTable()
+        self._trusted_until = math.inf
         self._pool = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="penstock-predict")
         self._predictor = Predictor(segments, clock or SystemClock())
         self._batcher = Batcher(self._predictor.answer, self._pool, self.limits)
+        self._shadows = ShadowRunner(segments, self.limits.shadow)
         self._metrics = GatewayMetrics()
         self._shared = shared
         self._protocols = (*_PROTOCOLS, PrometheusProtocol(self._read_counts), *also)
@@ -101,10 +107,29 @@ class Gateway:
         """What is served now."""
         return self._table
 
+    @property
+    def dropped_copies(self) -> int:
+        """Rows that a revision in the shadow was not asked, as there was no room for them."""
+        return self._shadows.dropped
+
     def swap(self, table: RoutingTable) -> None:
         """Serve another table from the next request on; those under way end with the one they began with."""
         failpoints.hit("serving.gateway_swap")
+        self._cautious = table.without_candidates()
         self._table = table
+        self._shadows.forget([held.shadow for held in table.deployments.values() if held.shadow is not None])
+
+    def trust(self, until: float) -> None:
+        """Until this moment of `time.perf_counter()` candidates get their share; then the stable revisions get it all.
+
+        Whoever follows the routing says so again and again: a gateway that hears nothing more, or was stopped for a
+        while, may not know that a candidate was aborted.
+        """
+        self._trusted_until = until
+
+    def stop(self) -> None:
+        """End what goes on beside the requests; call it when none comes any more."""
+        self._shadows.stop()
 
     def begin_stop(self) -> None:
         """From now on it says that it is not ready; predictions are answered still."""
@@ -176,15 +201,15 @@ class Gateway:
             self._bytes_held += size
             call = protocol.read(HttpRequest(method, path, headers, body))
             deadline = started + _read_limit_ms(headers, self.limits.deadline_ms) / 1000
-            table = self._table
+            table = self._table if started < self._trusted_until else self._cautious
             live = table.get(call.deployment) if call.deployment else table.get_only()
             name = live.name
             if size > self.limits.inline_bytes:
-                answer, told = await self._predict_aside(protocol, live, call, started, deadline)
+                answer, told = await self._predict_aside(protocol, live, call, started, deadline, size)
             else:
                 job = self._predictor.prepare(live, call, started, deadline)
                 await self._batcher.submit(job)
-                answer = job.collect()
+                answer = self._collect(job, size)
                 told = protocol.write(call, answer)
             self._metrics.count_predictions(name, answer.predictions)
             self._metrics.count_request(name, told.status, time.perf_counter() - started)
@@ -197,14 +222,25 @@ class Gateway:
             self._bytes_held -= size
 
     async def _predict_aside(
-        self, protocol: ServingProtocol, live: LiveDeployment, call: Call, started: float, deadline: float
+        self, protocol: ServingProtocol, live: LiveDeployment, call: Call, started: float, deadline: float, size: int
     ) -> tuple[Answer, HttpAnswer]:
         """The same with the reading and writing on threads, as large bodies would keep the others waiting."""
         loop = asyncio.get_running_loop()
         job = await loop.run_in_executor(self._pool, self._predictor.prepare, live, call, started, deadline)
         await self._batcher.submit(job)
-        answer = job.collect()
+        answer = self._collect(job, size)
         return answer, await loop.run_in_executor(self._pool, protocol.write, call, answer)
+
+    def _collect(self, job: Job, size: int) -> Answer:
+        """The answer to a job; a revision in the shadow gets a copy of it."""
+        shadow, parts = job.live.shadow, job.parts
+        answer = job.collect()
+        if shadow is not None and job.call.version is None:
+            (part,) = parts  # there is no candidate beside a shadow
+            self._shadows.offer(
+                Copy(job.live, shadow, job.call, part.rows, list(part.keys), job.at_us, answer.ids, size)
+            )
+        return answer
 
     def _find_protocol(self, path: str) -> tuple[ServingProtocol, tuple[str, ...]]:
         """Who speaks for a path, and the methods it takes there; remembered."""
