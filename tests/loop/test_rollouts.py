@@ -12,6 +12,7 @@ from penstock.core.ids import Digest
 from penstock.loop.rollouts import RolloutWatch
 from penstock.serving.judge import Judgement
 from penstock.serving.measures import Measure
+from penstock.serving.strategies import read_terms
 from shop_world import DAY, PROJECT, START, Shop
 
 
@@ -20,7 +21,8 @@ def open_shop(folder: Path, deploy: str = "", metric: str = "precision_at_3") ->
     text = PROJECT.replace('key = "user"', f'key = "user"\n{deploy}').replace("precision_at_3", metric)
     shop = Shop(folder, text)
     shop.release(0.5)
-    shop.services.serving.deploy("shop", "shop", register(shop), strategy="canary", steps=(0.5, 1.0), min_requests=50)
+    terms = read_terms(shop.project.deploy) | {"steps": (0.5, 1.0)}
+    shop.services.serving.deploy("shop", "shop", register(shop), strategy="canary", **terms)
     return shop
 
 
@@ -77,7 +79,7 @@ def lose_segments(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answer_odd(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("penstock.loop.rollouts.group_losses", lambda *_: 1 / 0)
+    monkeypatch.setattr("penstock.loop.rollout_outcomes.group_losses", lambda *_: 1 / 0)
 
 
 @pytest.mark.parametrize("fault", [lose_segments, answer_odd])

@@ -154,8 +154,8 @@ def test_unknown_things_are_named(backend: Backend) -> None:
         backend.serving.roll_back("other")
     with pytest.raises(NotFoundError, match="no rollout"):
         backend.serving.get_rollout(RolloutId("nothing"))
-    with pytest.raises(InvalidInputError, match="not there yet"):
-        backend.serving.deploy("shop", "shop", 1, strategy="shadow")
+    with pytest.raises(InvalidInputError, match="no strategy 'shade'"):
+        backend.serving.deploy("shop", "shop", 1, strategy="shade")  # type: ignore[arg-type]
     assert backend.serving.list_deployments() == []
 
 

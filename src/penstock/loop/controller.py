@@ -164,7 +164,7 @@ class Controller:
         judgement = self._watch.judge(rollout, seen)
         held, serving = Fence(lease_name(self._name), fence), self._sources.serving
         if judgement.decision == "hold":
-            return Waiting(f"rollout at {rollout.share:.0%}: {judgement.reason}")
+            return Waiting(f"rollout {rollout.place}: {judgement.reason}")
         if judgement.decision == "advance":
             serving.advance(rollout.id, held, judgement.evidence, judgement.reason, rollout.step)
         else:

@@ -1,23 +1,23 @@
 """Reads what both revisions of a rollout did since it began, and asks the judge whether it may go on."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
-import numpy as np
 import polars as pl
-from msgspec import Struct
+from msgspec.structs import replace
 
 from penstock.core.errors import PenstockError
 from penstock.core.project.types import Project
+from penstock.loop.agreement import measure_agreement
+from penstock.loop.rollout_outcomes import Outcomes, add_up_outcomes
 from penstock.loop.sources import LoopSources
 from penstock.loop.types import Seen
-from penstock.monitoring.performance import bounded_values, group_losses, read_labelled_rows
 from penstock.monitoring.reading import PredictionReader
 from penstock.predictions.types import RevisionCounts
 from penstock.serving.judge import Judgement, Needs, RevisionStats, judge_rollout
+from penstock.serving.service import MEASURED_EVERY
 from penstock.serving.types import Rollout
-from penstock.stats.arrays import FloatArray
-from penstock.stats.sequential.evidence import Sums, add_up
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 # to call a revision worse is the judge's own question.
 MIN_REWARDS = 30
 STALE_AFTER = timedelta(days=1)  # without a request to either revision, what was seen may no longer hold
-BOUNDED = ("binary", "multiclass", "ranking")  # tasks whose losses lie in 0 to 1 as they are
+ALPHA = 0.05  # chance to abort a revision that is not worse
 
 
 class RolloutWatch:
@@ -36,6 +36,7 @@ class RolloutWatch:
         self._project = project
         self._reader = PredictionReader(sources.predictions, sources.objects, project.name)
         self._last: tuple[object, Judgement] | None = None
+        self._noted: tuple[str, datetime] | None = None  # when the measures of which rollout were kept last
 
     def judge(self, rollout: Rollout, seen: Seen) -> Judgement:
         """Hold, advance or abort, with the numbers."""
@@ -43,19 +44,31 @@ class RolloutWatch:
         asked = (rollout.id, rollout.step, seen.segments, seen.outcomes, problem)
         if self._last is not None and self._last[0] == asked:
             return self._last[1]
-        outcomes = self._try_outcomes(rollout)
+        outcomes, agreement = self._try_outcomes(rollout)
         judgement = self._judge(rollout, problem, outcomes)
+        if agreement:
+            judgement = replace(judgement, evidence={**judgement.evidence, "agreement": agreement})
         self._last = None if outcomes.problem else (asked, judgement)  # it may be read next time
+        self._note(rollout, judgement)
         return judgement
 
-    def _judge(self, rollout: Rollout, load_problem: str, outcomes: "_Outcomes") -> Judgement:
-        predictions, deploy = self._sources.predictions, self._project.deploy
-        whole = predictions.get_traffic(rollout.deployment, received_since=rollout.started_at).revisions
-        step = predictions.get_traffic(rollout.deployment, received_since=rollout.step_started_at).revisions
+    def _note(self, rollout: Rollout, judgement: Judgement) -> None:
+        """Keep what was seen for the pages, now and then."""
+        now = self._sources.loop.db.clock.now()
+        if self._noted is not None and self._noted[0] == rollout.id and now - self._noted[1] < MEASURED_EVERY:
+            return
+        self._noted = (rollout.id, now)
+        self._sources.serving.note_measures(rollout.id, judgement.decision, judgement.reason, judgement.evidence)
 
-        def stats(revision: int, problem: str = "") -> RevisionStats:
+    def _judge(self, rollout: Rollout, load_problem: str, outcomes: Outcomes) -> Judgement:
+        predictions, shadow = self._sources.predictions, rollout.is_in_shadow
+        since = rollout.exposed_at or rollout.started_at
+        whole = predictions.get_traffic(rollout.deployment, received_since=since)
+        step = predictions.get_traffic(rollout.deployment, received_since=rollout.step_started_at)
+
+        def stats(revision: int, counts: list[RevisionCounts], problem: str = "") -> RevisionStats:
             return RevisionStats(
-                counts=_counts(whole, revision),
+                counts=_counts(counts, revision),
                 rewards=outcomes.rewards.get(revision),
                 metric=outcomes.metric.get(revision),
                 load_problem=problem,
@@ -63,18 +76,22 @@ class RolloutWatch:
 
         # With all of the traffic from the first step on, there is nothing beside it.
         is_alone = rollout.baseline is None or rollout.steps[0] >= 1
+        own, own_step = (whole.shadows, step.shadows) if shadow else (whole.revisions, step.revisions)
         return judge_rollout(
-            stats(rollout.revision, load_problem),
-            None if is_alone or rollout.baseline is None else stats(rollout.baseline),
+            stats(rollout.revision, own, load_problem),
+            None if is_alone or rollout.baseline is None else stats(rollout.baseline, whole.revisions),
             Needs(
                 guard=rollout.guard,
-                margins=deploy.margins,
-                decide=deploy.decide,
+                margins=rollout.margins,
+                decide=rollout.decide,
                 requests=rollout.min_requests,
                 rewards=MIN_REWARDS if self._project.monitor.performance else 0,
             ),
-            step_requests=_counts(step, rollout.revision).rows,
+            step_requests=_counts(own_step, rollout.revision).rows,
             problems=[problem for problem in (outcomes.problem, self._find_staleness(rollout)) if problem],
+            weighed=outcomes.weighed,
+            # What was seen in the shadow and what comes after it are judged apart.
+            alpha=ALPHA / 2 if rollout.steps[0] == 0 and len(rollout.steps) > 1 else ALPHA,
         )
 
     def _find_staleness(self, rollout: Rollout) -> str:
@@ -93,50 +110,30 @@ class RolloutWatch:
                     return failure.problem
         return ""
 
-    def _try_outcomes(self, rollout: Rollout) -> "_Outcomes":
+    def _try_outcomes(self, rollout: Rollout) -> tuple[Outcomes, dict[str, Any]]:
+        """What outcomes say; and in the shadow, how often both revisions say the same."""
         try:
             return self._read_outcomes(rollout)
         except (PenstockError, OSError, ArithmeticError, LookupError, ValueError, pl.exceptions.PolarsError) as error:
             log.warning("outcomes of a rollout cannot be read", extra={"rollout": rollout.id, "error": repr(error)})
-            return _Outcomes(problem=f"the outcomes cannot be read: {error}")
+            return Outcomes(problem=f"the outcomes cannot be read: {error}"), {}
 
-    def _read_outcomes(self, rollout: Rollout) -> "_Outcomes":
-        """What outcomes say of both revisions; nothing where no performance is watched."""
-        watched, task = self._project.monitor.performance, self._project.task
+    def _read_outcomes(self, rollout: Rollout) -> tuple[Outcomes, dict[str, Any]]:
+        watched, task, shadow = self._project.monitor.performance, self._project.task, rollout.is_in_shadow
+        if watched is None and not shadow:
+            return Outcomes(), {}
+        segments = self._reader.list_segments(received_since=rollout.exposed_at or rollout.started_at)
+        rows = self._reader.read_rows(segments, with_copies=shadow)
+        agreement = measure_agreement(task, rows) if shadow else {}
         if watched is None:
-            return _Outcomes()
-        rows = self._reader.read_rows(self._reader.list_segments(received_since=rollout.started_at))
-        losses, metric = {}, {}
-        for revision in self._sources.serving.list_revisions(rollout.deployment):
-            if revision.number in (rollout.revision, rollout.baseline):
-                own = rows.filter(pl.col("revision") == revision.number)
-                classes = self._sources.registry.get_version(revision.model, revision.version).classes
-                losses[revision.number] = group_losses(task, watched.metric, read_labelled_rows(task, own, classes))
-                if self._project.deploy.margins.metric is not None:
-                    # Pairs of rows have to stay pairs when more outcomes come.
-                    labelled = read_labelled_rows(task, own, classes, order=("outcome_at", "id"))
-                    metric[revision.number] = add_up(bounded_values(watched.metric, labelled))
-        scale = 1.0 if task in BOUNDED else _scale(losses)
-        return _Outcomes({number: _add_up_rewards(found / scale) for number, found in losses.items()}, metric)
-
-
-class _Outcomes(Struct, frozen=True):
-    """Sums of what is known, by revision; empty where none are to be had."""
-
-    rewards: dict[int, Sums] = {}
-    metric: dict[int, Sums] = {}
-    problem: str = ""  # why they could not be read
-
-
-def _add_up_rewards(losses: FloatArray) -> Sums:
-    return add_up(1.0 - np.minimum(losses[~np.isnan(losses)], 1.0))
+            return Outcomes(), agreement
+        classes = {
+            revision.number: self._sources.registry.get_version(revision.model, revision.version).classes
+            for revision in self._sources.serving.list_revisions(rollout.deployment)
+            if revision.number in (rollout.revision, rollout.baseline)
+        }
+        return add_up_outcomes(rollout, task, watched.metric, rows, classes), agreement
 
 
 def _counts(counts: list[RevisionCounts], revision: int) -> RevisionCounts:
     return next((held for held in counts if held.revision == revision), RevisionCounts(revision=revision))
-
-
-def _scale(losses: dict[int, FloatArray]) -> float:
-    """What counts as a total loss: an error that only one row in a hundred exceeds."""
-    together = np.concatenate(list(losses.values())) if losses else np.zeros(0)
-    return float(np.quantile(together, 0.99)) or 1.0 if len(together) else 1.0

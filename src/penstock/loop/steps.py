@@ -23,6 +23,7 @@ from penstock.loop.triggers import Waiting
 from penstock.loop.types import Episode, EpisodeState, Seen
 from penstock.pipelines.types import CandidateRecord
 from penstock.registry.types import CHALLENGER, CHAMPION, ModelVersion
+from penstock.serving.strategies import plan_rollout, read_terms
 from penstock.serving.types import Fence, Revision, Rollout
 from penstock.storage.transaction import Transaction
 from penstock.tracking.types import RunStatus
@@ -183,6 +184,8 @@ class EpisodeSteps:
         first = live is None or live.stable is None
         strategy = "direct" if first else deploy.strategy
 
+        planned = plan_rollout(strategy, deploy.steps, deploy.share, deploy.decide, deploy.key)
+
         def effect(tx: Transaction) -> Episode:
             rollout = self._sources.serving.deploy.join(
                 tx,
@@ -190,23 +193,20 @@ class EpisodeSteps:
                 self._name,
                 version.version,
                 strategy=strategy,
-                steps=deploy.steps,
-                guard=deploy.guard,
-                min_requests=deploy.min_requests,
-                key=deploy.key,
+                **read_terms(deploy),
                 reason=f"episode {episode.number}",
                 fence=self._fence(fence),
             )
             return replace(episode, rollout_id=rollout.id)
 
         told = "the first release takes all traffic" if first else f"the gates are passed; released by {strategy}"
-        evidence = {"version": version.version, "strategy": strategy, "steps": deploy.steps}
+        evidence = {"version": version.version, "strategy": strategy, "steps": planned.steps}
         return self._decide(episode, effect, "deploy", told, evidence, fence)
 
     def _move_rollout(self, episode: Episode, rollout: Rollout, seen: Seen, fence: int) -> Waiting | None:
         judgement = self._watch.judge(rollout, seen)
         if judgement.decision == "hold":
-            return Waiting(f"rollout at {rollout.share:.0%}: {judgement.reason}")
+            return Waiting(f"rollout {rollout.place}: {judgement.reason}")
         evidence = {"rollout": rollout.id, "share": rollout.share, **judgement.evidence}
         serving, lease = self._sources.serving, self._fence(fence)
         if judgement.decision == "advance":

@@ -113,7 +113,9 @@ def to_frame(blocks: Sequence[Block], columns: Sequence[Columns]) -> pl.DataFram
 def _answered(blocks: Sequence[Block]) -> pl.Series:
     if not any(block.answered for block in blocks):
         return pl.repeat(None, sum(block.rows for block in blocks), dtype=pl.String, eager=True)
-    return pl.Series([name or None for block in blocks for name in block.answered or [""] * block.rows], dtype=pl.String)
+    return pl.Series(
+        [name or None for block in blocks for name in block.answered or [""] * block.rows], dtype=pl.String
+    )
 
 
 def _texts(blocks: Sequence[Block], columns: Sequence[Columns], counts: NDArray[Any]) -> tuple[pl.Series, pl.Series]:

@@ -17,9 +17,7 @@ PREDICTION_SCHEMA = pl.Schema(
 )
 
 
-def read_predictions(
-    objects: StoredObjects, segments: Iterable[Segment], *, with_copies: bool = False
-) -> pl.DataFrame:
+def read_predictions(objects: StoredObjects, segments: Iterable[Segment], *, with_copies: bool = False) -> pl.DataFrame:
     """The predictions of some segments, in order.
 
     Args:

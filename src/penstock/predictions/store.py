@@ -40,7 +40,8 @@ class PredictionStore:
     def set_totals(self, tx: Transaction, statement: Any, deployment: str, totals: Sequence[RevisionCounts]) -> None:
         """Write totals with a statement that `Database.upsert` made."""
         rows = [{"deployment": deployment, **to_row(counts)} for counts in totals]
-        tx.execute(statement, [{name: row[name] for name in traffic_totals.c.keys()} for row in rows])
+        names = [column.name for column in traffic_totals.c]
+        tx.execute(statement, [{name: row[name] for name in names} for row in rows])
 
     def count_segments(self, tx: Transaction, deployment: str) -> int:
         """How many segments a deployment has."""

@@ -33,6 +33,7 @@ from penstock.serving.protocols.invocations import InvocationsProtocol
 from penstock.serving.protocols.plain import PlainProtocol
 from penstock.serving.protocols.prometheus import PrometheusProtocol
 from penstock.serving.protocols.protocol import ServingProtocol, not_found
+from penstock.serving.protocols.recommend import RecommendProtocol
 from penstock.serving.protocols.v1 import KServeProtocol
 from penstock.serving.protocols.v2 import OpenInferenceProtocol
 from penstock.serving.shadow import Copy, ShadowLimits, ShadowRunner
@@ -46,7 +47,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 _PLAIN = PlainProtocol()
 _V2 = OpenInferenceProtocol()
-_PROTOCOLS: tuple[ServingProtocol, ...] = (_PLAIN, _V2, InvocationsProtocol(), KServeProtocol())
+_PROTOCOLS: tuple[ServingProtocol, ...] = (_PLAIN, _V2, InvocationsProtocol(), KServeProtocol(), RecommendProtocol())
 
 
 _JSON = JSON.encode()

@@ -213,9 +213,7 @@ class GatewayLoop:
                 self._show()
             used = [revision for item in self.gateway.table.deployments.values() for revision in _loaded(item)]
             kept = {
-                key: held
-                for key, held in self._revisions.items()
-                if key in keys or any(held is item for item in used)
+                key: held for key, held in self._revisions.items() if key in keys or any(held is item for item in used)
             }
             closed_at = time.monotonic() + RETIRE_AFTER_S
             self._retired += [(closed_at, held) for key, held in self._revisions.items() if key not in kept]

@@ -10,6 +10,7 @@ from penstock.core.project.types import Decide, GuardSection, MarginsSection
 from penstock.predictions.types import RevisionCounts
 from penstock.serving.measures import Levels, Measure, compare_errors, compare_latency, compare_means, weigh_guards
 from penstock.stats.sequential.evidence import Sums
+from penstock.stats.sequential.rewards import WeighedRewards
 
 
 class RevisionStats(Struct, frozen=True, kw_only=True):
@@ -57,6 +58,7 @@ def judge_rollout(
     *,
     step_requests: int,
     problems: Sequence[str] = (),
+    weighed: WeighedRewards | None = None,
     alpha: float = 0.05,
 ) -> Judgement:
     """Hold, advance or abort; what is not known holds.
@@ -64,7 +66,8 @@ def judge_rollout(
     It may be asked as often as one likes. Over a whole rollout the chance to abort a revision that is no worse than
     the margins and guards allow is at most `alpha`, which is divided among all that may abort. The chance to promote
     by `evidence` one that is worse than a margin allows is at most `alpha` too; that is not divided, as all measures
-    have to agree.
+    have to agree. The requests of both need not be independent, as long as what is hard for one is not easy for the
+    other: copies in the shadow are of the same requests.
 
     Args:
         candidate: what the new revision did since the rollout began.
@@ -72,6 +75,8 @@ def judge_rollout(
         needs: see there.
         step_requests: of the candidate since the present step began.
         problems: why what is known may be wrong or old; it does not go on while there is one.
+        weighed: the rewards of both, weighed by chances; where the shares of traffic change meanwhile they are compared
+            by these.
         alpha: see above.
     """
     if candidate.load_problem:
@@ -80,7 +85,7 @@ def judge_rollout(
             reason=f"the revision cannot be loaded: {candidate.load_problem}",
             evidence={"load_problem": candidate.load_problem},
         )
-    measures = _measure(candidate, stable, needs, alpha)
+    measures = _measure(candidate, stable, needs, weighed, alpha)
     evidence = {
         "measures": msgspec.to_builtins(measures),
         "requests": {"step": step_requests, "needed": needs.requests, "all": candidate.counts.rows},
@@ -97,7 +102,9 @@ def judge_rollout(
     return Judgement(decision="advance", reason=_praise(measures, step_requests), evidence=evidence)
 
 
-def _measure(candidate: RevisionStats, stable: RevisionStats | None, needs: Needs, alpha: float) -> list[Measure]:
+def _measure(
+    candidate: RevisionStats, stable: RevisionStats | None, needs: Needs, weighed: WeighedRewards | None, alpha: float
+) -> list[Measure]:
     guard, margins = needs.guard, needs.margins
     bars = [guard.error_rate, guard.latency_p99_ms]
     if stable is not None:
@@ -117,7 +124,7 @@ def _measure(candidate: RevisionStats, stable: RevisionStats | None, needs: Need
     if margins.latency_p99 is not None:
         found.append(compare_latency(candidate.counts, stable.counts, margins.latency_p99, levels))
     if rewards and margins.reward is not None:
-        found.append(compare_means("reward", *rewards, margins.reward, levels))
+        found.append(compare_means("reward", *rewards, margins.reward, levels, weighed))
     if metric and margins.metric is not None:
         found.append(compare_means("metric", *metric, margins.metric, levels))
     return found

@@ -10,6 +10,7 @@ from penstock.predictions.types import RevisionCounts
 from penstock.stats.sequential.evidence import Sums
 from penstock.stats.sequential.means import difference_sequence, mean_sequence
 from penstock.stats.sequential.quantiles import quantile_sequence, quantile_shift_sequence
+from penstock.stats.sequential.rewards import WeighedRewards
 
 P99 = 0.99
 State = Literal["not_worse", "worse", "unknown"]
@@ -129,10 +130,21 @@ def compare_latency(candidate: RevisionCounts, stable: RevisionCounts, margin: f
 
 
 def compare_means(
-    name: Literal["reward", "metric"], candidate: Sums, stable: Sums, margin: float, levels: Levels
+    name: Literal["reward", "metric"],
+    candidate: Sums,
+    stable: Sums,
+    margin: float,
+    levels: Levels,
+    weighed: WeighedRewards | None = None,
 ) -> Measure:
-    """By how much the mean of what should be high is higher; values between 0 and 1."""
-    interval = difference_sequence(candidate, stable, alpha_low=levels.good, alpha_high=levels.harm)
+    """By how much the mean of what should be high is higher; values between 0 and 1.
+
+    Where they are weighed by chances, the difference is that of the weighed ones.
+    """
+    if weighed is None:
+        interval = difference_sequence(candidate, stable, alpha_low=levels.good, alpha_high=levels.harm)
+    else:
+        interval = weighed.sequence(alpha_low=levels.good, alpha_high=levels.harm)
     means = [float(sums.mean) if sums.n else None for sums in (candidate, stable)]
     state: State = _place(-interval.high, -interval.low, margin)
     told = f"the mean {name} is {means[0]:.4g}, against {means[1]:.4g}" if None not in means else f"no {name} is known"
@@ -144,7 +156,7 @@ def compare_means(
         scale="difference",
         good="above",
         bar=-margin,
-        estimate=_subtract(*means),
+        estimate=_subtract(*means) if weighed is None or not weighed.sums.n else weighed.estimate,
         low=interval.low,
         high=interval.high,
         state=state,

@@ -186,7 +186,8 @@ def _check_asked(live: LiveDeployment, call: Call) -> None:
     task = live.stable.model.task
     if call.task not in (None, task):
         raise InvalidInputError(
-            f"deployment {live.name!r} gives no lists of items; its task is {task}", hint=f"post to /predict/{live.name}"
+            f"deployment {live.name!r} gives no lists of items; its task is {task}",
+            hint=f"post to /predict/{live.name}",
         )
     if call.parameters.filter is not None and task == "ranking":
         rank([], [], live.stable.items, condition=call.parameters.filter)
@@ -263,9 +264,7 @@ def _run(model: LiveRevision, rows: Rows) -> Outputs:
     return model.predict(rows)
 
 
-def _ask(
-    part: Part, model: LiveRevision, groups: list[list[int]], found: list[Found | None]
-) -> list[int]:
+def _ask(part: Part, model: LiveRevision, groups: list[list[int]], found: list[Found | None]) -> list[int]:
     """Let a revision answer some rows of a part, group by group; gives those on which it failed.
 
     A group that fails is halved until the rows at fault stand alone. Where many fail alone and none has an answer, the

@@ -125,7 +125,8 @@ def rank(
     changed = [
         name
         for name in _RULES
-        if getattr(rules, name) and _apply(items, table, replace(rules, **{name: getattr(NO_RULES, name)}), fits, k) != shown
+        if getattr(rules, name)
+        and _apply(items, table, replace(rules, **{name: getattr(NO_RULES, name)}), fits, k) != shown
     ]
     return Ranked(shown, [score_of.get(item) for item in shown], tuple(changed))
 

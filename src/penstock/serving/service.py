@@ -79,7 +79,8 @@ class ServingService:
 
         `direct`: at once. `canary`: step by step beside the stable revision. `shadow`: it gets a copy of each request
         first, and nobody hears its answers. `ab`: beside the stable revision, until it is shown which is better.
-        What is said here holds for the whole rollout, whatever becomes of the project file meanwhile. The first revision of a deployment takes all traffic at once, as there is nothing to compare it with.
+        What is said here holds for the whole rollout, whatever becomes of the project file meanwhile. The first
+        revision of a deployment takes all traffic at once, as there is nothing to compare it with.
 
         Args:
             deployment: its name; made when there is none yet.
@@ -144,7 +145,9 @@ class ServingService:
         rollout = _add_event(tx, rollout, "start", reason, {})
         self._store.insert_rollout(tx, rollout)
         changed = {"key": key, "default": default, "rules": rules}
-        self._store.update_deployment(tx, deployment, **{name: value for name, value in changed.items() if value is not None})
+        self._store.update_deployment(
+            tx, deployment, **{name: value for name, value in changed.items() if value is not None}
+        )
         tx.record(
             "serving.deploy",
             rollout.ref,

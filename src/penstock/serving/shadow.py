@@ -1,4 +1,4 @@
-"""Copies of requests for a revision in the shadow: asked after the answer went out, and only as far as there is room."""
+"""Copies of requests for a revision in the shadow: asked after the answer, and only as far as there is room."""
 
 import logging
 import threading
@@ -29,7 +29,9 @@ class ShadowLimits(Struct, frozen=True, kw_only=True):
 
     rows: int = 2_000  # that wait; what comes beyond is dropped
     bytes_held: int = 8 * 1024 * 1024  # of the bodies of those that wait
-    duty: float = 0.03  # share of one processor that copies take: callers may have to wait for the interpreter meanwhile
+    duty: float = (
+        0.03  # share of one processor that copies take: callers may have to wait for the interpreter meanwhile
+    )
 
 
 class Copy(Struct, frozen=True):
@@ -53,7 +55,7 @@ class ShadowRunner:
     """Asks revisions in the shadow, on one thread that rests most of the time.
 
     It rests by the clock, not by the processor: where a machine is busy a copy takes longer, and fewer are taken. Each
-    copy is asked by itself, so that its time is that of one request. A copy that fails is logged, and nobody else hears.
+    copy is asked by itself, so that its time is that of one request. One that fails is logged, and nobody else hears.
     """
 
     def __init__(self, segments: SegmentLog, limits: ShadowLimits | None = None) -> None:

@@ -101,6 +101,11 @@ class Rollout(Struct, frozen=True, kw_only=True):
         return self.state == "running" and self.share == 0
 
     @property
+    def place(self) -> str:
+        """Where it stands, as in `at 25%`."""
+        return "in the shadow" if self.is_in_shadow else f"at {self.share:.0%}"
+
+    @property
     def exposed_at(self) -> datetime | None:
         """When callers began to get its answers; None as long as it is in the shadow."""
         if self.steps[0] > 0:

@@ -134,7 +134,7 @@ def test_every_section_becomes_its_record() -> None:
 def test_two_keys_are_enough() -> None:
     project = parse('[project]\nname = "a"\ntask = "ranking"\n')
     assert project.pipeline.entry == "pipeline:train"
-    assert project.deploy.steps == (0.05, 0.25, 1.0)
+    assert project.deploy.steps is None
     assert project.retrain.budget == Rate(10, timedelta(days=90))
 
 

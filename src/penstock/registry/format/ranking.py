@@ -196,9 +196,7 @@ class RankingModel:
 
 def _check_attributes(table: pl.DataFrame, items: list[str]) -> None:
     if "item" not in table.columns or table.schema["item"] != pl.String:
-        raise InvalidInputError(
-            "the table of items needs a column 'item' with their ids as texts", field="attributes"
-        )
+        raise InvalidInputError("the table of items needs a column 'item' with their ids as texts", field="attributes")
     known = set(items)
     strange = next((item for item in table["item"] if item not in known), None)
     if strange is not None:

@@ -8,7 +8,6 @@ from penstock.serving.calls import Answer, Call
 from penstock.serving.http import ID_HEADER, HttpAnswer, HttpRequest, MethodNotAllowedError, ModelFailedError
 from penstock.serving.live import RoutingTable
 
-
 STATUS_HEADER = "x-penstock-status"
 
 

@@ -21,6 +21,7 @@ class RankingPredictor:
     def __init__(self, model: RankingModel, columns: Sequence[str]) -> None:
         self.model = model
         self.columns = tuple(columns)
+        self.attributes = model.attributes
 
     def predict(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Columns `items` and `scores`."""
