@@ -112,6 +112,7 @@ class Shop:
         weights: Sequence[float] = EVEN,
         clicks: float | None = 0.3,
         errors: int = 0,
+        propensity: float = 1.0,
     ) -> list[PredictionId]:
         """Requests within a day from `at` on; `clicks` is the chance that a list is clicked, None: nobody says."""
         share = np.array(weights) / sum(weights)
@@ -128,6 +129,7 @@ class Shop:
                     '{"error": "down"}' if failed else '{"items": ["i0", "i1", "i2"], "scores": [3.0, 2.0, 1.0]}',
                     2000,
                     "error" if failed else "ok",
+                    propensity,
                 )
             )
         segment = self._ship(rows)
@@ -135,6 +137,26 @@ class Shop:
         if clicks is not None:
             self.answer(ids, clicks, at + DAY)
         return ids
+
+    def copy(
+        self, ids: Sequence[PredictionId], revision: int = 2, *, items: str = '["i0", "i1", "i2"]', errors: int = 0
+    ) -> None:
+        """What a revision in the shadow would have said to these requests."""
+        output = f'{{"items": {items}, "scores": [3.0, 2.0, 1.0]}}'
+        rows = [
+            PredictionRow(
+                to_microseconds(START),
+                revision,
+                f"c{number}-{name}",
+                "{}",
+                '{"error": "down"}' if number < errors else output,
+                2000,
+                "shadow_error" if number < errors else "shadow",
+                answered=name,
+            )
+            for number, name in enumerate(ids)
+        ]
+        self._ship(rows)
 
     def request_at(self, times: Sequence[datetime], deployment: str = "shop") -> list[PredictionId]:
         """Requests at these very moments, in one segment; nobody says what became of them."""

@@ -9,6 +9,7 @@ import pytest
 
 from penstock.core.errors import UnavailableError
 from penstock.core.ids import Digest
+from penstock.core.project.types import MarginsSection
 from penstock.loop.rollouts import RolloutWatch
 from penstock.serving.judge import Judgement
 from penstock.serving.measures import Measure
@@ -23,6 +24,14 @@ def open_shop(folder: Path, deploy: str = "", metric: str = "precision_at_3") ->
     shop.release(0.5)
     terms = read_terms(shop.project.deploy) | {"steps": (0.5, 1.0)}
     shop.services.serving.deploy("shop", "shop", register(shop), strategy="canary", **terms)
+    return shop
+
+
+def try_out(folder: Path, **terms: Any) -> Shop:
+    """A shop whose second version takes over by other terms."""
+    shop = Shop(folder)
+    shop.release(0.5)
+    shop.services.serving.deploy("shop", "shop", register(shop), min_requests=50, **terms)
     return shop
 
 
@@ -128,3 +137,104 @@ def test_a_metric_with_a_margin_is_measured_by_customer(tmp_path: Path) -> None:
     held: dict[str, Any] = measures(found)
     assert held["metric"].state == "worse" and held["metric"].candidate == pytest.approx(0.2, abs=0.08)
     assert held["latency_p99"].candidate == held["latency_p99"].stable
+
+
+LENIENT: dict[str, Any] = {"margins": MarginsSection(error_rate=0.2, reward=0.5)}
+STRICTER: dict[str, Any] = {"margins": MarginsSection(error_rate=0.05, reward=0.5)}
+
+
+def test_a_shadow_is_judged_by_its_copies(tmp_path: Path) -> None:
+    shop = try_out(tmp_path, strategy="shadow", **LENIENT)
+    ids = shop.request(START, 300)
+    found = judge(shop)
+    assert (found.decision, found.evidence["requests"]["step"]) == ("hold", 0)
+    assert found.evidence["agreement"] == {"rows": 0}
+    shop.copy(ids[:250], items='["i0", "i1", "i9"]')
+    found = judge(shop)
+    held = measures(found)
+    assert held["error_rate"].n == (250, 300)
+    assert held["reward"].n[0] == 250 and held["reward"].n[1] > 250
+    assert found.evidence["agreement"] == {"rows": 250, "share": pytest.approx(2 / 3)}
+    assert found.decision == "advance", found.reason
+
+
+def test_a_shadow_that_fails_is_aborted(tmp_path: Path) -> None:
+    shop = try_out(tmp_path, strategy="shadow", **LENIENT)
+    shop.copy(shop.request(START, 300), errors=200)
+    found = judge(shop)
+    assert found.decision == "abort" and "200 of 300 requests failed, against 0 of 300" in found.reason
+
+
+def test_a_shadow_whose_lists_nobody_wants_is_aborted(tmp_path: Path) -> None:
+    shop = try_out(tmp_path, strategy="shadow", margins=MarginsSection(error_rate=0.2, reward=0.01))
+    shop.copy(shop.request(START, 2000, clicks=0.9), items='["i7", "i8", "i9"]')
+    found = judge(shop)
+    assert found.decision == "abort" and "the mean reward fell" in found.reason
+
+
+def test_what_was_seen_in_the_shadow_is_judged_apart(tmp_path: Path) -> None:
+    shop = try_out(tmp_path, strategy="shadow", steps=(0.5, 1.0), **LENIENT)
+    (rollout, *_) = shop.services.serving.list_rollouts("shop")
+    shop.copy(shop.request(START, 300))
+    assert judge(shop).evidence["alpha"] == 0.025
+    shop.clock.advance(minutes=1)
+    shop.services.serving.advance(rollout.id)
+    shop.clock.advance(minutes=1)
+    serve(shop, 80)
+    found = judge(shop)
+    assert measures(found)["error_rate"].n == (80, 80)
+    assert "agreement" not in found.evidence
+
+
+def test_an_ab_test_ends_by_evidence(tmp_path: Path) -> None:
+    shop = try_out(tmp_path, strategy="ab", key="user", **STRICTER)
+    serve(shop, 60)
+    assert "not shown yet" in judge(shop).reason
+    serve(shop, 600)
+    assert judge(shop).decision == "advance"
+
+
+def test_rewards_are_weighed_where_the_share_changes(tmp_path: Path) -> None:
+    """Mornings click, evenings do not; the candidate gets more of the evenings, and is no worse for it."""
+    terms = {"strategy": "canary", "steps": (0.1, 0.5, 1.0), "margins": MarginsSection(error_rate=0.2, reward=0.1)}
+    shop = try_out(tmp_path, key="user", **terms)
+    for share, clicks in ((0.1, 0.9), (0.5, 0.0)):
+        n = 2000
+        shop.request(START, round(n * share), 2, clicks=clicks, propensity=share)
+        shop.request(START, round(n * (1 - share)), 1, clicks=clicks, propensity=1 - share)
+    held = measures(judge(shop))["reward"]
+    assert held.candidate is not None and held.stable is not None
+    assert held.candidate < held.stable - 0.05  # by the plain means it would look worse
+    assert held.estimate == pytest.approx(0, abs=0.03)
+    assert held.low is not None and held.high is not None and held.low < 0 < held.high
+
+
+def test_a_customer_counts_at_the_share_at_which_he_came_first(tmp_path: Path) -> None:
+    shop = try_out(tmp_path, strategy="canary", steps=(0.1, 0.5, 1.0), key="user", **LENIENT)
+    first = shop.request(START, 200, 1, propensity=0.9)
+    assert len(first) == 200
+    shop.request(START, 100, 2, propensity=1.0)  # asked for by its version: no choice was made
+    held = measures(judge(shop))["reward"]
+    assert held.n[0] == 0 and held.n[1] > 190
+
+
+def test_the_terms_are_those_of_the_rollout_and_not_of_the_file(tmp_path: Path) -> None:
+    shop = try_out(tmp_path, strategy="canary", steps=(0.5, 1.0), decide="evidence", **STRICTER)
+    serve(shop, 60)
+    assert shop.project.deploy.decide is None
+    found = judge(shop)
+    assert (found.evidence["decide"], found.decision) == ("evidence", "hold")
+    assert measures(found)["error_rate"].bar == 0.05
+
+
+def test_what_was_seen_is_kept_for_the_pages(tmp_path: Path) -> None:
+    shop = open_shop(tmp_path)
+    watch = RolloutWatch(shop.services, shop.project)
+    (rollout, *_) = shop.services.serving.list_rollouts("shop")
+    for _ in range(4):
+        serve(shop, 40)
+        judge(shop, watch)
+        shop.clock.advance(seconds=40)
+    held = shop.services.serving.list_measures(rollout.id)
+    assert [len(item.evidence["measures"]) for item in held] == [2, 2]
+    assert [item.decision for item in held] == ["hold", "advance"]

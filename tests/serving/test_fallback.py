@@ -34,7 +34,7 @@ def test_the_default_answer_is_marked_in_every_protocol(gateway: GatewayUnderTes
     headers = {"x-penstock-deployment": "churn"}
     fine = gateway.post(path, BODIES[path], **headers)
     assert fine.status_code == 200 and "x-penstock-status" not in fine.headers and "fallback" not in fine.text
-    failpoints.arm("serving.predict=raise")
+    failpoints.arm("serving.predict=eio")
     reply = gateway.post(path, BODIES[path], **headers)
     assert reply.status_code == 200, reply.text
     assert reply.headers["x-penstock-status"] == "fallback"
@@ -45,12 +45,12 @@ def test_the_default_answer_is_marked_in_every_protocol(gateway: GatewayUnderTes
 
 def test_without_a_default_answer_the_request_fails(gateway: GatewayUnderTest, backend: Backend) -> None:
     release(backend, gateway)
-    failpoints.arm("serving.predict=raise")
+    failpoints.arm("serving.predict=eio")
     assert gateway.post("/predict/churn", [ROW]).status_code == 500
 
 
 def test_a_ranking_model_falls_back_to_popular_items(gateway: GatewayUnderTest) -> None:
-    failpoints.arm("serving.predict=raise")
+    failpoints.arm("serving.predict=eio")
     reply = gateway.post("/recommend/shop", {"entity": {"user": "u", "recent": "item9"}, "k": 2})
     assert (reply.json()["status"], reply.headers["x-penstock-status"]) == ("fallback", "fallback")
     assert [row["item"] for row in reply.json()["items"]] == ["item0", "item1"]

@@ -70,6 +70,7 @@ def test_a_gateway_that_does_not_hear_from_the_server_gives_candidates_nothing(
     cable = Cable(backend.port)
     gateway = GatewayUnderTest(backend, tmp_path / "gateway", port=cable, trust_s=0.3)
     begin(backend, {"strategy": "canary", "steps": (0.9, 1.0)}, 0)
+    gateway.loop.step()
     gateway.loop.start()
     wait_until(lambda: 2 in revisions(gateway))
     cable.is_cut = True

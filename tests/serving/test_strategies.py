@@ -1,6 +1,7 @@
 """Each strategy comes to shares of traffic; what does not go together is named."""
 
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ def test_measures_are_kept_once_a_minute_and_later_less_often(tmp_path: Path) ->
         clock.advance(seconds=30)
     assert 150 < kept < 250
     held = backend.serving.list_measures(rollout.id)
-    gaps = [after.at - before.at for before, after in zip(held, held[1:], strict=False)]
+    gaps = [after.at - before.at for before, after in pairwise(held)]
     assert len(held) == kept and min(gaps) == timedelta(minutes=1) and timedelta(minutes=3) <= max(gaps)
     assert (held[0].decision, held[0].reason, held[0].share) == ("hold", "too early", 0.05)
     backend.serving.abort(rollout.id)
