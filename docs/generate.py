@@ -162,6 +162,8 @@ def _kind(annotation: str) -> str:
         return ", ".join(f"`{each}`" for each in re.findall(r"'([^']+)'", plain))
     if many := re.fullmatch(r"tuple\[(\w+), \.\.\.\]", plain):
         return f"list of {_READABLE.get(many[1], many[1].removesuffix('Section').lower() + 's')}"
+    if plain == "tuple[str | dict[str, Any], ...]":
+        return "list of texts and tables"
     if plain.startswith("tuple["):
         return "two values"
     if plain.startswith("dict["):

@@ -131,7 +131,7 @@ def report(answers: list[Answer], back: dict[int, float]) -> str:
 
 def check(answers: list[Answer], count: int) -> None:
     failed = [answer for answer in answers if answer.status != 200]
-    assert failed == []
+    assert failed == [], f"{len(failed)} failed, such as {failed[:3]}"
     assert len(answers) == count
     assert {answer.revision for answer in answers} == {1, 2, 3, 4, 5}
 
@@ -141,6 +141,6 @@ def test_two_thousand_requests_and_none_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_hundred_thousand_requests_and_none_fails(tmp_path: Path) -> None:
-    check(go_through_everything(tmp_path, 100_000, 600), 100_000)
+    check(go_through_everything(tmp_path, 100_000, 300), 100_000)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.errors import InvalidInputError
-from penstock.core.project.types import AtMostPer, RulesSection
+from penstock.core.project.types import AtMostPerSection, RulesSection
 from penstock.serving.ranking import ItemTable, check_rules, rank
 
 ITEMS = [f"i{number}" for number in range(8)]
@@ -83,9 +83,13 @@ def test_without_a_table_nothing_can_be_filtered() -> None:
         (RulesSection(block=("i7",)), ["i0", "i1", "i2", "i3"], ()),
         (RulesSection(bury=("i0", {"price": {"at_least": 50}})), ["i2", "i3", "i4", "i5"], ("bury",)),
         (RulesSection(pin=("i7",), block=("i7", "i0")), ["i1", "i2", "i3", "i4"], ("block",)),
-        (RulesSection(at_most_per=AtMostPer(column="category", count=1)), ["i0", "i2", "i5", "i7"], ("at_most_per",)),
         (
-            RulesSection(pin=("i6",), at_most_per=AtMostPer(column="category", count=1)),
+            RulesSection(at_most_per=AtMostPerSection(column="category", count=1)),
+            ["i0", "i2", "i5", "i7"],
+            ("at_most_per",),
+        ),
+        (
+            RulesSection(pin=("i6",), at_most_per=AtMostPerSection(column="category", count=1)),
             ["i6", "i2", "i5", "i7"],
             ("pin", "at_most_per"),
         ),
@@ -106,7 +110,7 @@ def test_what_the_caller_excludes_is_not_pinned() -> None:
     ("rules", "told"),
     [
         (RulesSection(block=({"brand": "x"},)), "rules.block.brand: the table of items has no column 'brand'"),
-        (RulesSection(at_most_per=AtMostPer(column="brand", count=1)), "no column 'brand'"),
+        (RulesSection(at_most_per=AtMostPerSection(column="brand", count=1)), "no column 'brand'"),
     ],
 )
 def test_rules_that_cannot_be_applied_are_named(rules: RulesSection, told: str) -> None:
@@ -132,7 +136,7 @@ def test_a_list_never_shows_what_it_must_not(
         pin=tuple(pin),
         bury=tuple(bury),
         block=tuple(block),
-        at_most_per=AtMostPer(column="category", count=count),
+        at_most_per=AtMostPerSection(column="category", count=count),
     )
     found = show(rules, k=k, exclude=exclude)
     assert len(found) == len(set(found)) <= k

@@ -4,7 +4,7 @@ import msgspec
 import polars as pl
 import pytest
 
-from penstock.core.project.types import AtMostPer, RulesSection
+from penstock.core.project.types import AtMostPerSection, RulesSection
 from penstock.registry.format.ranking import RankingModel
 from serving.gateways import GatewayUnderTest
 from serving.models import ITEMS, Backend
@@ -62,7 +62,7 @@ def test_rules_hold_for_every_protocol_and_the_answer_says_which(shop: GatewayUn
         pin=("item30",),
         block=("item0",),
         bury=({"category": "games"},),
-        at_most_per=AtMostPer(column="category", count=2),
+        at_most_per=AtMostPerSection(column="category", count=2),
     )
     backend.serving.deploy("shop", "shop", 1)
     backend.serving.deploy("shop", "shop", 2, rules=rules)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from penstock.core.codec import nearest_hint
 from penstock.core.errors import InvalidInputError
 from penstock.core.project.conditions import BOUNDS, check_condition
-from penstock.core.project.types import AtMostPer, RulesSection
+from penstock.core.project.types import AtMostPerSection, RulesSection
 
 DEFAULT_ITEMS = 20
 ITEM = "item"  # the column of a table of items that holds their ids
@@ -155,7 +155,7 @@ def _apply(items: Sequence[str], table: ItemTable | None, rules: RulesSection, f
     return _limit(pinned, kept, table, rules.at_most_per)[:k]
 
 
-def _limit(pinned: list[str], others: list[str], table: ItemTable, limit: AtMostPer) -> list[str]:
+def _limit(pinned: list[str], others: list[str], table: ItemTable, limit: AtMostPerSection) -> list[str]:
     """Those of the others that leave each value its number; pinned items stay, and count."""
     values, seen = table.values(limit.column), dict[Any, int]()
     shown = list(pinned)

@@ -203,7 +203,7 @@ class MarginsSection(Section, frozen=True, kw_only=True):
     metric: Share | None = None  # lower value of the metric of monitor.performance, on a scale from 0 to 1
 
 
-class AtMostPer(Section, frozen=True, kw_only=True):
+class AtMostPerSection(Section, frozen=True, kw_only=True):
     """`deploy.rules.at_most_per`: how many of the items that are shown may have one value of a column."""
 
     column: Text  # of the model's table of items
@@ -220,7 +220,7 @@ class RulesSection(Section, frozen=True, kw_only=True):
     pin: tuple[str, ...] = ()  # these stand first, in this order
     bury: tuple[str | dict[str, Any], ...] = ()  # these stand last
     block: tuple[str | dict[str, Any], ...] = ()  # these are not shown, pinned or not
-    at_most_per: AtMostPer | None = None
+    at_most_per: AtMostPerSection | None = None  # and so many of a kind
 
 
 class DeploySection(Section, frozen=True, kw_only=True):
