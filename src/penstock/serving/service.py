@@ -106,6 +106,8 @@ class ServingService:
                 the fence is no longer held.
         """
         _check_fence(tx, fence)
+        known = self._store.find_deployment(tx, deployment)
+        plan = plan_rollout(strategy, steps, share, decide, key or (known.key if known else None))
         target = self._registry.get_version.join(tx, model, version)
         if target.status is VersionStatus.ARCHIVED:
             raise ConflictError(
@@ -113,8 +115,6 @@ class ServingService:
             )
         tree = _check_servable(target)
         check_default(default or {}, target)
-        known = self._store.find_deployment(tx, deployment)
-        plan = plan_rollout(strategy, steps, share, decide, key or (known.key if known else None))
         held = known or self._store.insert_deployment(tx, check_name(deployment, "deployment"))
         if held.rollout is not None:
             raise ConflictError(

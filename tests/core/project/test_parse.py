@@ -218,3 +218,32 @@ def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path: Path) -> None
     (tmp_path / "penstock.toml").write_bytes(b"[project]\nname = '\xff'\n")
     with pytest.raises(ProjectFileError, match=r"penstock.toml:2: the file is not UTF-8 text"):
         load_project(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("deploy", "told"),
+    [
+        ('strategy = "ab"', "deploy.strategy: an A/B test needs a key"),
+        ('strategy = "ab"\nkey = "user"\nshare = 1.0', "deploy.share: an A/B test gives each side a share"),
+        ('strategy = "shade"', "deploy.strategy: "),
+        ('rules = { pin = ["a", "a"] }', "deploy.rules.pin: an item stands there twice"),
+        ('rules = { pin = ["a"], block = ["a"] }', "deploy.rules.pin: 'a' stands in block too"),
+        (
+            'rules = { bury = ["a", { price = {} }] }',
+            "deploy.rules.bury[1]: the bounds of 'price' are some of at_least",
+        ),
+        ("rules = { block = [7] }", "deploy.rules.block"),
+        ('rules = { at_most_per = { column = "brand" } }', "deploy.rules.at_most_per.count: this key has to be there"),
+        ('rules = { at_most_per = { column = "brand", count = 0 } }', "deploy.rules.at_most_per.count: "),
+    ],
+)
+def test_mistakes_in_how_to_deploy_are_named(deploy: str, told: str) -> None:
+    (mistake,) = mistakes(f'[project]\nname = "a"\ntask = "ranking"\n[deploy]\n{deploy}\n')
+    assert told in mistake
+
+
+def test_rules_for_lists_need_lists() -> None:
+    text = '[project]\nname = "a"\ntask = "TASK"\n[deploy.rules]\npin = ["gift"]\n'
+    assert parse(text.replace("TASK", "ranking")).deploy.rules.pin == ("gift",)
+    (mistake,) = mistakes(text.replace("TASK", "binary"))
+    assert "deploy.rules: a model of the task 'binary' shows no lists of items" in mistake

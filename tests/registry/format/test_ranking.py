@@ -109,3 +109,33 @@ def test_an_item_with_a_space_in_it_is_refused() -> None:
         RankingModel(["red cup"], prior=[1.0])
     with pytest.raises(InvalidInputError, match="twice"):
         RankingModel(["cup", "cup"], prior=[1.0, 1.0])
+
+
+TABLE = pl.DataFrame({"item": ITEMS, "price": [3, 9, 4, None], "new": [True, False, True, False]})
+
+
+def test_a_table_of_items_comes_back_and_equal_models_give_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        make_model(attributes=TABLE).save(tmp_path / name)
+    assert (tmp_path / "a" / "items.parquet").read_bytes() == (tmp_path / "b" / "items.parquet").read_bytes()
+    again = RankingModel.load(tmp_path / "a")
+    assert again.attributes is not None and again.attributes.equals(TABLE)
+    (tmp_path / "a" / "items.parquet").write_bytes(b"nothing")
+    with pytest.raises(CorruptDataError, match="table of items"):
+        RankingModel.load(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (TABLE.drop("item"), "needs a column 'item'"),
+        (TABLE.with_columns(item=pl.lit(1)), "needs a column 'item'"),
+        (TABLE.with_columns(item=pl.lit("spoon")), "'spoon' stands in the table of items, and is no item"),
+        (pl.concat([TABLE, TABLE]), "twice in the table"),
+        (TABLE.with_columns(tags=pl.lit([["a"]])), "column 'tags' of the table of items holds"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(table: pl.DataFrame, told: str) -> None:
+    with pytest.raises(InvalidInputError, match=told):
+        make_model(attributes=table)
