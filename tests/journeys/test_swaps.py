@@ -105,7 +105,7 @@ def go_through_everything(folder: Path, count: int, rate: float) -> list[Answer]
         own = [answer for answer in load.answers if answer.revision == revision]
         assert own, f"revision {revision} answered nothing at all"
         scene.back[revision] = max(answer.came_at for answer in own) - ended_at
-        late = [answer for answer in own if answer.sent_at > ended_at + STICKY_S]
+        late = [answer for answer in own if answer.asked_at > ended_at + STICKY_S]
         assert late == [], f"revision {revision} answered {len(late)} requests after it was ended"
     print(report(load.answers, scene.back))
     return load.answers
@@ -123,10 +123,11 @@ async def wait_for_all(scene: Scene, load: Load) -> None:
 
 def report(answers: list[Answer], back: dict[int, float]) -> str:
     took = sorted(answer.came_at - answer.sent_at for answer in answers)
-    retried = sum(answer.tries > 1 for answer in answers)
+    retried, shed = (sum(getattr(answer, name) > 0 for answer in answers) for name in ("broken", "shed"))
     ended = ", ".join(f"revision {number} answered last {seconds:+.2f} s after" for number, seconds in back.items())
     p50, p99 = took[len(took) // 2] * 1000, took[int(len(took) * 0.99)] * 1000
-    return f"{len(answers)} answers, {retried} at the second try, p50 {p50:.1f} ms, p99 {p99:.1f} ms; {ended}"
+    told = f"{len(answers)} answers, {retried} over a second connection, {shed} told to wait"
+    return f"{told}, p50 {p50:.1f} ms, p99 {p99:.1f} ms; {ended}"
 
 
 def check(answers: list[Answer], count: int) -> None:
