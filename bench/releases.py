@@ -79,8 +79,8 @@ def measure(form: str, folder: Path, body: bytes, rate: float, seconds: float, r
 
 async def load(port: int, body: bytes, rate: float, seconds: float) -> tuple[float, float]:
     """p50 and p99 in ms of requests at a constant rate; the time counts from when each should have gone out."""
-    head = f"POST /invocations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    request = head.encode() + b"\r\n\r\n" + body
+    head = "POST /invocations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json"
+    request = f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
     took: list[float] = []
 

@@ -32,8 +32,8 @@ class Load:
 
     A request that was on a connection which broke, as those that a killed process holds, is sent once more over a new
     one, as HTTP clients do; one that is answered 429 is sent again when Retry-After says, as a machine that is busy
-    with other things may tell callers to wait. It failed when a second connection breaks, when none is to be had, when it
-    was told to wait three times, or when the answer is anything else but 200.
+    with other things may tell callers to wait. It failed when a second connection breaks, when none is to be had, when
+    it was told to wait four times, or when the answer is anything else but 200.
     """
 
     def __init__(self, url: str, path: str, body: bytes, *, count: int, rate: float) -> None:
