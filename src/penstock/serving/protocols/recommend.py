@@ -26,9 +26,9 @@ class RecommendRequest(Parameters, frozen=True, kw_only=True, forbid_unknown_fie
 class RecommendProtocol:
     """JSON in, JSON out."""
 
-    def find_method(self, path: str) -> str | None:
+    def find_methods(self, path: str) -> tuple[str, ...]:
         """POST at `/recommend/{deployment}`."""
-        return "POST" if path.startswith(PREFIX) and "/" not in path[len(PREFIX) :] else None
+        return ("POST",) if path.startswith(PREFIX) and "/" not in path[len(PREFIX) :] else ()
 
     def look(self, request: HttpRequest, table: RoutingTable) -> HttpAnswer:
         """There is nothing to look at."""
