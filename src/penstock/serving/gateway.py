@@ -139,7 +139,7 @@ class Gateway:
     def share_counts(self) -> bool:
         """Tell the other processes what was counted so far; there is never more to do at once."""
         if self._shared is not None:
-            self._shared.write(self._metrics.read(self._under_way))
+            self._shared.write(self._read_own())
         return False
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -258,9 +258,12 @@ class Gateway:
                 return protocol, methods
         return (_V2 if path.startswith("/v2/") else _PLAIN), ()
 
+    def _read_own(self) -> Counts:
+        return self._metrics.read(self._under_way, self.dropped_copies)
+
     def _read_counts(self) -> Counts:
         others = self._shared.read_others() if self._shared is not None else []
-        return add_counts([self._metrics.read(self._under_way), *others])
+        return add_counts([self._read_own(), *others])
 
     async def _read_rest(self, first: bytes, headers: Headers, receive: Receive) -> bytes:
         """The whole of a body that comes in several pieces."""

@@ -33,6 +33,7 @@ class Counts(Struct, kw_only=True):
     requests: dict[str, dict[int, int]] = {}  # deployment -> status code -> requests for predictions
     durations: dict[str, Durations] = {}  # deployment -> of its requests
     predictions: dict[str, dict[int, dict[str, int]]] = {}  # deployment -> revision -> status -> rows
+    dropped_copies: int = 0  # rows that revisions in the shadow were not asked
     in_progress: int = 0
     cpu_s: float = 0.0
     processes: int = 1
@@ -67,7 +68,7 @@ class GatewayMetrics:
             statuses = revisions.setdefault(item.revision.route.number, {})
             statuses[item.status] = statuses.get(item.status, 0) + 1
 
-    def read(self, in_progress: int) -> Counts:
+    def read(self, in_progress: int, dropped_copies: int = 0) -> Counts:
         """What was counted so far, with the process's own figures."""
         counts = self._counts
         return Counts(
@@ -79,6 +80,7 @@ class GatewayMetrics:
                 name: {number: statuses.copy() for number, statuses in revisions.copy().items()}
                 for name, revisions in counts.predictions.copy().items()
             },
+            dropped_copies=dropped_copies,
             in_progress=in_progress,
             cpu_s=time.process_time(),
         )
@@ -127,6 +129,7 @@ def add_counts(parts: Iterable[Counts]) -> Counts:
             held = total.durations.setdefault(name, Durations())
             held.counts = [a + b for a, b in zip(held.counts, durations.counts, strict=True)]
             held.total_s += durations.total_s
+        total.dropped_copies += part.dropped_copies
         total.in_progress += part.in_progress
         total.cpu_s += part.cpu_s
         total.processes += part.processes
@@ -171,6 +174,11 @@ class _Collector:
                 for status, number in sorted(statuses.items()):
                     predictions.add_metric([name, str(revision), status], number)
         yield predictions
+        yield CounterMetricFamily(
+            "penstock_gateway_dropped_copies",
+            "Rows that revisions in the shadow were not asked.",
+            value=counts.dropped_copies,
+        )
         yield GaugeMetricFamily(
             "penstock_gateway_requests_in_progress", "Requests under way.", value=counts.in_progress
         )
