@@ -24,7 +24,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-from serving import COLUMNS, Estimator, FastModel, ended, make_model
+from serving import ended, make_model
 
 WAYS = ("plain", "canary", "shadow", "swaps")
 
@@ -115,17 +115,14 @@ def serve(form: str, way: str, folder: Path, descriptor: int) -> None:
     from penstock.predictions.segment_log import SegmentLog
     from penstock.processes.gateway import guard
     from penstock.processes.gateway_workers import run_gateway
-    from penstock.registry.format.types import Column, Signature
+    from penstock.registry.format.loaded import load_model
     from penstock.serving.gateway import Gateway
     from penstock.serving.gateway_loop import GatewayLoop
     from penstock.serving.port import LonePort
     from penstock.serving.types import DeploymentRoute, RevisionRoute, Routing
 
     def open_model(_: Digest) -> Any:
-        model: Any = Estimator(folder / "model.pkl") if form == "estimator" else FastModel(folder / "model.onnx")
-        outputs = (Column("prediction", "long"), Column("score", "double"))
-        model.task, model.signature = "binary", Signature(tuple(Column(name, "double") for name in COLUMNS), outputs)
-        return model
+        return load_model(folder / ("estimator" if form == "estimator" else "model"))
 
     class Swapping(LonePort):
         """Goes to the other revision and back."""
