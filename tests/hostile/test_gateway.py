@@ -40,7 +40,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayUnderTes
     """A gateway with both models."""
     folder = tmp_path_factory.mktemp("gateway")
     backend = Backend(folder)
-    backend.register(make_ranking(), "shop", "ranking")
+    backend.register(make_ranking(knows_items=True), "shop", "ranking")
     backend.register(make_logistic(), "churn", "binary")
     backend.serving.deploy("shop", "shop", 1, key="user")
     backend.serving.deploy("churn", "churn", 1)
@@ -99,7 +99,9 @@ def test_a_missing_column_is_named_in_every_protocol(deployment: str, gateway: A
             assert reply is not None and missing in reply.body.decode()
 
 
-@pytest.mark.parametrize("path", ["/predict/churn", "/predict/shop", "/v2/models/churn/infer", "/invocations"])
+@pytest.mark.parametrize(
+    "path", ["/predict/churn", "/predict/shop", "/recommend/shop", "/v2/models/churn/infer", "/invocations"]
+)
 def test_no_body_breaks_the_gateway(path: str, gateway: Attacker) -> None:
     for body in BROKEN:
         gateway.attack("POST", path, body, {"x-penstock-deployment": "churn"}, refused=True)
@@ -112,11 +114,27 @@ def test_no_literal_that_json_lacks_is_taken(literal: str, gateway: Attacker) ->
         gateway.attack("POST", path, text.encode(), headers, refused=True)
 
 
+FILTERS: list[Any] = [1, "x", [], {}, {"price": {}}, {"price": [[]]}, {"price": None}, {"item": "item1"}, {"a\0b": 1}]
+FILTERS += [{"price": {"at_most": value}} for value in ("x", True, None, [], {}, -1, 1.5)] + [{"price": ["x", 1, True]}]
 PARAMETERS: dict[str, list[Any]] = {
     "time": [*TIMES, 10**30, "9999-12-31T23:59:59Z", "1969-12-31T23:59:59Z", "", True, [1]],
     "key": ["x" * 5000, 10**30, -1, 1.5, [], {}, True, "a\0b", "../..", "\u202e"],
     "k": [0, -1, 1001, 10**30, 1.5, "5", True, [], {}],
     "exclude": [1, True, {}, [1], [[]], ["x" * 100_000], "x " * 50_000, ["a\0b"], NESTED],
+    "filter": [*FILTERS, {"price": {"at_most": 10**30}}, {"price": 10**30}, {"category": ["x" * 100_000]}, NESTED],
+    "entity": [
+        1,
+        10**30,
+        1.5,
+        True,
+        [],
+        {},
+        {"user": {}},
+        {"user": "u", "recent": 7},
+        {"a\0b": 1},
+        "x" * 100_000,
+        NESTED,
+    ],
     "version": [0, -1, 99, 10**30, "1", 1.5, True, []],
     "surprise": [1],
 }
@@ -127,6 +145,7 @@ def test_no_parameter_breaks_the_gateway(name: str, gateway: Attacker) -> None:
     to = {"x-penstock-deployment": "shop"}
     for value in PARAMETERS[name]:
         gateway.attack("POST", "/predict/shop", {"rows": [SHOP], name: value})
+        gateway.attack("POST", "/recommend/shop", {"entity": "u", name: value})
         gateway.attack("POST", "/v2/models/shop/infer", _tensors(SHOP) | {"parameters": {name: value}})
         gateway.attack("POST", "/invocations", {"instances": [SHOP], "params": {name: value}}, to)
     for junk in (1, "x", [], [[1]], NESTED, None):

@@ -25,13 +25,21 @@ from penstock.serving.service import ServingService
 from penstock.storage.objects.open import open_object_store
 
 ITEMS = [f"item{number}" for number in range(40)]
+ITEM_TABLE = pl.DataFrame(  # games and books in turn, each dearer than the one before
+    {
+        "item": ITEMS,
+        "category": ["books" if number % 2 else "games" for number in range(len(ITEMS))],
+        "price": list(range(len(ITEMS))),
+    }
+)
 
 
 @cache
-def make_ranking(reverse: bool = False) -> RankingModel:
+def make_ranking(reverse: bool = False, *, knows_items: bool = False) -> RankingModel:
     """Suggests by popularity, and items seen before first; the other way round when reversed."""
     prior = np.linspace(0.5, 0.1, len(ITEMS))
-    return RankingModel(ITEMS, prior=prior[::-1] if reverse else prior, repeat=1.0)
+    table = ITEM_TABLE if knows_items else None
+    return RankingModel(ITEMS, prior=prior[::-1] if reverse else prior, repeat=1.0, attributes=table)
 
 
 @cache

@@ -1,28 +1,17 @@
 """`POST /recommend/NAME`: an entity in, ranked items out, with what the business wants."""
 
 import msgspec
-import polars as pl
 import pytest
 
 from penstock.core.project.types import AtMostPerSection, RulesSection
-from penstock.registry.format.ranking import RankingModel
 from serving.gateways import GatewayUnderTest
-from serving.models import ITEMS, Backend
-
-TABLE = pl.DataFrame(
-    {
-        "item": ITEMS,
-        "category": ["books" if number % 2 else "games" for number in range(len(ITEMS))],
-        "price": list(range(len(ITEMS))),
-    }
-)
+from serving.models import Backend, make_ranking
 
 
 @pytest.fixture
 def shop(gateway: GatewayUnderTest, backend: Backend) -> GatewayUnderTest:
-    """A shop whose model knows its items: popular ones come first in ITEMS, and games are the even ones."""
-    prior = [1.0 - number / 100 for number in range(len(ITEMS))]
-    version = backend.register(RankingModel(ITEMS, prior=prior, repeat=1.0, attributes=TABLE), "shop", "ranking")
+    """A shop whose model knows its items."""
+    version = backend.register(make_ranking(knows_items=True), "shop", "ranking")
     backend.serving.deploy("shop", "shop", version.version)
     gateway.loop.step()
     return gateway
@@ -33,7 +22,7 @@ def test_an_entity_gets_ranked_items(shop: GatewayUnderTest) -> None:
     assert reply.status_code == 200
     body = reply.json()
     assert [(row["position"], row["item"]) for row in body["items"]] == [(1, "item7"), (2, "item0"), (3, "item1")]
-    assert body["items"][0]["score"] == pytest.approx(1.93)
+    assert body["items"][0]["score"] == pytest.approx(1.0 + 0.5 - 7 * 0.4 / 39)
     assert (body["status"], body["rules"], body["version"], body["propensity"]) == ("ok", [], 2, 1.0)
     assert body["id"] == reply.headers["x-penstock-prediction-id"]
     logged = shop.logged("shop").row(-1, named=True)
