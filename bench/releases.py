@@ -1,6 +1,6 @@
 """What a canary, a shadow and swaps cost those who ask: p99 of requests at a constant rate, in turns.
 
-    python bench/releases.py [--rate 300] [--seconds 6] [--rounds 5] [--json]
+    python bench/releases.py [--rate 300] [--seconds 6] [--rounds 5] [--only FORM] [--json]
 
 One gateway worker, one row a request, sent at fixed moments whatever became of those before, so that a gateway that
 stops for a moment is seen. "plain" serves one revision, "canary" two at half the traffic each, "shadow" gives a second
@@ -26,6 +26,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 from serving import ended, make_model
 
+FORMS = ("fast form", "estimator")
 WAYS = ("plain", "canary", "shadow", "swaps")
 
 
@@ -34,6 +35,7 @@ def main() -> None:
     options.add_argument("--rate", type=float, default=300.0, help="requests a second")
     options.add_argument("--seconds", type=float, default=6.0, help="of each turn")
     options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--only", choices=FORMS, help="one of the two forms")
     options.add_argument("--kind", choices=("hgb", "lr"), default="hgb")
     options.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
     options.add_argument("--serve", nargs=4, metavar=("FORM", "WAY", "FOLDER", "FD"), help=argparse.SUPPRESS)
@@ -46,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
         row = make_model(given.kind, Path(folder))[0].tolist()
         body = json.dumps({"inputs": [row]}).encode()
-        for form in ("fast form", "estimator"):
+        for form in [given.only] if given.only else FORMS:
             figures[form] = measure(form, Path(folder), body, given.rate, given.seconds, given.rounds)
     if given.json:
         print(json.dumps({"bench": "releases", "cpus": os.cpu_count(), "rate": given.rate, "figures": figures}))
