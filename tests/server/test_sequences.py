@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from penstock.core.ids import RolloutId
 from penstock.server.web.sequences import GOOD_ENOUGH, TOO_BAD, Judged, draw_measures, draw_sequence, read_judged
-from penstock.serving.types import Rollout, RolloutEvent
+from penstock.serving.types import Rollout, RolloutEvent, RolloutMeasures
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 ERRORS: dict[str, Any] = {
@@ -153,3 +154,40 @@ def test_events_tell_what_was_seen_before_they_changed_the_share() -> None:
         step_started_at=START,
     )
     assert read_judged(rollout) == [Judged(START, 0.05, [ERRORS])]
+
+
+def test_what_was_noted_between_the_events_is_drawn_too() -> None:
+    events = tuple(
+        RolloutEvent(action=action, share=share, at=START + timedelta(hours=hour), actor="ada", evidence=evidence)
+        for action, share, hour, evidence in (
+            ("start", 0.05, 0, {}),
+            ("advance", 0.25, 2, {"measures": [ERRORS | {"n": [200, 600]}]}),
+        )
+    )
+    rollout = Rollout(
+        id=RolloutId("r"),
+        deployment="shop",
+        revision=2,
+        strategy="canary",
+        state="running",
+        events=events,
+        started_at=START,
+        step_started_at=START,
+    )
+    noted = [
+        RolloutMeasures(
+            rollout=rollout.id,
+            at=START + timedelta(hours=hour),
+            step=0,
+            share=share,
+            decision="hold",
+            reason="",
+            evidence={"measures": [ERRORS | {"n": [100 * hour, 300 * hour]}]} if hour != 4 else {},
+        )
+        for hour, share in ((1, 0.05), (3, 0.25), (4, 0.25))
+    ]
+    assert [(held.share, held.measures[0]["n"][0]) for held in read_judged(rollout, noted)] == [
+        (0.05, 100),
+        (0.05, 200),
+        (0.25, 300),
+    ]

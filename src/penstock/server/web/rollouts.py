@@ -65,7 +65,7 @@ def show_rollout(context: PageContext, request: Request) -> Response:
         sides=read_sides(context, deployment, rollout) if is_running else [],
         meter=draw_share(deployment),
         waiting_for=list_waiting(context, rollout) if is_running else [],
-        measures=draw_measures(read_judged(rollout)),
+        measures=draw_measures(read_judged(rollout, serving.list_measures(rollout.id))),
         chapters=[_tell(event, rollout) for event in rollout.events],
     )
 
@@ -89,6 +89,8 @@ def read_sides(context: PageContext, deployment: Deployment, running: Rollout) -
     """Candidate and stable revision with what they did since a running rollout began."""
     traffic = context.services.predictions.get_traffic(deployment.name, received_since=running.started_at)
     counts = {held.revision: held for held in traffic.revisions}
+    if deployment.share == 0:  # the candidate is in the shadow
+        counts |= {held.revision: held for held in traffic.shadows}
     both = (("candidate", deployment.candidate, deployment.share), ("stable", deployment.stable, 1 - deployment.share))
     return [
         Side(role, revision, counts.get(revision.number, RevisionCounts(revision=revision.number)), share)

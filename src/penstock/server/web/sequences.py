@@ -11,7 +11,7 @@ from msgspec import Struct
 from penstock.server.web.formats import format_share
 from penstock.server.web.measures import MEASURES, STATES, tell_bar, tell_scaled, tell_sequence
 from penstock.server.web.plot import Area, Scale, fit_values, step_axis, value_axis
-from penstock.serving.types import Rollout
+from penstock.serving.types import Rollout, RolloutMeasures
 
 AREA = Area(width=520, height=250, left=60, right=24, top=46, css="half")
 TONES = {"not_worse": "good", "worse": "bad", "unknown": "accent"}
@@ -48,14 +48,15 @@ class DrawnMeasure(Struct, frozen=True):
     drawing: Markup
 
 
-def read_judged(rollout: Rollout) -> list[Judged]:
-    """What the judge saw of a rollout as its events keep it, oldest first."""
-    found, share = [], 0.0
+def read_judged(rollout: Rollout, noted: Sequence[RolloutMeasures] = ()) -> list[Judged]:
+    """What the judge saw of a rollout at its events, and between them as it was noted; oldest first."""
+    found = [Judged(held.at, held.share, held.evidence["measures"]) for held in noted if held.evidence.get("measures")]
+    share = 0.0
     for event in rollout.events:
         if event.evidence.get("measures"):
             found.append(Judged(event.at, share, event.evidence["measures"]))
         share = event.share
-    return found
+    return sorted(found, key=lambda judged: judged.at)
 
 
 def draw_measures(moments: Sequence[Judged]) -> list[DrawnMeasure]:
