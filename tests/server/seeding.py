@@ -294,6 +294,7 @@ def _serve(shop: Shop, visits: pl.DataFrame) -> None:
                 codec.encode_text({"items": items[:10], "scores": scores[:10]}),
                 int(rng.gamma(4.0, 900.0)),
                 "fallback" if is_error else "ok",
+                (route.share if is_tried else 1 - route.share) if route.candidate else 1.0,
             )
         )
         wanted = [item for item in visit["relevant"] if item in items[:10]]
