@@ -94,7 +94,7 @@ def test_environments_that_nobody_uses_go(tmp_path: Path, wheels: Path, monkeypa
 @pytest.mark.parametrize(
     "line",
     [
-        "--index-url https://evil.example",
+        "-i https://evil.example",
         "-e git+https://evil.example/x",
         "evil @ https://evil.example/x.whl",
         "./evil",

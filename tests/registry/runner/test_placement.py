@@ -68,7 +68,7 @@ def test_a_model_that_executes_never_runs_here(tmp_path: Path) -> None:
 def test_the_list_in_the_directory_counts_where_the_model_names_none(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("mlflow==3.1.0\nnumpy==2.1.3\n")
     assert choose_place(tmp_path, info("pickle"), HERE).requirements == ("mlflow==3.1.0", "numpy==2.1.3")
-    (tmp_path / "requirements.txt").write_text("--index-url https://evil.example\n")
+    (tmp_path / "requirements.txt").write_text("-i https://evil.example\n")
     with pytest.raises(InvalidInputError, match="is not a package"):
         choose_place(tmp_path, info("pickle"), HERE)
 
@@ -78,7 +78,7 @@ def test_packages_cannot_smuggle_options(tmp_path: Path) -> None:
         flavor="pickle",
         task="regression",
         signature=Signature((), ()),
-        packages={"numpy==1\n--index-url https://evil.example #": "1"},
+        packages={"numpy==1\n-i https://evil.example #": "1"},
     )
     with pytest.raises(InvalidInputError, match="is not a package"):
         choose_place(tmp_path, hostile, HERE)
