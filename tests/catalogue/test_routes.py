@@ -32,6 +32,7 @@ FACTS = {
     "pipelines.release_claim",
     "pipelines.renew_claim",
     "predictions.add_outcomes",
+    "serving.note_measures",
     "serving.report_gateway",
     "traces.link_traces",
     "traces.set_trace_tags",

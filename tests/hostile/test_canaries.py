@@ -125,6 +125,7 @@ def test_nothing_in_a_hostile_model_runs(place: Path, server: ServerProcess, tra
     trap.assert_untouched()
 
 
+@pytest.mark.slow
 def test_the_command_line_runs_nothing_either(place: Path, server: ServerProcess, trap: Trap) -> None:
     folder = place / "typed"
     trusted_pickle(folder, trap.code)

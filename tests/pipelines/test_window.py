@@ -44,8 +44,10 @@ def shop(tmp_path: Path) -> Iterator[Workshop]:
         ("", None, b"1 30\n"),
         ("[retrain]\nwindow = '10d'\n", None, b"20 30\n"),
         ("[retrain]\nwindow = '10d'\n", datetime(2026, 1, 15, tzinfo=UTC), b"5 14\n"),
-        ("", datetime(2026, 1, 15, tzinfo=UTC), b"1 14\n"),
-        ("[retrain]\nwindow = '10d'\n", datetime(2027, 1, 1, tzinfo=UTC), b"20 30\n"),
+        pytest.param("", datetime(2026, 1, 15, tzinfo=UTC), b"1 14\n", marks=pytest.mark.slow),
+        pytest.param(
+            "[retrain]\nwindow = '10d'\n", datetime(2027, 1, 1, tzinfo=UTC), b"20 30\n", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_run_reads_the_rows_of_its_window(shop: Workshop, window: str, until: datetime | None, seen: bytes) -> None:

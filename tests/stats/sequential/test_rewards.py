@@ -33,6 +33,7 @@ def test_shares_that_change_while_rewards_do_mislead_means_but_not_weighed_rewar
     assert abs(weighed.estimate) < 0.05
 
 
+@pytest.mark.slow
 def test_the_true_difference_is_refused_by_few_runs_however_often_one_looks() -> None:
     rng, runs, rows = np.random.default_rng(2), 10_000, 300
     chance = np.where(np.arange(rows) < 150, 0.1, 0.5)

@@ -64,7 +64,9 @@ def test_the_cuts_do_not_know_where_a_block_ends(block_size: int, tmp_path: Path
     assert store.get_bytes(digest) == data
 
 
-@pytest.mark.parametrize("where", ["start", "middle", "end"])
+@pytest.mark.parametrize(
+    "where", [pytest.param("start", marks=pytest.mark.slow), "middle", pytest.param("end", marks=pytest.mark.slow)]
+)
 def test_a_change_of_one_percent_costs_little_more(where: str, tmp_path: Path) -> None:
     store = ObjectStore(LocalBlobStore(tmp_path / "o"))
     data = random.Random(1).randbytes(128 * MB)

@@ -21,7 +21,7 @@ def check_alone(folder: Path) -> None:
     environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[3])
     try:
         done = subprocess.run(
-            [sys.executable, "-m", __name__, str(folder.resolve())],
+            [sys.executable, "-B", "-m", __name__, str(folder.resolve())],  # the directory stays as it was saved
             cwd="/",
             env=environment,
             capture_output=True,

@@ -43,7 +43,8 @@ def copy_code(place: str, target: Path) -> None:
 
 
 def make_importable(code: Path) -> None:
-    """Let modules be imported from a folder of code, before any others of their names."""
+    """Let modules be imported from a folder of code, before any others of their names; the folder stays as it is."""
+    sys.dont_write_bytecode = True
     if str(code) not in sys.path:
         sys.path.insert(0, str(code))
 
