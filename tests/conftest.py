@@ -24,7 +24,7 @@ os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=["sqlite", "postgres"], default="sqlite", help="what the tests run on")
-    parser.addoption("--thorough", action="store_true", help="tests marked `sampled` try everything, not every fifth")
+    parser.addoption("--thorough", action="store_true", help="tests that try a fifth of what they have try all of it")
 
 
 def pytest_configure(config: pytest.Config) -> None:
