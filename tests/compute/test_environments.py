@@ -1,6 +1,8 @@
 """Environments of packages, from wheels that the tests make; nothing is fetched from anywhere."""
 
+import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from zipfile import ZipFile
@@ -78,17 +80,24 @@ def test_what_runs_code_to_be_installed_is_not_installed(tmp_path: Path, wheels:
     assert not marker.exists()
 
 
-def test_environments_that_nobody_uses_go(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environments_that_nobody_uses_go(tmp_path: Path, wheels: Path) -> None:
     place = tmp_path / "environments"
-    old = open_environment(("churnlib==1.2.0",), place).parents[1]
-    later = time.time() + 31 * 24 * 3600
-    monkeypatch.setattr("penstock.compute.environments.time.time", lambda: later)
-    monkeypatch.setattr("penstock.compute.environments.Path.touch", lambda path: None)
+    script = (
+        "import sys; from pathlib import Path; from penstock.compute.environments import open_environment\n"
+        "print(open_environment(('churnlib==1.2.0',), Path(sys.argv[1])).parents[1])"
+    )
+    done = subprocess.run([sys.executable, "-c", script, place], capture_output=True, text=True, check=True)
+    old = Path(done.stdout.strip())
+    mine = open_environment(("churnlib==2.0.0",), place).parents[1]
+    long_ago = time.time() - 31 * 24 * 3600
+    for each in (old, mine):
+        os.utime(each / "used", (long_ago, long_ago))
     with pytest.raises(EnvironmentMissingError):
         open_environment(("churnlib==9.9",), place)
     assert old.exists()  # nothing was built, so nothing is tidied
     open_environment((), place)
     assert not old.exists()
+    assert mine.exists()  # this process works in it
 
 
 @pytest.mark.parametrize(

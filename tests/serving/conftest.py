@@ -36,3 +36,19 @@ def gateway(backend: Backend, tmp_path: Path) -> Iterator[GatewayUnderTest]:
     held.loop.step()
     yield held
     held.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayUnderTest]:
+    """One gateway of both models for all tests of a file in which none changes what is served."""
+    folder = tmp_path_factory.mktemp("shared")
+    backend = Backend(folder)
+    backend.register(make_ranking(), "shop", "ranking")
+    backend.register(make_logistic(), "churn", "binary")
+    backend.serving.deploy("shop", "shop", 1, key="user")
+    backend.serving.deploy("churn", "churn", 1)
+    held = GatewayUnderTest(backend, folder / "gateway")
+    held.loop.step()
+    yield held
+    held.stop()
+    backend.close()

@@ -4,7 +4,6 @@ import gzip
 import json
 import struct
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -17,7 +16,6 @@ from penstock.serving.gateway import Gateway
 from penstock.serving.live import RoutingTable
 from penstock.serving.protocols.vertex import find_vertex
 from serving.gateways import GatewayUnderTest, HttpServer
-from serving.models import Backend, make_logistic, make_ranking
 
 CHURN = {"x-penstock-deployment": "churn"}
 INFER = "/v2/models/churn/infer"
@@ -25,19 +23,9 @@ AGES, VISITS = np.array([20.0, 70.0], dtype="<f8"), np.array([1, 2], dtype="<i8"
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayUnderTest]:
-    """One gateway for all tests here, as none of them changes what is served."""
-    folder = tmp_path_factory.mktemp("contracts")
-    backend = Backend(folder)
-    backend.register(make_ranking(), "shop", "ranking")
-    backend.register(make_logistic(), "churn", "binary")
-    backend.serving.deploy("shop", "shop", 1, key="user")
-    backend.serving.deploy("churn", "churn", 1)
-    held = GatewayUnderTest(backend, folder / "gateway")
-    held.loop.step()
-    yield held
-    held.stop()
-    backend.close()
+def gateway(shared_gateway: GatewayUnderTest) -> GatewayUnderTest:
+    """None of the tests here changes what is served."""
+    return shared_gateway
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """What the gateway says over HTTP in each of its protocols, and how it refuses."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -8,23 +7,12 @@ import pytest
 
 from penstock.core import failpoints
 from serving.gateways import GatewayUnderTest
-from serving.models import Backend, make_logistic, make_ranking
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayUnderTest]:
-    """One gateway for all tests here, as none of them changes what is served."""
-    folder = tmp_path_factory.mktemp("protocols")
-    backend = Backend(folder)
-    backend.register(make_ranking(), "shop", "ranking")
-    backend.register(make_logistic(), "churn", "binary")
-    backend.serving.deploy("shop", "shop", 1, key="user")
-    backend.serving.deploy("churn", "churn", 1)
-    held = GatewayUnderTest(backend, folder / "gateway")
-    held.loop.step()
-    yield held
-    held.stop()
-    backend.close()
+def gateway(shared_gateway: GatewayUnderTest) -> GatewayUnderTest:
+    """None of the tests here changes what is served."""
+    return shared_gateway
 
 
 AGE = {"name": "age", "shape": [2], "datatype": "FP64", "data": [20.0, 70]}

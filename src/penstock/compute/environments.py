@@ -4,6 +4,7 @@ Only whole packages are installed (wheels): what runs code while it is installed
 folders in a list of requirements. Where packages come from is for the user's own pip configuration to say.
 """
 
+import fcntl
 import importlib.util
 import logging
 import os
@@ -29,7 +30,8 @@ _REQUIREMENT = re.compile(
 )
 _BUILD_WITHIN_S = 1800.0
 _UNUSED_S = 30 * 24 * 3600.0
-_USED = "used"  # a file whose time says when the environment was last asked for
+_USED = "used"  # a file whose time says when the environment was last asked for, and locked by who works in it
+_held: dict[Path, int] = {}  # the locks of this process, until it ends
 # What pip is told by its environment, as uv is told the same.
 _FOR_UV = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
@@ -80,7 +82,7 @@ def open_environment(requirements: tuple[str, ...], folder: Path) -> Path:
 
     Args:
         requirements: from `read_requirements`.
-        folder: of all environments; those that nobody asked for in 30 days are removed.
+        folder: of all environments; those that nobody asked for in 30 days, and nobody works in, are removed.
 
     Raises:
         EnvironmentMissingError: a package cannot be had, or there is neither pip nor uv.
@@ -89,6 +91,9 @@ def open_environment(requirements: tuple[str, ...], folder: Path) -> Path:
     if not place.exists():
         _build(requirements, place)
     (place / _USED).touch()
+    if place not in _held:
+        _held[place] = os.open(place / _USED, os.O_RDONLY)
+        fcntl.flock(_held[place], fcntl.LOCK_SH)
     _sweep(folder)
     return place / "bin" / "python"
 
@@ -163,7 +168,19 @@ def _sweep(folder: Path) -> None:
         used = place / _USED if (place / _USED).exists() else place
         try:
             is_old = time.time() - used.stat().st_mtime > _UNUSED_S
+            if is_old and not _is_held(used):
+                shutil.rmtree(place, ignore_errors=True)
         except FileNotFoundError:  # somebody else removes it
             continue
-        if is_old:
-            shutil.rmtree(place, ignore_errors=True)
+
+
+def _is_held(used: Path) -> bool:
+    """Whether a process works in an environment: a gateway may live for longer than anybody asks for it anew."""
+    descriptor = os.open(used, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
