@@ -19,6 +19,9 @@ Answer = dict[str, NDArray[Any]]  # columns of the prediction frame, all n long;
 class Predictor(Protocol):
     """A model in memory. Safe to call from several threads.
 
+    One that also has `predict_arrays(matrix) -> Answer`, for a float matrix of shape (n, columns) in which NaN is a
+    missing value, needs no frame where all its columns are numbers.
+
     Attributes:
         columns: the input columns, in the order the model wants them.
         classes: the classes, or empty.
@@ -36,14 +39,6 @@ class Predictor(Protocol):
 
     def predict(self, frame: "pl.DataFrame") -> "pl.DataFrame":
         """The prediction frame for rows that have exactly the columns and types of the signature."""
-        ...
-
-
-class ArrayPredictor(Predictor, Protocol):
-    """A predictor that needs no frame where all its columns are numbers."""
-
-    def predict_arrays(self, matrix: NDArray[Any]) -> Answer:
-        """The columns of the prediction frame for a float matrix of shape (n, columns); NaN is a missing value."""
         ...
 
 
