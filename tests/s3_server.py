@@ -45,6 +45,7 @@ class S3Server:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.answer: Answer = lambda request: None
+        self._creating = threading.Lock()
         self._app: WsgiApp = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True)
         self._folder = tempfile.TemporaryDirectory()
@@ -103,6 +104,9 @@ class S3Server:
         request = Request(method, environ["PATH_INFO"], environ["QUERY_STRING"], creates)
         self.requests.append(request)
         told = self.answer(request)
+        if told is None and creates:
+            with self._creating:  # S3 looks and writes at once; moto does one after the other
+                return list(self._app(environ, start_response))
         if told is None:
             return self._app(environ, start_response)
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
