@@ -193,6 +193,15 @@ def test_the_pace_of_a_model_is_learned(fixed: float, each: float, sizes: list[i
             assert pace.expect(rows) == pytest.approx(fixed + each * rows, rel=0.05, abs=0.05)
 
 
+def test_a_model_that_costs_as_much_for_one_row_as_for_many_gets_large_batches() -> None:
+    """Batches of one row alone do not tell that two would cost the same: one that is twice as large is tried."""
+    pace, rows = Pace(), 1
+    for _ in range(20):
+        rows = max(size for size in range(1, 33) if size == rows or pace.expect(size) <= 3.0)
+        pace.see(rows, 2.0 + 0.01 * rows)
+    assert rows == 32
+
+
 def test_a_slow_batch_does_not_keep_the_loop(tmp_path: Path, held: Adder) -> None:
     """A model that is known to be slow leaves the event loop to the others."""
     quick = Adder()

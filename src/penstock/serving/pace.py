@@ -33,6 +33,6 @@ class Pace:
         most = mean_y / mean_x  # per row, were nothing fixed
         if spread > 0.01 * mean_x * mean_x:
             slope = min(max((self._xy / self._n - mean_x * mean_y) / spread, 0.0), most)
-        else:  # all batches were alike: assume the worst on either side
-            slope = most if rows > mean_x else 0.0
+        else:  # all batches were alike: the worst on either side, but for one twice as large, which would teach more
+            slope = most if rows > 2 * mean_x else 0.0
         return max(mean_y + slope * (rows - mean_x), 0.0)
