@@ -39,6 +39,12 @@ class Config(Struct, frozen=True, kw_only=True):
     """Port of the gateway: predictions."""
     token: str = ""
     """Bearer token every request must carry; empty: none is asked for, and only loopback is served."""
+    inward: str = ""
+    """Networks that are not public and that alerts may be sent to all the same, such as `10.0.3.0/24, 127.0.0.1`."""
+    public_url: str = ""
+    """Where people reach the server, for the links in alerts; empty: its own address."""
+    worker_port: int = 0
+    """Port of the worker's health and metrics; 0: none."""
 
     @property
     def database_url(self) -> str:
@@ -59,6 +65,11 @@ class Config(Struct, frozen=True, kw_only=True):
     def url(self) -> str:
         """Where the server answers, as seen from this machine."""
         return f"http://{_to_reach(self.host)}:{self.port}"
+
+    @property
+    def shown_url(self) -> str:
+        """Where people reach the server."""
+        return self.public_url.rstrip("/") or self.url
 
     @property
     def gateway_url(self) -> str:
