@@ -21,6 +21,7 @@ from penstock.evaluation.service import EvaluationService
 from penstock.governance.ledger import Ledger
 from penstock.governance.service import GovernanceService
 from penstock.loop.service import LoopService
+from penstock.monitoring.incidents.service import IncidentService
 from penstock.monitoring.service import MonitoringService
 from penstock.pipelines.service import PipelineService
 from penstock.pipelines.types import CandidateRecord, PipelineRun
@@ -85,6 +86,7 @@ class ShopServices:
     pipelines: PipelineService
     serving: ServingService
     monitoring: MonitoringService
+    incidents: IncidentService
     loop: LoopService
     objects: ObjectStore
 
@@ -297,6 +299,7 @@ def open_services(db: Database, objects: Path) -> ShopServices:
         pipelines=pipelines,
         serving=serving,
         monitoring=monitoring,
+        incidents=IncidentService(db, monitoring, predictions),
         loop=LoopService(
             db,
             governance=governance,

@@ -17,6 +17,8 @@ from penstock.governance.upkeep.service import UpkeepService
 from penstock.loop import api as loop_api
 from penstock.loop.service import LoopService
 from penstock.monitoring import api as monitoring_api
+from penstock.monitoring.incidents import api as incidents_api
+from penstock.monitoring.incidents.service import IncidentService
 from penstock.monitoring.service import MonitoringService
 from penstock.pipelines import api as pipelines_api
 from penstock.pipelines.service import PipelineService
@@ -64,6 +66,7 @@ ROUTES: dict[str, list[Route]] = {
     "pipelines": pipelines_api.ROUTES,
     "serving": serving_api.ROUTES,
     "monitoring": monitoring_api.ROUTES,
+    "incidents": incidents_api.ROUTES,
     "loop": loop_api.ROUTES,
 }
 
@@ -97,6 +100,7 @@ class Services:
     pipelines: PipelineService
     serving: ServingService
     monitoring: MonitoringService
+    incidents: IncidentService
     loop: LoopService
     objects: ObjectStore
     place: str

@@ -7,6 +7,7 @@ import msgspec
 
 from penstock.core import failpoints
 from penstock.core.ids import AlertId, Ref
+from penstock.core.project.types import Severity
 from penstock.monitoring.store import MonitoringStore
 from penstock.monitoring.types import Alert, AlertKind, Cursor, Window
 from penstock.monitoring.windows import name_start
@@ -16,6 +17,7 @@ from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs, reads
 
 _ACTIONS = {"drift": "monitoring.drift_found", "performance": "monitoring.performance_dropped"}
+_SEVERITIES: dict[AlertKind, Severity] = {"drift": "notice", "performance": "page"}  # inputs alone page nobody
 MAXIMUM_PAGE = 10_000
 
 
@@ -69,12 +71,18 @@ class MonitoringService:
 
     @logs  # an alert that is open already leaves no entry
     def open_alert(
-        self, tx: Transaction, window: Window, kind: AlertKind, summary: str, evidence: dict[str, Any]
+        self,
+        tx: Transaction,
+        window: Window,
+        kind: AlertKind,
+        summary: str,
+        evidence: dict[str, Any],
+        severity: Severity | None = None,
     ) -> Alert:
         """Open an alert about a window, or give the open one of this kind; one of a kind is open at a time.
 
         A window that was open to action already - it raised this kind before, or ends before the last one was
-        resolved - gives the last alert as it is.
+        resolved - gives the last alert as it is. Without a severity it has that of its kind.
         """
         last = self._store.find_newest_alert(tx, window.deployment, kind)
         if last is not None and _covers(last, window):
@@ -88,6 +96,7 @@ class MonitoringService:
             opened_at=tx.now,
             summary=summary,
             evidence=evidence,
+            severity=severity or _SEVERITIES.get(kind, "notice"),
         )
         self._store.insert_alert(tx, alert)
         tx.record(_ACTIONS[kind], alert.ref, summary=summary, window=str(window.ref), evidence=evidence)

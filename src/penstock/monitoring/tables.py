@@ -45,6 +45,7 @@ alerts = Table(
     Column("opened_at", UtcTime, nullable=False),
     Column("summary", Text, nullable=False),
     Column("evidence", Json, nullable=False),
+    Column("severity", String(20), nullable=False, server_default="notice"),
     Column("status", String(20), nullable=False),
     Column("resolved_at", UtcTime),
     Column("resolved_as_of", UtcTime),

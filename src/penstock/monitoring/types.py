@@ -6,6 +6,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from penstock.core.ids import AlertId, Digest, Ref
+from penstock.core.project.types import Severity
 from penstock.monitoring.windows import name_start
 
 DriftTest = Literal["ks", "chi2", "none"]
@@ -117,6 +118,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     opened_at: datetime  # on the clock
     summary: str  # in plain words
     evidence: dict[str, Any] = {}
+    severity: Severity = "notice"  # page: somebody is to be called
     status: AlertStatus = "open"
     resolved_at: datetime | None = None
     resolved_as_of: datetime | None = None  # windows that end by then raise no alert of this kind again

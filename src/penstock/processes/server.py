@@ -8,14 +8,20 @@ from pathlib import Path
 
 from penstock.catalogue.services import Services
 from penstock.core.config import Config
+from penstock.core.outward import Outward, parse_networks
 from penstock.core.project.parse import FILE_NAME, load_project
 from penstock.core.project.places import project_config
 from penstock.core.project.types import Project
 from penstock.loop.controller import Controller
+from penstock.loop.incidents import FailedEpisodes
+from penstock.monitoring.incidents.channels.open import open_channel
+from penstock.monitoring.incidents.dispatcher import Dispatcher
+from penstock.monitoring.incidents.sources import AlertSource
 from penstock.processes.child import Ticker, run_process
 from penstock.processes.serve import serve
 
 CONTROLLER_PAUSE_S = 0.25
+DISPATCHER_PAUSE_S = 1.0
 
 
 def main() -> None:
@@ -34,15 +40,36 @@ def _serve_project(folder: Path, listener: socket.socket) -> None:
 
 @contextlib.contextmanager
 def _control(services: Services, project: Project, config: Config) -> Iterator[None]:
-    """A controller at work while the block runs."""
+    """A controller and a dispatcher of alerts at work while the block runs."""
+    dispatcher = open_dispatcher(services, project, config)
+    sender = Ticker("alerts", dispatcher.tick, DISPATCHER_PAUSE_S)
     controller = Controller(services, project, holder=_holder(config))
     ticker = Ticker("controller", controller.tick, CONTROLLER_PAUSE_S)
     ticker.start()
+    sender.start()
     try:
         yield
     finally:
         ticker.stop()
+        sender.stop()
         controller.release()
+        dispatcher.release()
+
+
+def open_dispatcher(services: Services, project: Project, config: Config) -> Dispatcher:
+    """What opens the incidents of a project and tells people of them, by the rules of its file."""
+    outward = Outward(parse_networks(config.inward))
+    return Dispatcher(
+        services.incidents,
+        project,
+        {rule.label: open_channel(rule, outward, project.root) for rule in project.alerts},
+        [
+            AlertSource(services.monitoring, services.incidents, project.name),
+            FailedEpisodes(services.loop, project.name),
+        ],
+        holder=_holder(config),
+        url=config.shown_url,
+    )
 
 
 def _holder(config: Config) -> str:

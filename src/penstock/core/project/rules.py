@@ -14,6 +14,7 @@ from penstock.core.project.types import (
     ROW_RULES,
     TABLE_RULES,
     TRIGGERS,
+    AlertSection,
     ChampionGate,
     CharterSection,
     CheckSection,
@@ -29,6 +30,7 @@ from penstock.core.project.types import (
     RulesSection,
     Task,
 )
+from penstock.core.secret_values import is_reference
 
 _ENTRY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _REFERENCE = re.compile(r"[A-Za-z0-9][\w.\-]*?\.[^.\s][^.]*")
@@ -76,6 +78,10 @@ def _project(record: Project, path: KeyPath, reader: Reader, task: Task | None) 
         if not name.isidentifier():
             hint = "its name is an argument of the pipeline: use letters, digits and '_'"
             reader.report(("data", name), f"{name!r} cannot name a table of data", hint)
+    labels = [rule.label for rule in record.alerts]
+    for index, label in enumerate(labels):
+        if label in labels[:index]:
+            reader.report(("alert", index), f"two alerts are called {label!r}", "give one of them a name")
     watched = record.monitor.performance
     if record.deploy.margins.metric is not None:
         place = ("deploy", "margins", "metric")
@@ -199,6 +205,34 @@ def _retrain(record: RetrainSection, path: KeyPath, reader: Reader, task: Task |
             reader.report((*path, "when", index), problem, hint if hint.startswith("did") else "")
 
 
+def _alert(record: AlertSection, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    wanted = _OF_CHANNEL[record.to]
+    for name, is_needed in wanted.items():
+        if is_needed and not getattr(record, name):
+            reader.report(path, f"an alert to {record.to} needs {name}", f"add {name}")
+    for name in {key for keys in _OF_CHANNEL.values() for key in keys} - set(wanted):
+        if getattr(record, name):
+            reader.report((*path, name), f"{name} is not for {record.to}", "leave it out")
+    secrets = ("secret", "password", *(("url",) if record.to == "slack" else ()))
+    for name in secrets:
+        value = getattr(record, name)
+        if value is not None and not is_reference(value):
+            hint = "write env:NAME for an environment variable, or file:PATH"
+            reader.report((*path, name), f"{name} is a secret and does not stand in this file", hint)
+    if (record.user is None) != (record.password is None):
+        reader.report((*path, "user"), "user and password go together", "add the other, or leave both out")
+
+
+# What a channel takes, and whether it has to be there.
+_OF_CHANNEL: dict[str, dict[str, bool]] = {
+    "webhook": {"url": True, "secret": True},
+    "slack": {"url": True},
+    "email": {"recipients": True, "sender": True, "smtp": True, "user": False, "password": False},
+    "file": {"path": True},
+    "stdout": {},
+}
+
+
 _RULES: dict[type, Callable[[Any, KeyPath, Reader, Task | None], None]] = {
     Project: _project,
     CharterSection: _charter,
@@ -213,4 +247,5 @@ _RULES: dict[type, Callable[[Any, KeyPath, Reader, Task | None], None]] = {
     DeploySection: _deploy,
     RulesSection: _lists,
     RetrainSection: _retrain,
+    AlertSection: _alert,
 }

@@ -1,5 +1,6 @@
 """The sections of `penstock.toml` as records; a field's name is its key in the file."""
 
+import hashlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -13,6 +14,8 @@ Strategy = Literal["direct", "shadow", "canary", "ab"]
 Decide = Literal["no_harm", "evidence"]
 CheckAction = Literal["block", "warn", "quarantine"]
 Monotonic = Literal["rising", "falling", "strictly_rising", "strictly_falling"]
+Severity = Literal["notice", "page"]
+ChannelKind = Literal["webhook", "slack", "email", "file", "stdout"]
 ColumnType = Literal["integer", "number", "text", "boolean", "date", "datetime", "list"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
@@ -269,6 +272,39 @@ class RetrainSection(Section, frozen=True, kw_only=True):
 TRIGGERS = ("drift", "performance", "new_data")
 
 
+class AlertSection(Section, frozen=True, kw_only=True):
+    """`[[alert]]`: who is told of incidents. An address or secret may be `env:NAME` or `file:PATH`."""
+
+    to: ChannelKind
+    name: str = ""  # of the rule; what it is and where it goes, if not given
+    when: tuple[Text, ...] = ()  # only incidents of these kinds: drift, performance, episode; empty for all
+    severity: Severity = "notice"  # page: only incidents that page somebody
+    after: timedelta | None = None  # only when nobody has acknowledged for so long
+    url: str | None = None  # of webhook and slack; slack's is a secret
+    secret: str | None = None  # of webhook: what messages are signed with
+    recipients: tuple[Text, ...] = ()  # of email
+    sender: str | None = None  # of email
+    smtp: str | None = None  # of email: smtp://HOST:587 (STARTTLS), smtps://HOST:465, or smtp+plain://HOST:25
+    user: str | None = None  # of email
+    password: str | None = None  # of email; a secret
+    path: str | None = None  # of file: JSON Lines, from the project's folder on
+
+    @property
+    def label(self) -> str:
+        """The rule's name, or what it is and where it goes, without what might be secret."""
+        if self.name:
+            return self.name
+        target = self.path or ", ".join(self.recipients) or self.url or ""
+        if "://" in target:
+            target = target.partition("://")[2].partition("/")[0].rpartition("@")[2]
+        return f"{self.to} {target}".strip()[:200]
+
+    @property
+    def digest(self) -> str:
+        """Names the rule in the ids of its messages."""
+        return hashlib.blake2b(self.label.encode(), digest_size=8).hexdigest()
+
+
 class StorageSection(Section, frozen=True, kw_only=True):
     """`[storage]`: where state is kept; empty for the project's own `.penstock` folder."""
 
@@ -291,6 +327,7 @@ class Project(Struct, frozen=True, kw_only=True):
     deploy: DeploySection = DeploySection()
     monitor: MonitorSection = MonitorSection()
     retrain: RetrainSection = RetrainSection()
+    alerts: tuple[AlertSection, ...] = field(default=(), name="alert")
     storage: StorageSection = StorageSection()
 
     @property

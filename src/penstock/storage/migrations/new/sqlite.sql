@@ -3,6 +3,36 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
+CREATE TABLE alert_deliveries (
+	id VARCHAR(80) NOT NULL,
+	incident VARCHAR(40),
+	deployment VARCHAR(128) NOT NULL,
+	rule VARCHAR(200) NOT NULL,
+	step VARCHAR(20) NOT NULL,
+	severity VARCHAR(20) NOT NULL,
+	message TEXT NOT NULL,
+	status VARCHAR(20) NOT NULL,
+	attempts INTEGER NOT NULL,
+	next_at BIGINT NOT NULL,
+	created_at BIGINT NOT NULL,
+	sent_at BIGINT,
+	error TEXT NOT NULL,
+	CONSTRAINT pk_alert_deliveries PRIMARY KEY (id)
+);
+
+CREATE TABLE alert_silences (
+	id VARCHAR(40) NOT NULL,
+	deployment VARCHAR(128) NOT NULL,
+	kind VARCHAR(20) NOT NULL,
+	label VARCHAR(300) NOT NULL,
+	until BIGINT NOT NULL,
+	reason TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	created_by VARCHAR(200) NOT NULL,
+	ended_at BIGINT,
+	CONSTRAINT pk_alert_silences PRIMARY KEY (id)
+);
+
 CREATE TABLE alerts (
 	id VARCHAR(200) NOT NULL,
 	deployment VARCHAR(128) NOT NULL,
@@ -15,7 +45,7 @@ CREATE TABLE alerts (
 	status VARCHAR(20) NOT NULL,
 	resolved_at BIGINT,
 	resolved_as_of BIGINT,
-	resolution TEXT NOT NULL,
+	resolution TEXT NOT NULL, severity VARCHAR(20) DEFAULT 'notice' NOT NULL,
 	CONSTRAINT pk_alerts PRIMARY KEY (id)
 );
 
@@ -221,6 +251,42 @@ CREATE TABLE idempotency_keys (
 	answer TEXT NOT NULL,
 	created_at BIGINT NOT NULL,
 	CONSTRAINT pk_idempotency_keys PRIMARY KEY ("key")
+);
+
+CREATE TABLE incident_signals (
+	incident VARCHAR(40) NOT NULL,
+	"key" VARCHAR(240) NOT NULL,
+	kind VARCHAR(20) NOT NULL,
+	severity VARCHAR(20) NOT NULL,
+	labels TEXT NOT NULL,
+	since BIGINT NOT NULL,
+	until BIGINT NOT NULL,
+	summary TEXT NOT NULL,
+	evidence TEXT NOT NULL,
+	seen_at BIGINT NOT NULL,
+	ended_at BIGINT,
+	ended TEXT NOT NULL,
+	CONSTRAINT pk_incident_signals PRIMARY KEY (incident, "key")
+);
+
+CREATE TABLE incidents (
+	id VARCHAR(40) NOT NULL,
+	deployment VARCHAR(128) NOT NULL,
+	status VARCHAR(20) NOT NULL,
+	severity VARCHAR(20) NOT NULL,
+	kinds TEXT NOT NULL,
+	labels TEXT NOT NULL,
+	summary TEXT NOT NULL,
+	since BIGINT NOT NULL,
+	until BIGINT NOT NULL,
+	opened_at BIGINT NOT NULL,
+	acknowledged_at BIGINT,
+	acknowledged_by VARCHAR(200) NOT NULL,
+	note TEXT NOT NULL,
+	resolved_at BIGINT,
+	resolved_by VARCHAR(200) NOT NULL,
+	resolution TEXT NOT NULL,
+	CONSTRAINT pk_incidents PRIMARY KEY (id)
 );
 
 CREATE TABLE leases (
@@ -772,6 +838,10 @@ CREATE TABLE verdicts (
 	CONSTRAINT pk_verdicts PRIMARY KEY (id)
 );
 
+CREATE INDEX ix_alert_deliveries_incident ON alert_deliveries (incident);
+
+CREATE INDEX ix_alert_deliveries_status_next_at ON alert_deliveries (status, next_at);
+
 CREATE INDEX ix_alerts_deployment_status ON alerts (deployment, status);
 
 CREATE INDEX ix_artifact_uploads_created_at ON artifact_uploads (created_at);
@@ -793,6 +863,8 @@ CREATE INDEX ix_deliveries_updated_at ON deliveries (updated_at);
 CREATE UNIQUE INDEX ix_episodes_project_number ON episodes (project, number);
 
 CREATE INDEX ix_idempotency_keys_created_at ON idempotency_keys (created_at);
+
+CREATE INDEX ix_incidents_deployment_status ON incidents (deployment, status);
 
 CREATE INDEX ix_lineage_edges_target ON lineage_edges (target);
 
@@ -902,6 +974,6 @@ CREATE UNIQUE INDEX uq_episodes_open ON episodes (project) WHERE ended_at IS NUL
 
 CREATE UNIQUE INDEX uq_tokens_live_name ON tokens (name) WHERE revoked_at IS NULL;
 
-INSERT INTO alembic_version VALUES ('0016');
+INSERT INTO alembic_version VALUES ('0022');
 
 INSERT INTO experiments VALUES (0, 'Default', '', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), NULL, 'penstock')
