@@ -17,6 +17,7 @@ from penstock.core.ids import Digest, ExperimentId, Ref, RunId, SegmentId
 from penstock.core.project.parse import parse_project
 from penstock.datasets.types import CheckReport, Column, DatasetDraft, Profile, Roles, Schema
 from penstock.evaluation.types import MetricValue, Report, Verdict, seal
+from penstock.monitoring.incidents.types import Signal
 from penstock.monitoring.types import Window
 from penstock.pipelines.keys import KeyParts
 from penstock.pipelines.types import StepRun, StepStatus
@@ -96,7 +97,7 @@ def _seed(services: Services, folder: Path) -> tuple[dict[str, str], Digest]:
     rollouts = services.serving.list_rollouts()
     public_key = SigningKey(ec.generate_private_key(ec.SECP256R1())).public.pem
     signer = services.trust.add_signer("the vendor", public_key)
-    names = {
+    names = _tell(services) | {
         "run_id": run.id,
         "home": f"run:{run.id}",
         "model_id": services.logged_models.create_logged_model(ExperimentId(0)).id,
@@ -166,6 +167,30 @@ def _train(services: Services, digest: Digest) -> str:
     services.datasets.record_version("customers", draft)
     services.tracking.log_input(run.id, Ref("dataset-version", "customers/1"))
     return run.id
+
+
+def _tell(services: Services) -> dict[str, str]:
+    """An incident, a message about it that was given up, and a silence."""
+    incidents = services.incidents
+    lease = incidents.hold_lease("churn", "a", 60.0)
+    assert lease is not None
+    moved = Signal(
+        key="seen:a",
+        deployment="churn",
+        kind="drift",
+        since=MOMENT,
+        until=MOMENT + timedelta(days=1),
+        summary="it moved",
+    )
+    incidents.apply_signals("churn", [moved], lease.fence)
+    delivery = incidents.note_try(incidents.request_test("churn", "hook"), lease.fence, "refused", give_up=True)
+    silence = incidents.silence(datetime.now(UTC) + timedelta(hours=1), "we know", deployment="fraud")
+    return {
+        "incident_id": incidents.list_incidents()[0].id,
+        "delivery_id": delivery.id,
+        "silence_id": silence.id,
+        "rule": "hook",
+    }
 
 
 def _judge(services: Services, run_id: str) -> tuple[str, str]:

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "predict": ("Serve and watch", "predict", "Ask the deployed model."),
     "outcomes": ("Serve and watch", "outcomes", "Tell what really happened after predictions."),
     "monitor": ("Serve and watch", "monitor", "Windows of drift and performance, and alerts."),
+    "alerts": ("Serve and watch", "alerts", "Incidents: who was told, acknowledge, silence, resolve."),
     "episodes": ("Serve and watch", "episodes", "What set the loop off, and all that was done about it."),
     "audit": ("Trust", "audit", "List audit events, or verify their chain."),
     "lineage": ("Trust", "lineage", "What something came from, or what came from it."),

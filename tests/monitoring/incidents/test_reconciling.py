@@ -98,6 +98,13 @@ def test_the_same_again_after_a_resolution_is_a_new_incident() -> None:
     assert [incident.status for incident in book.incidents.values()] == ["resolved", "open"]
 
 
+def test_what_takes_the_place_of_a_signal_in_the_same_look_goes_on_with_its_incident() -> None:
+    book = Book()
+    book.look(signal("a", "column:price"))
+    book.look(signal("a", "column:price", ended="answered"), signal("b", "column:price", day=9))
+    assert [incident.status for incident in book.incidents.values()] == ["open"]
+
+
 def test_what_ended_before_anybody_saw_it_opens_nothing() -> None:
     assert not Book().look(signal("a", "column:price", ended="calm"))
 

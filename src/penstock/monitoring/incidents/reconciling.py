@@ -62,7 +62,7 @@ class _Reconciling:
         reasons = {signal.key: signal.ended for signal in signals if signal.ended}
         for signal in sorted(speaking.values(), key=lambda each: (each.since, each.until, each.key)):
             held = self._signals.get(signal.key)
-            home = held.incident if held else self._find_home(signal, set(speaking)) or self._open(signal)
+            home = held.incident if held else self._find_home(signal) or self._open(signal)
             self._signals[signal.key] = _as_seen(signal, home, held.seen_at if held else self._now)
         for key in self._signals.keys() - speaking.keys():
             told = reasons.get(key, "it is not seen any more")
@@ -71,11 +71,11 @@ class _Reconciling:
             self._incidents[incident.id] = self._sum_up(incident)
         return self._compare()
 
-    def _find_home(self, signal: Signal, speaking: set[str]) -> IncidentId | None:
+    def _find_home(self, signal: Signal) -> IncidentId | None:
         for incident in sorted(self._incidents.values(), key=lambda each: (each.opened_at, each.id)):
             own = [held for held in self._signals.values() if held.incident == incident.id]
-            lives = incident.deployment == signal.deployment and any(held.key in speaking for held in own)
-            if lives and any(_belong_together(signal, held) for held in own):
+            is_same = incident.deployment == signal.deployment
+            if is_same and any(_belong_together(signal, held) for held in own):
                 return incident.id
         return None
 

@@ -1,0 +1,142 @@
+"""From drift and failed episodes to incidents, with the monitor and the loop for real."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from penstock.core.outward import Outward
+from penstock.loop.controller import Controller
+from penstock.loop.incidents import FailedEpisodes
+from penstock.monitoring.incidents.channels.open import open_channel
+from penstock.monitoring.incidents.dispatcher import Dispatcher
+from penstock.monitoring.incidents.sources import AlertSource
+from penstock.monitoring.incidents.types import Incident
+from shop_world import DAY, EVEN, PROJECT, START, Shop
+
+WINTER = [6.0, 6.0, 6.0] + [1.0] * 9
+
+
+class Told:
+    """A shop, its controller, and what people are told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.shop = Shop(folder, PROJECT + '[[alert]]\nto = "file"\npath = "told.jsonl"\n')
+        services, project = self.shop.services, self.shop.project
+        self.controller = Controller(services, project, holder="a")
+        self.dispatcher = Dispatcher(
+            services.incidents,
+            project,
+            {rule.label: open_channel(rule, Outward(), folder) for rule in project.alerts},
+            [AlertSource(services.monitoring, services.incidents, "shop"), FailedEpisodes(services.loop, "shop")],
+            holder="a",
+            url="http://penstock.test",
+        )
+
+    def settle(self) -> None:
+        for _ in range(50):
+            busy = self.controller.tick()
+            if not (self.dispatcher.tick() or busy):
+                return
+        raise AssertionError("never at rest")
+
+    @property
+    def incidents(self) -> list[Incident]:
+        return self.shop.services.incidents.list_incidents()
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        path = self.shop.folder / "told.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def finish(self, quality: float) -> None:
+        self.shop.finish_run(self._run(), quality=quality)
+        self.settle()
+
+    def fail(self, error: str) -> None:
+        self.shop.fail_run(self._run(), error)
+        self.settle()
+
+    def _run(self):  # type: ignore[no-untyped-def]
+        services = self.shop.services
+        run_id = services.loop.list_episodes("shop")[0].run_id
+        assert run_id is not None
+        return services.pipelines.get_run(run_id)
+
+    def serve(self, *days: int, weights: list[float], revision: int = 1) -> None:
+        for day in days:
+            self.shop.request(START + day * DAY, 400, revision, weights=weights)
+        self.settle()
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Told:
+    told = Told(tmp_path)
+    told.shop.services.loop.open_episode("shop")
+    told.settle()
+    told.finish(0.8)
+    return told
+
+
+def test_drift_alone_is_a_notice_that_says_what_moved_where_to_look_and_what_will_be_done(told: Told) -> None:
+    told.serve(0, weights=EVEN)
+    assert told.incidents == []
+    told.serve(1, 2, weights=WINTER)
+    (incident,) = told.incidents
+    assert (incident.severity, incident.status, incident.labels) == ("notice", "open", ("column:recent",))
+    (message,) = told.messages
+    assert "recent moved by 0." in message["summary"]
+    assert message["look"] == "http://penstock.test/deployments/shop"
+    assert "answered by a retrain" in message["proposal"]
+
+
+def test_a_refusal_does_not_end_an_incident_whose_evidence_stays(told: Told) -> None:
+    told.serve(0, weights=EVEN)
+    told.serve(1, 2, weights=WINTER)
+    told.finish(0.4)  # the candidate is refused, and the loop resolves its alert
+    assert [alert.status for alert in told.shop.services.monitoring.list_alerts("shop")] == ["resolved"]
+    told.serve(3, 4, weights=WINTER)
+    (incident,) = told.incidents
+    assert incident.status == "open"
+    assert [message["step"] for message in told.messages] == ["opened"]
+
+
+def test_an_incident_ends_when_its_evidence_falls(told: Told) -> None:
+    told.serve(0, weights=EVEN)
+    told.serve(1, 2, weights=WINTER)
+    told.finish(0.4)
+    told.serve(3, 4, 5, weights=EVEN)
+    (incident,) = told.incidents
+    assert (incident.status, incident.resolved_by) == ("resolved", "penstock")
+    assert [message["step"] for message in told.messages] == ["opened", "resolved"]
+
+
+def test_an_episode_that_fails_is_an_alarm_of_the_same_incident(told: Told) -> None:
+    told.serve(0, weights=EVEN)
+    told.serve(1, 2, weights=WINTER)
+    told.fail("data 'events' is empty")
+    (incident,) = told.incidents
+    assert set(incident.kinds) == {"drift", "episode"}
+    story = told.shop.services.incidents.get_incident(incident.id)
+    assert "data 'events' is empty" in story.signals[-1].summary
+
+
+def test_without_drift_a_failed_episode_is_an_incident_until_a_later_one_ends_well(told: Told) -> None:
+    told.shop.services.loop.open_episode("shop")
+    told.settle()
+    told.fail("data 'events' is empty")
+    assert [incident.kinds for incident in told.incidents] == [("episode",)]
+    assert "the model stays as it is" in told.messages[0]["summary"]
+    told.shop.services.loop.open_episode("shop")
+    told.settle()
+    told.finish(0.9)
+    told.serve(0, weights=EVEN, revision=2)
+    state = told.shop.services.loop.list_episodes("shop")[0].state
+    assert (state, told.incidents[0].status) in {("releasing", "open"), ("promoted", "resolved")}
+
+
+def test_what_a_person_cancels_alarms_nobody(told: Told) -> None:
+    episode = told.shop.services.loop.open_episode("shop")
+    told.shop.services.loop.cancel_episode(episode.id)
+    told.settle()
+    assert told.incidents == []
