@@ -105,7 +105,9 @@ def test_an_incident_ends_when_its_evidence_falls(told: Told) -> None:
     told.serve(0, weights=EVEN)
     told.serve(1, 2, weights=WINTER)
     told.finish(0.4)
-    told.serve(3, 4, 5, weights=EVEN)
+    told.serve(3, weights=EVEN)
+    told.serve(4, weights=EVEN)
+    told.serve(5, weights=EVEN)
     (incident,) = told.incidents
     assert (incident.status, incident.resolved_by) == ("resolved", "penstock")
     assert [message["step"] for message in told.messages] == ["opened", "resolved"]
