@@ -17,10 +17,10 @@ from penstock.datasets.frames.table import Batch, Table, TableFile, sweep, table
 from penstock.datasets.profile import ProfileGatherer, profile_frame, profile_table
 from penstock.datasets.profile.column import TOP_VALUES
 from penstock.datasets.profile.compare import compare_columns
-from penstock.datasets.profile.distinct import DistinctSketch
 from penstock.datasets.profile.sample import SAMPLE_ROWS, RowSample
 from penstock.datasets.profile.spread import moment_text
 from penstock.datasets.types import ColumnProfile
+from penstock.stats.sketches.distinct import DistinctSketch
 
 
 def in_pieces(frame: pl.DataFrame, rows: int) -> Table:

@@ -9,7 +9,8 @@ from types import ModuleType
 import polars as pl
 
 from penstock.demo.port import Ask, EpisodeLine, Reply, Tell
-from penstock.monitoring.drift import Sample, compare_inputs
+from penstock.monitoring.drift import compare_inputs
+from penstock.monitoring.sketches import sketch_frame
 from penstock.predictions.types import Outcome
 from penstock.registry.format.ranking import RankingModel
 
@@ -95,7 +96,7 @@ class OfflinePenstock:
 
     def _has_moved(self) -> bool:
         frame = pl.DataFrame([ask.inputs for ask in self._week])
-        samples = [Sample(rows, rows["user"].to_list()) for rows in (self._reference, frame)]
+        samples = [sketch_frame(rows, rows["user"].to_list()) for rows in (self._reference, frame)]
         return any(column.drifted for column in compare_inputs(samples[0], samples[1], WATCHED, level=self._level))
 
     def _train(self) -> tuple[RankingModel, pl.DataFrame]:

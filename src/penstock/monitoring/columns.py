@@ -1,62 +1,46 @@
-"""What a column of input is to a drift test: numbers, categories, or something that cannot be tested."""
+"""What a column is to a drift test: numbers, categories, or something that cannot be tested."""
 
 from typing import Literal
 
-import polars as pl
 from msgspec import Struct
 
-from penstock.stats.arrays import FloatArray
+from penstock.monitoring.sketches.column import FEW_VALUES, ColumnSketch
 
-FEW_VALUES = 20  # whole numbers with no more different values are categories: months, grades, flags
 MANY_LABELS = 0.5  # a text column in which more than this share of the rows has a value of its own names the row
 LISTS = 0.5  # a text column in which this share of the values has several words holds lists
+_FAMILIES = {"number": "numbers", "text": "texts", "time": "times", "other": "nested values"}
 
 
 class ColumnKind(Struct, frozen=True):
     """How a column is read."""
 
-    kind: Literal["number", "category", "first", "none"]  # first: the newest item of a list, as a category
+    # first: the newest item of a list, as a category; type: it holds values of another type than the reference
+    kind: Literal["number", "category", "first", "type", "none"]
     note: str = ""
 
 
-def find_kind(reference: pl.Series, current: pl.Series) -> ColumnKind:
-    """How to read a column, from its type and values in both samples; the reference decides where they differ."""
-    held = reference.drop_nulls()
-    if not len(held) or not len(current):
-        return ColumnKind("none", "one of the two samples holds no value")
-    if held.dtype.is_temporal():
+def find_kind(reference: ColumnSketch, current: ColumnSketch) -> ColumnKind:
+    """How to read a column, from what is known of both samples; the reference decides where they differ."""
+    if reference.family == "empty":
+        return ColumnKind("none", "the reference holds no value")
+    if not current.rows:
+        return ColumnKind("none", "there is no row to compare")
+    if reference.family == "time":
         return ColumnKind("none", "time moves by itself")
-    if held.dtype.is_numeric() or held.dtype == pl.Boolean:
-        few = not held.dtype.is_float() and max(held.n_unique(), current.n_unique()) <= FEW_VALUES
-        return ColumnKind("category" if few else "number")
-    if isinstance(held.dtype, pl.List):
-        return ColumnKind("first", "the newest item of each list")
-    if held.dtype not in (pl.String, pl.Categorical, pl.Enum):
-        return ColumnKind("none", f"values of type {held.dtype} are not compared")
-    return _find_text_kind(held.cast(pl.String))
+    if reference.family == "other":
+        return ColumnKind("none", "nested values are not compared")
+    if current.family not in ("empty", reference.family):
+        return ColumnKind("type", f"{_FAMILIES[current.family]}, where the reference has {_FAMILIES[reference.family]}")
+    if reference.family == "text":
+        return _find_text_kind(reference)
+    few = reference.is_whole and reference.labels is not None and current.labels is not None
+    return ColumnKind("category" if few else "number")
 
 
-def _find_text_kind(held: pl.Series) -> ColumnKind:
-    filled = held.filter(held != "")
-    several = filled.str.contains(r"\S\s+\S")
-    if len(filled) and several.sum() >= LISTS * len(filled):
+def _find_text_kind(reference: ColumnSketch) -> ColumnKind:
+    if reference.several >= LISTS * reference.held:
         return ColumnKind("first", "the newest item of each list")
-    if held.n_unique() > MANY_LABELS * len(held) and len(held) > FEW_VALUES:
-        return ColumnKind("none", f"{held.n_unique():,} different values in {len(held):,} rows: it names the row")
+    different, held = reference.distinct, reference.held
+    if different > MANY_LABELS * held and held > FEW_VALUES:
+        return ColumnKind("none", f"{different:,} different values in {held:,} rows: it names the row")
     return ColumnKind("category")
-
-
-def read_labels(column: pl.Series, kind: ColumnKind) -> pl.Series:
-    """The categories of a column as text; empty and missing ones are null."""
-    if kind.kind == "first" and isinstance(column.dtype, pl.List):
-        column = column.list.first()
-    labels = column.cast(pl.String, strict=False)
-    if kind.kind == "first":
-        labels = labels.str.strip_chars().str.split(" ").list.first()
-    return labels.replace("", None)
-
-
-def read_numbers(column: pl.Series) -> FloatArray:
-    """The numbers of a column; missing ones are NaN, and so are infinities."""
-    numbers = column.cast(pl.Float64, strict=False)
-    return numbers.set(~numbers.is_finite(), None).fill_null(float("nan")).to_numpy()

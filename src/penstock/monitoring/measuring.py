@@ -1,6 +1,5 @@
 """Computes one window from its predictions and outcomes: figures by revision, drift, performance and losses."""
 
-import io
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -9,7 +8,7 @@ from msgspec import Struct
 
 from penstock.core.project.types import Project
 from penstock.monitoring.budget import share_budget
-from penstock.monitoring.drift import Sample, compare_inputs
+from penstock.monitoring.drift import compare_inputs
 from penstock.monitoring.performance import (
     LabelledRows,
     group_losses,
@@ -17,6 +16,9 @@ from penstock.monitoring.performance import (
     misses_bar,
     read_labelled_rows,
 )
+from penstock.monitoring.references import References, keys_of, own_keys
+from penstock.monitoring.service import MonitoringService
+from penstock.monitoring.sketches import TableSketch, encode_sketch, sketch_frame
 from penstock.monitoring.types import ColumnDrift, LossEvidence, Performance, RevisionFigures, Window
 from penstock.predictions.frames import unpack_json
 from penstock.registry.service import RegistryService
@@ -41,14 +43,19 @@ class WindowMeter:
     """Measures the windows of one deployment."""
 
     def __init__(
-        self, registry: RegistryService, serving: ServingService, objects: ObjectStore, project: Project
+        self,
+        registry: RegistryService,
+        serving: ServingService,
+        monitoring: MonitoringService,
+        objects: ObjectStore,
+        project: Project,
     ) -> None:
         self._registry = registry
         self._serving = serving
         self._objects = objects
         self._project = project
         self._budget = share_budget(project.monitor)
-        self._references: dict[int, pl.DataFrame] = {}  # by version; a reference never changes
+        self._references = References(monitoring, objects, project)
 
     @property
     def metric(self) -> str:
@@ -68,7 +75,8 @@ class WindowMeter:
         versions = {held.number: held.version for held in self._serving.list_revisions(self._project.name)}
         version = _most_frequent(rows, versions)
         model = None if version is None else self._registry.get_version(self._project.name, version)
-        compared = self._compare(rows, model, earlier, known)
+        sketch = self._sketch(rows)
+        compared = self._compare(rows.height, sketch, model, earlier, known)
         own = rows.filter(pl.col("revision").is_in([number for number, held in versions.items() if held == version]))
         labelled = self._label(own, model)
         performance = measure(self.metric, labelled) if len(labelled) else None
@@ -93,42 +101,41 @@ class WindowMeter:
                 )
                 for number in sorted(rows["revision"].unique())
             ],
+            sketches=self._objects.put_bytes(encode_sketch(sketch)),
         )
 
+    def _sketch(self, rows: pl.DataFrame) -> TableSketch:
+        inputs, key = unpack_json(rows, "inputs"), self._project.deploy.key
+        is_keyed = rows["key"].str.len_bytes().sum() > 0
+        return sketch_frame(inputs, own_keys(rows["key"]) if is_keyed else keys_of(inputs, key))
+
     def _compare(
-        self, rows: pl.DataFrame, model: ModelVersion | None, earlier: Sequence[Window], known: Window | None
+        self,
+        rows: int,
+        sketch: TableSketch,
+        model: ModelVersion | None,
+        earlier: Sequence[Window],
+        known: Window | None,
     ) -> Comparison:
         if model is None:
             return Comparison(note="no model version answered")
         if model.reference is None:
             return Comparison(note=f"version {model.version} has no reference sample")
-        if rows.height < FEW_ROWS:
-            return Comparison(note=f"{rows.height} rows are too few to compare")
+        if rows < FEW_ROWS:
+            return Comparison(note=f"{rows} rows are too few to compare")
         if known is not None and known.version == model.version and known.number:
             number = known.number
         else:
             number = 1 + max((window.number for window in earlier if window.version == model.version), default=0)
-        reference = self._read_reference(model)
-        inputs = unpack_json(rows, "inputs")
+        reference = self._references.get_sketch(model.version, model.reference)
         level = self._budget.level(number)
-        key = self._project.deploy.key
-        samples = [
-            Sample(reference, _keys(reference, key)),
-            Sample(inputs, _own_keys(rows["key"]) if rows["key"].str.len_bytes().sum() else _keys(inputs, key)),
-        ]
         columns = self._project.monitor.columns or self._watched(model, reference)
-        return Comparison(number, level, compare_inputs(samples[0], samples[1], columns, level=level))
+        return Comparison(number, level, compare_inputs(reference, sketch, columns, level=level))
 
-    def _watched(self, model: ModelVersion, reference: pl.DataFrame) -> list[str]:
+    def _watched(self, model: ModelVersion, reference: TableSketch) -> list[str]:
         """The inputs of the model, but for the key, which names the customer."""
         inputs = [column.name for column in model.signature.inputs]
         return [name for name in inputs if name in reference.columns and name != self._project.deploy.key]
-
-    def _read_reference(self, model: ModelVersion) -> pl.DataFrame:
-        if model.version not in self._references and model.reference is not None:
-            data = self._objects.get_bytes(model.reference)
-            self._references[model.version] = pl.read_parquet(io.BytesIO(data))
-        return self._references[model.version]
 
     def _label(self, rows: pl.DataFrame, model: ModelVersion | None) -> LabelledRows:
         return read_labelled_rows(self._project.task, rows, model.classes if model else ())
@@ -173,14 +180,3 @@ def _most_frequent(rows: pl.DataFrame, versions: dict[int, int]) -> int | None:
         if revision in versions:
             counts[versions[revision]] = counts.get(versions[revision], 0) + count
     return max(counts, key=lambda version: (counts[version], version)) if counts else None
-
-
-def _keys(frame: pl.DataFrame, key: str | None) -> list[str] | None:
-    if key is None or key not in frame.columns:
-        return None
-    return _own_keys(frame[key].cast(pl.String).fill_null(""))
-
-
-def _own_keys(keys: pl.Series) -> list[str]:
-    """The keys, with a name of its own for each row that has none."""
-    return [key or f"\0{number}" for number, key in enumerate(keys)]

@@ -77,7 +77,7 @@ class Monitor:
         self._deployment = project.name
         self._length = project.monitor.window
         self._budget = share_budget(project.monitor)
-        self._meter = WindowMeter(sources.registry, sources.serving, sources.objects, project)
+        self._meter = WindowMeter(sources.registry, sources.serving, sources.monitoring, sources.objects, project)
         self._reader = PredictionReader(sources.predictions, sources.objects, project.name)
         self._live: int | None = None  # the version whose alerts were looked at last
 

@@ -6,10 +6,10 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.core import failpoints
-from penstock.core.ids import AlertId, Ref
+from penstock.core.ids import AlertId, Digest, Ref
 from penstock.core.project.types import Severity
 from penstock.monitoring.store import MonitoringStore
-from penstock.monitoring.types import Alert, AlertKind, Cursor, Window
+from penstock.monitoring.types import Alert, AlertKind, Cursor, ReferenceSketch, Window
 from penstock.monitoring.windows import name_start
 from penstock.storage.database import Database
 from penstock.storage.references import drop_objects, keep_objects
@@ -41,10 +41,22 @@ class MonitoringService:
         failpoints.hit("monitoring.record_window")
         self._store.put_window(tx, window)
         drop_objects(tx, window.ref)
-        keep_objects(tx, window.ref, [window.loss.losses] if window.loss else [])
+        keep_objects(tx, window.ref, _objects_of(window))
         if window.version is not None:
             tx.link(Ref("model-version", f"{window.deployment}/{window.version}"), window.ref, "watched")
         return window
+
+    @logs
+    def record_reference(self, tx: Transaction, reference: ReferenceSketch) -> None:
+        """Keep the sketch of a version's reference, in place of an earlier one."""
+        self._store.put_reference(tx, reference)
+        drop_objects(tx, reference.ref)
+        keep_objects(tx, reference.ref, [reference.sketch])
+
+    @reads
+    def find_reference(self, tx: Transaction, deployment: str, version: int) -> ReferenceSketch | None:
+        """The sketch of a version's reference; None before the first comparison with it."""
+        return self._store.find_reference(tx, deployment, version)
 
     @logs
     def move_cursor(self, tx: Transaction, cursor: Cursor) -> None:
@@ -138,6 +150,10 @@ class MonitoringService:
     ) -> list[Alert]:
         """Alerts, newest first; empty texts mean all."""
         return self._store.list_alerts(tx, deployment, status, min(max(limit, 1), MAXIMUM_PAGE))
+
+
+def _objects_of(window: Window) -> list[Digest]:
+    return [digest for digest in (window.sketches, window.loss and window.loss.losses) if digest]
 
 
 def _content(window: Window) -> Window:

@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import Insert, and_, insert, select, update
 
 from penstock.core.errors import NotFoundError
-from penstock.monitoring.tables import alerts, cursors, windows
-from penstock.monitoring.types import Alert, Cursor, Window
+from penstock.monitoring.tables import alerts, cursors, references, windows
+from penstock.monitoring.types import Alert, Cursor, ReferenceSketch, Window
 from penstock.storage.database import Database
 from penstock.storage.rows import from_row, to_row
 from penstock.storage.transaction import Transaction
@@ -20,6 +20,9 @@ class MonitoringStore:
             windows,
             keys=("deployment", "start"),
             update=tuple(name for name in Window.__struct_fields__ if name not in ("deployment", "start")),
+        )
+        self._put_reference: Insert = db.upsert(
+            references, keys=("deployment", "version"), update=("sample", "key", "sketch")
         )
         self._put_cursor: Insert = db.upsert(
             cursors, keys=("deployment",), update=("segments", "outcomes", "closed_until")
@@ -37,6 +40,17 @@ class MonitoringStore:
     def put_window(self, tx: Transaction, window: Window) -> None:
         """Write a window, in place of an earlier edition."""
         tx.execute(self._put_window, to_row(window))
+
+    def put_reference(self, tx: Transaction, reference: ReferenceSketch) -> None:
+        """Write the sketch of a version's reference, in place of another."""
+        tx.execute(self._put_reference, to_row(reference))
+
+    def find_reference(self, tx: Transaction, deployment: str, version: int) -> ReferenceSketch | None:
+        """The sketch of a version's reference."""
+        held = references.c
+        query = select(references).where(and_(held.deployment == deployment, held.version == version))
+        row = tx.execute(query).one_or_none()
+        return None if row is None else from_row(ReferenceSketch, row)
 
     def find_window(self, tx: Transaction, deployment: str, start: datetime) -> Window | None:
         """One window by its start."""

@@ -22,6 +22,7 @@ windows = Table(
     Column("below_bar", Boolean, nullable=False),
     Column("loss", Json),
     Column("revisions", Json, nullable=False),
+    Column("sketches", String(64)),
     Column("computed_at", UtcTime),
 )
 
@@ -32,6 +33,16 @@ cursors = Table(
     Column("segments", BigInteger, nullable=False),
     Column("outcomes", BigInteger, nullable=False),
     Column("closed_until", UtcTime),
+)
+
+references = Table(
+    "monitoring_references",
+    metadata,
+    Column("deployment", String(128), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("sample", String(64), nullable=False),
+    Column("key", String(200)),
+    Column("sketch", String(64), nullable=False),
 )
 
 alerts = Table(

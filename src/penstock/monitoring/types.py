@@ -9,7 +9,7 @@ from penstock.core.ids import AlertId, Digest, Ref
 from penstock.core.project.types import Severity
 from penstock.monitoring.windows import name_start
 
-DriftTest = Literal["ks", "chi2", "none"]
+DriftTest = Literal["ks", "chi2", "type", "none"]
 AlertKind = Literal["drift", "performance"]
 AlertStatus = Literal["open", "resolved"]
 
@@ -18,12 +18,14 @@ class ColumnDrift(Struct, frozen=True, kw_only=True):
     """One input column of a window against the reference of the live version."""
 
     column: str
-    test: DriftTest  # none: the column could not be tested, and `note` says why
+    test: DriftTest  # type: values of another type than the reference; none: not tested, and `note` says why
     statistic: float | None = None  # of the test: Kolmogorov-Smirnov distance, or chi-square
     distance: float | None = None  # how far, 0 to 1: the KS distance, or half the sum of differences in share
     p_value: float | None = None
     level: float | None = None  # what Holm's procedure holds the p-value against
     drifted: bool = False
+    psi: float | None = None  # population stability index, for those who know it; it decides nothing
+    psi_critical: float | None = None  # what it exceeds by chance as often as the level says
     new_share: float = 0.0  # rows with a value the reference never had; 0 for numbers
     rows: int = 0
     note: str = ""  # what a reader should know: why it was skipped, what is new
@@ -71,6 +73,21 @@ class LossEvidence(Struct, frozen=True, kw_only=True):
     lost: bool = False  # the detector alarms
 
 
+class ReferenceSketch(Struct, frozen=True, kw_only=True):
+    """The sketch of what a model version was trained on; windows are compared with it, and not with the rows."""
+
+    deployment: str
+    version: int
+    sample: Digest  # the version's reference sample, which it was made of
+    key: str | None  # the column that said which rows belong together
+    sketch: Digest
+
+    @property
+    def ref(self) -> Ref:
+        """What keeps the sketch."""
+        return Ref("reference-sketch", f"{self.deployment}/{self.version}")
+
+
 class Window(Struct, frozen=True, kw_only=True):
     """A stretch of event time of one deployment: what came in, how far it moved, how well it was answered."""
 
@@ -89,6 +106,7 @@ class Window(Struct, frozen=True, kw_only=True):
     below_bar: bool = False  # the project's own bar is missed beyond doubt
     loss: LossEvidence | None = None
     revisions: list[RevisionFigures] = []
+    sketches: Digest | None = None  # the object with the sketches of its inputs, outputs and chances
     computed_at: datetime | None = None
 
     @property

@@ -84,15 +84,15 @@ def chi_square_test(reference: Sequence[Hashable], current: Sequence[Hashable], 
     return count_test(count_values(reference), count_values(current), alpha=alpha)
 
 
-def count_test(reference: Mapping[Any, int], current: Mapping[Any, int], *, alpha: float = 0.05) -> DriftTest:
+def count_test(reference: Mapping[Any, float], current: Mapping[Any, float], *, alpha: float = 0.05) -> DriftTest:
     """Two-sample chi-square test of counts by category.
 
     Categories expected less than 5 times in the smaller sample are put together, most frequent first, until a group
     reaches that. With nothing left to compare the p-value is 1.
 
     Args:
-        reference: count of each category.
-        current: count of each category; new ones may occur.
+        reference: count of each category; a fraction where rows that are alike count as fewer.
+        current: likewise; new categories may occur.
         alpha: level of the critical value.
 
     Raises:
@@ -137,7 +137,7 @@ def psi_test(reference: ArrayLike, current: ArrayLike, *, bins: int = 10, alpha:
     return _psi(counts[0].astype(np.float64), counts[1].astype(np.float64), alpha)
 
 
-def psi_count_test(reference: Mapping[Any, int], current: Mapping[Any, int], *, alpha: float = 0.05) -> DriftTest:
+def psi_count_test(reference: Mapping[Any, float], current: Mapping[Any, float], *, alpha: float = 0.05) -> DriftTest:
     """Population stability index of counts by category or bin."""
     return _psi(*_aligned(reference, current), alpha)
 
@@ -173,7 +173,7 @@ def _psi(first: FloatArray, second: FloatArray, alpha: float) -> DriftTest:
     )
 
 
-def _aligned(reference: Mapping[Any, int], current: Mapping[Any, int]) -> tuple[FloatArray, FloatArray]:
+def _aligned(reference: Mapping[Any, float], current: Mapping[Any, float]) -> tuple[FloatArray, FloatArray]:
     """Both counts over all categories, most frequent first; ties in an order that neither sample decides."""
     seen = {key for counts in (reference, current) for key, count in counts.items() if count}
     categories = sorted(seen, key=lambda key: (-reference.get(key, 0) - current.get(key, 0), str(key)))

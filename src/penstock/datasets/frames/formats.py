@@ -42,12 +42,13 @@ def read_table(path: Path) -> pl.DataFrame:
         return frame.collect()
 
 
-def scan_file(name: str, content: Content) -> pl.LazyFrame:
+def scan_file(name: str, content: Content, *, keep_categories: bool = False) -> pl.LazyFrame:
     """The rows of a file, read when they are collected, which is done inside `explained`.
 
     Args:
         name: its path as messages call it; its ending says what the file is.
         content: where it lies, or all of it.
+        keep_categories: leave categories as they are stored; else they become texts.
 
     Raises:
         InvalidInputError: it cannot be read as what its name says.
@@ -62,13 +63,13 @@ def scan_file(name: str, content: Content) -> pl.LazyFrame:
     twice = [column.partition("_duplicated_")[0] for column in schema if "_duplicated_" in column]
     if twice:
         raise InvalidInputError(f"{name} has the column {twice[0]!r} twice")
-    return plain_texts(frame)
+    return plain_texts(frame, but=pl.Categorical if keep_categories else None)
 
 
-def plain_texts(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Texts as such, however they were stored."""
-    schema = frame.collect_schema()
-    return frame.cast({column: pl.String for column, dtype in schema.items() if isinstance(dtype, TEXTS)})
+def plain_texts(frame: pl.LazyFrame, *, but: type[pl.DataType] | None = None) -> pl.LazyFrame:
+    """Texts as such, however they were stored, unless they are of the type that is named."""
+    texts = [(name, dtype) for name, dtype in frame.collect_schema().items() if isinstance(dtype, TEXTS)]
+    return frame.cast({name: pl.String for name, dtype in texts if but is None or not isinstance(dtype, but)})
 
 
 @contextmanager

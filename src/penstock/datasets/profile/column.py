@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 
 from penstock.datasets.frames.values import shorten, to_value
-from penstock.datasets.profile.distinct import DistinctSketch
 from penstock.datasets.schema import kind_of
 from penstock.datasets.types import ColumnProfile, TopValue
 from penstock.stats.arrays import FloatArray
+from penstock.stats.sketches.distinct import DistinctSketch
 
 TOP_VALUES = 20
 QUANTILES = 101  # the smallest, the 1st to the 99th percentile, the largest

@@ -533,6 +533,15 @@ CREATE TABLE monitoring_cursors (
 	CONSTRAINT pk_monitoring_cursors PRIMARY KEY (deployment)
 );
 
+CREATE TABLE monitoring_references (
+	deployment VARCHAR(128) NOT NULL,
+	version INTEGER NOT NULL,
+	sample VARCHAR(64) NOT NULL,
+	"key" VARCHAR(200),
+	sketch VARCHAR(64) NOT NULL,
+	CONSTRAINT pk_monitoring_references PRIMARY KEY (deployment, version)
+);
+
 CREATE TABLE monitoring_windows (
 	deployment VARCHAR(128) NOT NULL,
 	start BIGINT NOT NULL,
@@ -549,7 +558,7 @@ CREATE TABLE monitoring_windows (
 	below_bar BOOLEAN NOT NULL,
 	loss TEXT,
 	revisions TEXT NOT NULL,
-	computed_at BIGINT,
+	computed_at BIGINT, sketches VARCHAR(64),
 	CONSTRAINT pk_monitoring_windows PRIMARY KEY (deployment, start)
 );
 

@@ -1,16 +1,15 @@
 """How many different values, from values that pass by once."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Hashes = NDArray[np.uint64]
+from penstock.stats.sketches.hashing import Hashes
 
 _SPACE = 2.0**64
 
 
 class DistinctSketch:
     """The smallest hashes seen: a count that is exact up to `size` different values and has a relative error of
-    about one over the root of `size` beyond.
+    about one over the root of `size` beyond. Sketches merge by `add` of what the other holds.
 
     Source: k minimum values; Bar-Yossef et al. 2002, with the unbiased estimate of Beyer et al. 2007.
     """
@@ -35,6 +34,11 @@ class DistinctSketch:
         if len(self._held) < self._size:
             return len(self._held)
         return round((self._size - 1) * _SPACE / (float(self._held[-1]) + 1))
+
+    def held(self) -> Hashes:
+        """The hashes that are kept, smallest first."""
+        self._merge()
+        return self._held
 
     def _merge(self) -> None:
         both = np.sort(np.concatenate([self._held, *self._waiting]))  # np.unique is fifty times slower here
