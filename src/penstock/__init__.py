@@ -26,6 +26,7 @@ _HOMES = {
     "UnavailableError": "penstock.core.errors",
     "connect": "penstock.sdk.connect",
     "dataset": "penstock.sdk.dataset",
+    "drift": "penstock.sdk.drift",
     "load_dataset": "penstock.sdk.load",
     "load_model": "penstock.sdk.load",
     "load_split": "penstock.sdk.load",
@@ -42,7 +43,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module 'penstock' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    home = importlib.import_module(_HOMES[name])
+    value = home if _HOMES[name].endswith(f"sdk.{name}") and not hasattr(home, name) else getattr(home, name)
     globals()[name] = value
     return value
 

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "outcomes": ("Serve and watch", "outcomes", "Tell what really happened after predictions."),
     "monitor": ("Serve and watch", "monitor", "Windows of drift and performance, and alerts."),
     "alerts": ("Serve and watch", "alerts", "Incidents: who was told, acknowledge, silence, resolve."),
+    "drift": ("Serve and watch", "drift", "Has a table moved away from another? Two files compared."),
     "episodes": ("Serve and watch", "episodes", "What set the loop off, and all that was done about it."),
     "audit": ("Trust", "audit", "List audit events, or verify their chain."),
     "lineage": ("Trust", "lineage", "What something came from, or what came from it."),
@@ -46,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 
+FAILURES = {"drift": 2}  # exit codes of commands that say something with 1
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 FREE = "free some space and try again"
 TRACE = "PENSTOCK_TRACE"  # any value: where an error came from is printed with it
@@ -122,7 +124,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # the outermost loop: nobody should have to read a trace
         if os.environ.get(TRACE):
             traceback.print_exc()
-        return report(_explain(error), as_json="--json" in arguments)
+        return max(report(_explain(error), as_json="--json" in arguments), FAILURES.get((*arguments, "")[0], 0))
     if code == INTERRUPTED:
         sys.stderr.write("\ninterrupted\n")
     return int(code or 0)

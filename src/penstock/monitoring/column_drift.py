@@ -134,7 +134,8 @@ def _describe(kind: ColumnKind, counts: _Counts) -> str:
         parts.append(f"more than {EXACT:,} different values, compared in {BUCKETS} groups by hash")
     if new := counts.new:
         named = ", ".join(new[:3]) + (" ..." if len(new) > 3 else "")
-        parts.append(f"{counts.new_share:.1%} of the rows hold one of {len(new)} values the reference lacks: {named}")
+        many = f"{len(new):,} value{'s' * (len(new) > 1)}"
+        parts.append(f"{counts.new_share:.1%} of the rows hold {many} the reference lacks: {named}")
     return "; ".join(parts)
 
 
@@ -153,7 +154,9 @@ def measure_stability(found: ColumnDrift, reference: ColumnSketch, current: Colu
 
 def _bin(reference: ColumnSketch, current: ColumnSketch) -> _Counts:
     """Rows in bins of equal frequency, cut on the reference; equal values never fall into two of them."""
-    edges = np.append(np.unique(reference.numbers.quantiles(np.arange(1, BINS) / BINS)), np.inf)
+    cuts, times = np.unique(reference.numbers.quantiles(np.arange(1, BINS) / BINS), return_counts=True)
+    tied = cuts[times > 1]  # a value that holds more than a bin's rows has a bin of its own
+    edges = np.concatenate([np.union1d(cuts, np.nextafter(tied, -np.inf)), [np.inf]])
     shares = [np.diff(each.numbers.shares_up_to(edges), prepend=0.0) for each in (reference, current)]
     rows = [np.rint(each * column.held).astype(int) for each, column in zip(shares, (reference, current), strict=True)]
     return _Counts(dict(enumerate(rows[0].tolist())), dict(enumerate(rows[1].tolist())), is_exact=True)

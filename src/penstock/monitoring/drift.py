@@ -4,7 +4,7 @@ Both sides are sketches, so that a comparison costs the same whatever number of 
 the test that is valid for what it holds:
 
 - Numbers: Kolmogorov-Smirnov. What the sketches do not know of the two distributions, `rank_error`, is taken off the
-  distance before it is judged; up to 2,048 rows they know everything.
+  distance before it is judged; up to 4,096 rows they know everything.
 - Categories: the likelihood-ratio chi-square test with rare ones pooled. Beyond 1,024 different ones it compares the
   counts of 256 groups by hash, which are exact.
 - Lists, such as the items a customer saw last: the newest item, as a category; the others were in the rows before.

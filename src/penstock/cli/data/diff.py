@@ -5,14 +5,13 @@ from rich.markup import escape
 
 from penstock.cli.apps import command_app
 from penstock.cli.options import JsonOption, UrlOption
-from penstock.cli.output import Markup, console, print_json, print_table
+from penstock.cli.output import console, print_json, print_table
+from penstock.cli.pictures import picture_pair
 from penstock.cli.session import open_services
 from penstock.datasets.diff.types import DatasetDiff, RowDiff, RowSample
 from penstock.datasets.diff.versions import diff_versions
-from penstock.datasets.types import Spread
 
 app = command_app()
-_BLOCKS = " ▁▂▃▄▅▆▇█"
 _FILES_SHOWN = 10
 
 
@@ -43,7 +42,14 @@ def diff(
     if found.rows is not None:
         _print_rows(found.rows)
     moved = [
-        (c.name, c.distance, "chance" if c.is_chance else "moved", c.before.mean, c.after.mean, *_pictures(c.spread))
+        (
+            c.name,
+            c.distance,
+            "chance" if c.is_chance else "moved",
+            c.before.mean,
+            c.after.mean,
+            *picture_pair(c.spread.bars),
+        )
         for c in found.columns
         if c.is_noteworthy
     ]
@@ -77,14 +83,3 @@ def _tell(sample: RowSample) -> str:
         for name, value in sample.values.items()
     )
     return f"{sample.change}: {told}"
-
-
-def _pictures(spread: Spread) -> tuple[Markup, Markup]:
-    """The bars of both sides on one scale, as characters."""
-    top = max((share for bar in spread.bars for share in (bar.before, bar.after)), default=0.0) or 1.0
-    return _picture([bar.before / top for bar in spread.bars]), _picture([bar.after / top for bar in spread.bars])
-
-
-def _picture(heights: list[float]) -> Markup:
-    marks = (max(round(height * (len(_BLOCKS) - 1)), int(height > 0)) for height in heights)
-    return Markup("".join(_BLOCKS[mark] for mark in marks))

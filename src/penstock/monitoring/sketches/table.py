@@ -7,9 +7,9 @@ import polars as pl
 from msgspec import Struct
 
 from penstock.core.errors import InvalidInputError
-from penstock.datasets.frames import Batch, Table
+from penstock.datasets.frames import Table
 from penstock.monitoring.sketches.column import ColumnSketch, sketch_column
-from penstock.stats.arrays import cluster_codes
+from penstock.stats.arrays import IntArray, cluster_codes
 from penstock.stats.sketches.calibration import CalibrationHistogram
 
 COLUMNS = 16  # read at a time
@@ -60,53 +60,52 @@ def sketch_frame(rows: pl.DataFrame, keys: Sequence[str] | None = None) -> Table
     return TableSketch(rows=rows.height, columns=columns)
 
 
-def sketch_table(table: Table, columns: Sequence[str] | None = None) -> TableSketch:
+def sketch_table(table: Table, columns: Sequence[str] | None = None, *, key: str = "") -> TableSketch:
     """The sketch of a table that need not fit into memory, read once.
 
     Args:
         table: its rows.
         columns: only these; None for all.
+        key: the column that says which rows belong together; it is not sketched itself. Where the rows of a key lie
+            far apart in the table they count for less than they could, as `ColumnSketch.spread` says.
 
     Raises:
         InvalidInputError: a file cannot be read as what its name says.
     """
-    wanted = list(columns or table.columns)
+    wanted = [name for name in columns or table.columns if name != key]
     # A file that holds its columns apart is read some at a time, which bounds the memory of a wide one.
     width = COLUMNS if all(file.count is not None for file in table.files) else len(wanted)
     parts = [wanted[start : start + width] for start in range(0, len(wanted), width)]
     with ThreadPoolExecutor(THREADS) as threads:
-        sketches = [_sketch_columns(table, part, threads) for part in parts]
+        sketches = [_sketch_columns(table, part, key, threads) for part in parts]
     columns_of = {name: column for sketch in sketches for name, column in sketch.columns.items()}
     return TableSketch(rows=sketches[0].rows, columns={name: columns_of[name] for name in wanted})
 
 
-def _sketch_columns(table: Table, columns: Sequence[str], threads: ThreadPoolExecutor) -> TableSketch:
-    gatherer = SketchGatherer(columns, threads)
-    for batch in table.batches(columns):
-        gatherer.add(batch)
-    return gatherer.sketch()
+def _sketch_columns(table: Table, columns: Sequence[str], key: str, threads: ThreadPoolExecutor) -> TableSketch:
+    held, rows = {name: ColumnSketch(family="empty") for name in columns}, 0
+    for batch in table.batches([*columns, key] if key else columns):
+        frame = batch.frame
+        groups = _groups(frame.get_column(key)) if key else None
+        work = {name: threads.submit(_extend, held[name], frame.get_column(name), groups) for name in columns}
+        held = {name: future.result() for name, future in work.items()}
+        rows += frame.height
+    return TableSketch(rows=rows, columns=held)
 
 
-class SketchGatherer:
-    """Takes in batches of a table; `sketch` is the sketch of all of them."""
-
-    def __init__(self, columns: Sequence[str], threads: ThreadPoolExecutor) -> None:
-        self.columns = columns
-        self._threads = threads
-        self._gathered = {name: ColumnSketch(family="empty") for name in columns}
-        self._rows = 0
-
-    def add(self, batch: Batch) -> None:
-        """Take in the next rows."""
-        held = self._gathered
-        work = {name: self._threads.submit(_extend, held[name], batch.frame.get_column(name)) for name in self.columns}
-        self._gathered = {name: future.result() for name, future in work.items()}
-        self._rows += batch.frame.height
-
-    def sketch(self) -> TableSketch:
-        """Of the rows so far."""
-        return TableSketch(rows=self._rows, columns=self._gathered)
+def _extend(sketch: ColumnSketch, values: pl.Series, groups: IntArray | None) -> ColumnSketch:
+    return sketch.merge(sketch_column(values, groups))
 
 
-def _extend(sketch: ColumnSketch, values: pl.Series) -> ColumnSketch:
-    return sketch.merge(sketch_column(values))
+def _groups(keys: pl.Series) -> IntArray:
+    """The key of each row as 0, 1, 2 ...; a row without one has one of its own."""
+    codes = keys.rank("dense")
+    own = pl.int_range(len(keys), dtype=pl.Int64, eager=True) + len(keys)
+    return (
+        pl.select(pl.when(codes.is_null()).then(own).otherwise(codes))
+        .to_series()
+        .rank("dense")
+        .cast(pl.Int64)
+        .to_numpy()
+        - 1
+    )

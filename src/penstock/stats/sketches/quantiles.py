@@ -28,7 +28,7 @@ from msgspec import Struct
 from penstock.stats.arrays import FloatArray
 from penstock.stats.sketches.hashing import draw
 
-ROOM = 2048  # numbers of the top level; up to so many are kept exactly
+ROOM = 4096  # numbers of the top level; up to so many are kept exactly
 _SHRINK = 2 / 3  # of the room from a level to the one below
 _LEAST_ROOM = 16
 _DRAWN_FROM = 512  # numbers of a step that its random place is drawn by; reading all would take as long as the sorting

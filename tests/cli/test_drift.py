@@ -1,0 +1,58 @@
+"""`penstock drift`: exit codes, JSON, and a report that needs nothing else."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from penstock.cli.main import run
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    rng = np.random.default_rng(1)
+    paths = {}
+    for name, shift in (("old", 0.0), ("same", 0.0), ("new", 5.0)):
+        frame = pl.DataFrame({"age": rng.normal(40 + shift, 9, 1500), "<colour>": rng.choice(["<b>r</b>", "g"], 1500)})
+        paths[name] = str(tmp_path / f"{name}.parquet")
+        frame.write_parquet(paths[name])
+    return paths
+
+
+def test_the_exit_code_says_whether_anything_moved(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["drift", files["old"], files["same"]]) == 0
+    assert "no column moved" in capsys.readouterr().out
+    assert run(["drift", files["old"], files["new"]]) == 1
+    assert "1 of 2 columns moved" in capsys.readouterr().out
+    assert run(["drift", files["old"], files["new"], "--columns", "<colour>"]) == 0
+    assert run(["drift", files["old"], "none.csv"]) == 2
+    assert run(["drift", files["old"], files["new"], "--level", "7"]) == 2
+    assert run(["drift", files["old"]]) == 2
+
+
+def test_json_holds_what_was_found(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["drift", files["old"], files["new"], "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["drifted"] == ["age"]
+    assert found["columns"][0]["result"]["test"] == "ks"
+    assert sum(bar["after"] for bar in found["columns"][0]["spread"]["bars"]) == pytest.approx(1)
+
+
+def test_a_kept_sketch_stands_for_the_reference(files: dict[str, str], tmp_path: Path) -> None:
+    kept = str(tmp_path / "old.sketch")
+    assert run(["drift", files["old"], files["same"], "--keep", kept]) == 0
+    Path(files["old"]).unlink()
+    assert run(["drift", kept, files["new"]]) == 1
+
+
+def test_the_report_holds_its_pictures_and_styles_and_no_markup_of_the_data(
+    files: dict[str, str], tmp_path: Path
+) -> None:
+    report = tmp_path / "report.html"
+    assert run(["drift", files["old"], files["new"], "--html", str(report)]) == 1
+    text = report.read_text()
+    assert "1 of 2 columns moved" in text and "<svg" in text
+    assert "<b>r</b>" not in text and "&lt;colour&gt;" in text
+    assert "http://" not in text.replace("http://www.w3.org", "") and "<script" not in text and "<link" not in text
