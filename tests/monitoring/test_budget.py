@@ -1,15 +1,14 @@
 """What a false-alarm budget buys."""
 
-from datetime import timedelta
-from typing import Any
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.core.project.rates import parse_rate
-from penstock.core.project.types import MonitorSection, PerformanceSection
-from penstock.monitoring.budget import AlarmBudget, share_budget
+from penstock.core.project.parse import parse_project
+from penstock.core.project.types import Project
+from penstock.monitoring.budget import AlarmBudget, list_watches, share_budget
 
 
 @given(alarms=st.floats(0.1, 5), windows=st.integers(1, 400))
@@ -19,22 +18,42 @@ def test_any_stretch_of_the_budgets_length_spends_no_more_than_the_budget(alarms
     assert sum(budget.level(number) for number in range(1, windows + 1)) <= alarms * 1.000001
 
 
-def monitor(**given: Any) -> MonitorSection:
-    return MonitorSection(window=timedelta(days=1), false_alarms=parse_rate("1 per 90d"), **given)
+def project(task: str = "ranking", more: str = "") -> Project:
+    text = f'[project]\nname = "p"\ntask = "{task}"\n[monitor]\nwindow = "1d"\nfalse_alarms = "1 per 90d"\n{more}\n'
+    return parse_project(text, root=Path())
+
+
+MEASURED = 'performance = { metric = "recall_at_20" }'
+BARRED = 'performance = { metric = "recall_at_20", at_least = 0.1 }'
+EVERYTHING = """performance = { metric = "roc_auc", at_least = 0.6 }
+[data.people]
+source = "people.csv"
+sensitive = ["sex"]
+[deploy]
+guard = { error_rate = 0.01, latency_p99_ms = 50 }
+"""
 
 
 def test_one_reference_never_spends_more_than_the_budget_however_long_it_lives() -> None:
-    budget = share_budget(monitor())
+    budget = share_budget(project())
     assert sum(budget.level(number) for number in range(1, 100_000)) < 1
 
 
 def test_the_watches_of_a_project_share_the_budget() -> None:
-    assert share_budget(monitor()).rate == pytest.approx(1 / 90)
-    measured = share_budget(monitor(performance=PerformanceSection(metric="recall_at_20")))
+    assert share_budget(project()).rate == pytest.approx(1 / 90)
+    measured = share_budget(project(more=MEASURED))
     assert measured.rate == pytest.approx(0.5 / 90)
     assert measured.run_length(1000) == pytest.approx(180_000)
-    barred = share_budget(monitor(performance=PerformanceSection(metric="recall_at_20", at_least=0.1)))
-    assert barred.rate == pytest.approx(1 / 3 / 90)
+    assert share_budget(project(more=BARRED)).rate == pytest.approx(1 / 3 / 90)
+
+
+def test_everything_that_may_alarm_has_a_share_and_all_shares_are_the_budget() -> None:
+    full = project("binary", EVERYTHING)
+    watches = list_watches(full)
+    assert watches == ["inputs", "loss", "bar", "estimate", "calibration", "gap", "latency", "errors"]
+    assert share_budget(full).alarms * len(watches) == pytest.approx(1)
+    parts = share_budget(full).split(8)
+    assert parts.rate * 8 == pytest.approx(share_budget(full).rate)
 
 
 def test_a_budget_of_no_alarms_as_good_as_never_alarms() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from penstock.core.ids import Digest
 from penstock.monitoring.budget import AlarmBudget
-from penstock.monitoring.decay import WindowLosses, judge_losses
+from penstock.monitoring.decay import Harm, WindowLosses, judge_losses
 from penstock.monitoring.types import LossEvidence
 from penstock.stats.arrays import FloatArray
 
@@ -23,31 +23,31 @@ def clicks(rng: np.random.Generator, windows: int, rate: float, n: int = 400) ->
 
 
 def test_the_first_windows_give_the_bar_and_are_not_judged() -> None:
-    evidence = judge_losses("ranking", clicks(np.random.default_rng(1), 5, 0.2), BUDGET)
+    evidence = judge_losses(Harm(), clicks(np.random.default_rng(1), 5, 0.2), BUDGET)
     assert [item.is_reference for item in evidence] == [True, True, False, False, False]
     assert evidence[2].tolerated is not None and 0.8 < evidence[2].tolerated < 0.88
 
 
 def test_too_few_outcomes_judge_nothing() -> None:
-    evidence = judge_losses("ranking", clicks(np.random.default_rng(1), 4, 0.2, n=10), BUDGET)
+    evidence = judge_losses(Harm(), clicks(np.random.default_rng(1), 4, 0.2, n=10), BUDGET)
     assert all(item.is_reference and not item.lost for item in evidence)
 
 
 def test_a_drop_is_found_within_a_few_windows_and_stays_found() -> None:
     rng = np.random.default_rng(2)
-    evidence = judge_losses("ranking", clicks(rng, 10, 0.2) + clicks(rng, 10, 0.1), BUDGET)
+    evidence = judge_losses(Harm(), clicks(rng, 10, 0.2) + clicks(rng, 10, 0.1), BUDGET)
     assert not any(item.lost for item in evidence[:10])
     assert all(item.lost for item in evidence[14:])
 
 
 def test_an_improvement_is_no_alarm() -> None:
     rng = np.random.default_rng(3)
-    assert not any(item.lost for item in judge_losses("ranking", clicks(rng, 5, 0.1) + clicks(rng, 20, 0.3), BUDGET))
+    assert not any(item.lost for item in judge_losses(Harm(), clicks(rng, 5, 0.1) + clicks(rng, 20, 0.3), BUDGET))
 
 
 def test_without_any_change_false_alarms_keep_to_the_budget() -> None:
     rng = np.random.default_rng(4)
-    runs = [judge_losses("ranking", clicks(rng, 92, 0.15, n=100), BUDGET) for _ in range(40)]
+    runs = [judge_losses(Harm(), clicks(rng, 92, 0.15, n=100), BUDGET) for _ in range(40)]
     assert sum(any(item.lost for item in run) for run in runs) <= 20  # half an alarm a run is allowed
 
 
@@ -57,7 +57,7 @@ def test_errors_in_units_of_the_label_are_scaled_by_the_reference() -> None:
     def errors(windows: int, spread: float) -> list[WindowLosses]:
         return [window(np.abs(rng.normal(0, spread, 300))) for _ in range(windows)]
 
-    evidence = judge_losses("regression", errors(6, 1000) + errors(4, 1300), BUDGET)
+    evidence = judge_losses(Harm(bounded=False), errors(6, 1000) + errors(4, 1300), BUDGET)
     assert not any(item.lost for item in evidence[:6])
     assert evidence[-1].lost
     assert evidence[-1].tolerated == pytest.approx(800, rel=0.2)
@@ -66,5 +66,5 @@ def test_errors_in_units_of_the_label_are_scaled_by_the_reference() -> None:
 def test_a_reference_without_a_single_loss_still_puts_up_with_a_few() -> None:
     rng = np.random.default_rng(6)
     windows = clicks(rng, 2, 1.0) + clicks(rng, 10, 0.995)
-    assert not any(item.lost for item in judge_losses("ranking", windows, BUDGET))
-    assert judge_losses("ranking", windows + clicks(rng, 3, 0.9), BUDGET)[-1].lost
+    assert not any(item.lost for item in judge_losses(Harm(), windows, BUDGET))
+    assert judge_losses(Harm(), windows + clicks(rng, 3, 0.9), BUDGET)[-1].lost

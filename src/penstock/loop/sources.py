@@ -2,32 +2,14 @@
 
 from typing import Protocol
 
-from penstock.datasets.service import DatasetService
-from penstock.evaluation.service import EvaluationService
 from penstock.loop.service import LoopService
-from penstock.monitoring.monitor import MonitorSources
+from penstock.monitoring.sources import MonitorSources
 from penstock.pipelines.service import PipelineService
 from penstock.registry.trust.service import TrustService
-from penstock.tracking.service import TrackingService
 
 
 class LoopSources(MonitorSources, Protocol):
     """Services by name, all of one database in this process: a step and its effects are one transaction."""
-
-    @property
-    def tracking(self) -> TrackingService:
-        """Runs, and what they read."""
-        ...
-
-    @property
-    def datasets(self) -> DatasetService:
-        """Versions of the data."""
-        ...
-
-    @property
-    def evaluation(self) -> EvaluationService:
-        """Reports and verdicts."""
-        ...
 
     @property
     def pipelines(self) -> PipelineService:

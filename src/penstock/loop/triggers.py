@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from penstock.core.clock import format_duration
 from penstock.core.ids import AlertId
-from penstock.core.project.types import RetrainSection
+from penstock.core.project.types import MODEL_TRIGGERS, RetrainSection
 from penstock.loop.types import Episode, Trigger
 from penstock.monitoring.types import Alert
 
@@ -59,7 +59,9 @@ class Waiting(Struct, frozen=True):
 
 
 def choose_trigger(policy: RetrainSection, facts: Facts) -> Firing | Waiting:
-    """Open an episode, or wait: the first of performance, drift and new data that the policy names and that holds.
+    """Open an episode, or wait: the gravest of the reasons that the policy names and that hold.
+
+    An alert that comes from a fault of the data opens none: training on broken rows mends nothing.
 
     A refused or failed episode counts for cooldown and budget like any other, so a source that always alarms, or data
     that are always bad, cannot make the loop run away.
@@ -68,17 +70,18 @@ def choose_trigger(policy: RetrainSection, facts: Facts) -> Firing | Waiting:
         return Waiting("the first release: `penstock run` trains and releases it")
     firing = _find_reason(policy, facts)
     if firing is None:
-        return Waiting(QUIET)
+        fault = next((alert for alert in facts.alerts if alert.is_data_fault), None)
+        return Waiting(QUIET if fault is None else f"the data to be mended: {fault.summary}")
     held = _find_brake(policy, facts)
     return firing if held is None else Waiting(f"{held} (then: {firing.reason})")
 
 
 def _find_reason(policy: RetrainSection, facts: Facts) -> Firing | None:
-    for kind in ("performance", "drift"):
+    for kind in MODEL_TRIGGERS:
         for alert in facts.alerts:
-            if kind in policy.when and alert.kind == kind:
+            if kind in policy.when and alert.kind == kind and not alert.is_data_fault:
                 evidence = {"alert": alert.id, "window_start": alert.window_start, **alert.evidence}
-                return Firing(trigger=alert.kind, reason=alert.summary, alert_id=alert.id, evidence=evidence)
+                return Firing(trigger=kind, reason=alert.summary, alert_id=alert.id, evidence=evidence)
     if "new_data" not in policy.when:
         return None
     for data in facts.new_data:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from penstock.core.ids import AlertId, EpisodeId, Ref, RolloutId, RunId
 
-Trigger = Literal["manual", "drift", "performance", "new_data"]
+Trigger = Literal["manual", "drift", "estimate", "performance", "calibration", "fairness", "new_data"]
 EpisodeState = Literal["opened", "training", "judging", "releasing", "promoted", "refused", "failed"]
 ENDED: tuple[EpisodeState, ...] = ("promoted", "refused", "failed")
 

@@ -1,9 +1,8 @@
-"""Is the live model losing more than it did in its first windows? A chain of windows, judged one after the other."""
+"""Is more harm done than is put up with? A chain of windows, judged one after the other, whatever harm is measured."""
 
 import numpy as np
 from msgspec import Struct
 
-from penstock.core.project.types import Task
 from penstock.monitoring.budget import AlarmBudget
 from penstock.monitoring.types import LossEvidence
 from penstock.stats.arrays import FloatArray
@@ -14,6 +13,20 @@ REFERENCE_WINDOWS = 2  # a single one may have been a holiday
 REFERENCE_GROUPS = 100  # below this the bar would be so wide that nothing is ever found
 
 
+class Harm(Struct, frozen=True):
+    """How one way of measuring harm is to be read.
+
+    Attributes:
+        bounded: values lie in 0 to 1; otherwise they are scaled by those of the first windows.
+        signed: values are differences, and lie around 0.
+        tolerated: the mean that is put up with; None for what the first windows showed.
+    """
+
+    bounded: bool = True
+    signed: bool = False
+    tolerated: float | None = None
+
+
 class WindowLosses(Struct, frozen=True):
     """The losses of one window, one per key, with the digest they are kept under."""
 
@@ -21,23 +34,23 @@ class WindowLosses(Struct, frozen=True):
     evidence: LossEvidence  # mean, groups and digest
 
 
-def judge_losses(task: Task, windows: list[WindowLosses], budget: AlarmBudget) -> list[LossEvidence]:
+def judge_losses(harm: Harm, windows: list[WindowLosses], budget: AlarmBudget) -> list[LossEvidence]:
     """The evidence after each window of one model version, oldest first.
 
-    The first windows give the bar; each later one is held against it. Recomputing the whole chain gives the same
-    result, so a window that late outcomes have changed needs no special case.
+    The first windows give the bar, where the project gives none; each later one is held against it. Recomputing the
+    whole chain gives the same result, so a window that late outcomes have changed needs no special case.
     """
-    split = _reference_end(windows)
+    split = 0 if harm.tolerated is not None else _reference_end(windows)
     judged = [_as_reference(window.evidence) for window in windows[:split]]
     if split == len(windows):
         return judged
-    reference = np.concatenate([window.losses for window in windows[:split]])
-    scale = 1.0 if task in ("binary", "multiclass", "ranking") else float(np.quantile(reference, 0.99)) or 1.0
-    detector = _start(np.minimum(reference / scale, 1.0), split, budget)
+    reference = np.concatenate([window.losses for window in windows[:split]]) if split else np.zeros(0)
+    scale = 1.0 if harm.bounded else float(np.quantile(np.abs(reference), 0.99)) or 1.0
+    detector = _start(harm, _bound(harm, reference, scale), windows[: max(split, 1)], budget)
     for window in windows[split:]:
-        before, detector = detector, detector.update(np.minimum(window.losses / scale, 1.0))
+        before, detector = detector, detector.update(_bound(harm, window.losses, scale))
         lost = detector.evidence >= 1 or (detector.alarmed and not before.alarmed)
-        judged.append(_as_judged(window.evidence, detector, scale, lost))
+        judged.append(_as_judged(harm, window.evidence, detector, scale, lost))
     return judged
 
 
@@ -51,24 +64,40 @@ def _reference_end(windows: list[WindowLosses]) -> int:
     return len(windows)
 
 
-def _start(reference: FloatArray, windows: int, budget: AlarmBudget) -> LossDetector:
-    # One more group that lost everything: a reference without any loss does not prove that there never will be one.
-    tolerated = mean_interval(np.append(reference, 1.0), confidence=1 - 2 * budget.rate).high
-    return watch_loss(
-        float(np.clip(tolerated, 1e-6, 1 - 1e-6)), run_length=max(budget.run_length(len(reference) / windows), 2.0)
-    )
+def _bound(harm: Harm, values: FloatArray, scale: float) -> FloatArray:
+    """The values as losses between 0 and 1."""
+    if harm.signed:
+        return (1 + np.clip(values / scale, -1.0, 1.0)) / 2
+    return np.minimum(values / scale, 1.0)
+
+
+def _start(harm: Harm, reference: FloatArray, first: list[WindowLosses], budget: AlarmBudget) -> LossDetector:
+    rows = sum(len(window.losses) for window in first) / len(first)
+    tolerated = harm.tolerated
+    if tolerated is None:
+        # One more group that lost everything: a reference without any loss does not prove that there never will be one.
+        tolerated = mean_interval(np.append(reference, 1.0), confidence=1 - 2 * budget.rate).high
+    return watch_loss(float(np.clip(tolerated, 1e-6, 1 - 1e-6)), run_length=max(budget.run_length(rows), 2.0))
 
 
 def _as_reference(evidence: LossEvidence) -> LossEvidence:
-    return LossEvidence(mean_loss=evidence.mean_loss, groups=evidence.groups, losses=evidence.losses, is_reference=True)
-
-
-def _as_judged(evidence: LossEvidence, detector: LossDetector, scale: float, lost: bool) -> LossEvidence:
     return LossEvidence(
+        watch=evidence.watch,
         mean_loss=evidence.mean_loss,
         groups=evidence.groups,
         losses=evidence.losses,
-        tolerated=detector.tolerated * scale,
+        is_reference=True,
+    )
+
+
+def _as_judged(harm: Harm, evidence: LossEvidence, detector: LossDetector, scale: float, lost: bool) -> LossEvidence:
+    return LossEvidence(
+        watch=evidence.watch,
+        mean_loss=evidence.mean_loss,
+        groups=evidence.groups,
+        losses=evidence.losses,
+        tolerated=(2 * detector.tolerated - 1 if harm.signed else detector.tolerated) * scale,
         evidence=min(detector.evidence, 1e12),
+        run_length=detector.run_length,
         lost=lost,
     )

@@ -6,9 +6,13 @@ from datetime import datetime
 import polars as pl
 from msgspec import Struct
 
+from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import Project
-from penstock.monitoring.budget import share_budget
+from penstock.monitoring.answers import pack_answers, read_answers
+from penstock.monitoring.budget import list_group_columns, share_budget
 from penstock.monitoring.drift import compare_inputs
+from penstock.monitoring.estimators import why_not_estimated
+from penstock.monitoring.fairness import cut_groups, measure_groups
 from penstock.monitoring.performance import (
     LabelledRows,
     group_losses,
@@ -19,11 +23,21 @@ from penstock.monitoring.performance import (
 from penstock.monitoring.references import References, keys_of, own_keys
 from penstock.monitoring.service import MonitoringService
 from penstock.monitoring.sketches import TableSketch, encode_sketch, sketch_frame
-from penstock.monitoring.types import ColumnDrift, LossEvidence, Performance, RevisionFigures, Window
+from penstock.monitoring.types import (
+    ColumnDrift,
+    Estimate,
+    GroupPerformance,
+    LossEvidence,
+    Performance,
+    RevisionFigures,
+    Window,
+)
+from penstock.monitoring.watches import MOST_GROUPS, measure_harm
 from penstock.predictions.frames import unpack_json
 from penstock.registry.service import RegistryService
 from penstock.registry.types import ModelVersion
 from penstock.serving.service import ServingService
+from penstock.stats.arrays import FloatArray
 from penstock.stats.metrics import primary_metric
 from penstock.storage.objects.object_store import ObjectStore
 
@@ -54,7 +68,7 @@ class WindowMeter:
         self._serving = serving
         self._objects = objects
         self._project = project
-        self._budget = share_budget(project.monitor)
+        self._budget = share_budget(project)
         self._references = References(monitoring, objects, project)
 
     @property
@@ -79,6 +93,7 @@ class WindowMeter:
         compared = self._compare(rows.height, sketch, model, earlier, known)
         own = rows.filter(pl.col("revision").is_in([number for number, held in versions.items() if held == version]))
         labelled = self._label(own, model)
+        groups, group_notes = self._cut_groups(own)
         performance = measure(self.metric, labelled) if len(labelled) else None
         only = own["revision"].unique().to_list()
         return Window(
@@ -95,6 +110,9 @@ class WindowMeter:
             performance=performance,
             below_bar=self._misses_bar(labelled),
             loss=self._lose(labelled),
+            watches=self._measure_harm(own, labelled, groups, model),
+            estimate=self._prepare_estimate(own, model),
+            groups=[*self._measure_groups(groups, model), *group_notes],
             revisions=[
                 self._count(
                     rows, number, performance if only == [number] else self._measure_revision(rows, number, model)
@@ -153,8 +171,60 @@ class WindowMeter:
         losses = group_losses(self._project.task, self.metric, labelled)
         if not len(losses):
             return None
+        return self._keep_losses(losses)
+
+    def _measure_harm(
+        self,
+        own: pl.DataFrame,
+        labelled: LabelledRows,
+        groups: dict[str, dict[str, pl.DataFrame]],
+        model: ModelVersion | None,
+    ) -> list[LossEvidence]:
+        """What the other watches measured, not judged yet."""
+        both = {}
+        for column, parts in groups.items():
+            for group, rows in list(parts.items())[:MOST_GROUPS]:
+                others = own.join(rows, on="id", how="anti")
+                both[f"{column}={group}"] = [self._label(rows, model), self._label(others, model)]
+        found = measure_harm(self._project, self.metric, own, labelled, both)
+        return [self._keep_losses(held, watch) for watch, held in found.items()]
+
+    def _keep_losses(self, losses: FloatArray, watch: str = "loss") -> LossEvidence:
         digest = self._objects.put_bytes(losses.astype("<f4").tobytes())
-        return LossEvidence(mean_loss=float(losses.mean()), groups=len(losses), losses=digest)
+        return LossEvidence(watch=watch, mean_loss=float(losses.mean()), groups=len(losses), losses=digest)
+
+    def _cut_groups(self, own: pl.DataFrame) -> tuple[dict[str, dict[str, pl.DataFrame]], list[GroupPerformance]]:
+        """The groups of each sensitive column, and why a column has none."""
+        columns = list_group_columns(self._project)
+        inputs = unpack_json(own, "inputs") if columns else pl.DataFrame()
+        groups, notes = {}, []
+        for column in columns:
+            try:
+                groups[column] = cut_groups(own, inputs, column)
+            except InvalidInputError as error:
+                notes.append(GroupPerformance(column=column, group="", rows=own.height, note=str(error)))
+        return groups, notes
+
+    def _measure_groups(
+        self, groups: dict[str, dict[str, pl.DataFrame]], model: ModelVersion | None
+    ) -> list[GroupPerformance]:
+        return [
+            found
+            for column, parts in groups.items()
+            for found in measure_groups(self.metric, column, parts, lambda rows: self._label(rows, model))
+        ]
+
+    def _prepare_estimate(self, own: pl.DataFrame, model: ModelVersion | None) -> Estimate | None:
+        """What an estimate of the window is made from (`estimating.py`); None where performance is not watched."""
+        if self._project.monitor.performance is None:
+            return None
+        why_not = why_not_estimated(self._project.task, self.metric) or ("" if model else "no model version answered")
+        if why_not or model is None:
+            return Estimate(metric=self.metric, note=why_not)
+        rows = read_answers(self._project.task, own, model.classes, model.signature.inputs)
+        if not len(rows):
+            return Estimate(metric=self.metric, note="every request failed")
+        return Estimate(metric=self.metric, material=self._objects.put_bytes(pack_answers(rows)))
 
     def _measure_revision(self, rows: pl.DataFrame, revision: int, model: ModelVersion | None) -> Performance | None:
         labelled = self._label(rows.filter(pl.col("revision") == revision), model)

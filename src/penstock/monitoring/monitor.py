@@ -7,7 +7,6 @@ computed outside any transaction, and computing one twice gives the same row, so
 import logging
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -16,18 +15,15 @@ from msgspec import Struct
 
 from penstock.core.project.types import Project
 from penstock.monitoring.alarms import find_alarms, find_recoveries
-from penstock.monitoring.budget import share_budget
 from penstock.monitoring.decay import WindowLosses, judge_losses
+from penstock.monitoring.estimates import Estimates
 from penstock.monitoring.measuring import WindowMeter
 from penstock.monitoring.reading import PAGE, PredictionReader
-from penstock.monitoring.service import MonitoringService
-from penstock.monitoring.types import Cursor, Window
+from penstock.monitoring.sources import MonitorSources
+from penstock.monitoring.types import Cursor, LossEvidence, Window
+from penstock.monitoring.watches import find_budget, find_harm
 from penstock.monitoring.windows import window_start
-from penstock.predictions.service import PredictionService
 from penstock.predictions.types import Segment
-from penstock.registry.service import RegistryService
-from penstock.serving.service import ServingService
-from penstock.storage.objects.object_store import ObjectStore
 
 log = logging.getLogger(__name__)
 
@@ -39,35 +35,6 @@ class News(Struct, frozen=True):
     due: list[datetime]  # starts of closed windows to compute, oldest first
 
 
-class MonitorSources(Protocol):
-    """What the monitor needs of a penstock, in this process or elsewhere."""
-
-    @property
-    def monitoring(self) -> MonitoringService:
-        """Windows and alerts."""
-        ...
-
-    @property
-    def predictions(self) -> PredictionService:
-        """Predictions and outcomes."""
-        ...
-
-    @property
-    def registry(self) -> RegistryService:
-        """Model versions and their references."""
-        ...
-
-    @property
-    def serving(self) -> ServingService:
-        """Which revision serves which version."""
-        ...
-
-    @property
-    def objects(self) -> ObjectStore:
-        """Where predictions and references lie."""
-        ...
-
-
 class Monitor:
     """Watches one deployment. Not safe to share between threads; several may run, as all of them write the same."""
 
@@ -76,7 +43,7 @@ class Monitor:
         self._project = project
         self._deployment = project.name
         self._length = project.monitor.window
-        self._budget = share_budget(project.monitor)
+        self._estimates = Estimates(sources, project)
         self._meter = WindowMeter(sources.registry, sources.serving, sources.monitoring, sources.objects, project)
         self._reader = PredictionReader(sources.predictions, sources.objects, project.name)
         self._live: int | None = None  # the version whose alerts were looked at last
@@ -99,7 +66,8 @@ class Monitor:
     def _work_off(self, due: list[datetime], known: dict[datetime, Window]) -> None:
         """Compute and record the due windows, and the others whose judgement they change; `known` is brought along."""
         measured = self._measure(due, known)
-        judged = self._judge(known, {known[start].version for start in measured})
+        versions = {known[start].version for start in measured}
+        judged = self._judge(known, versions) | self._estimate(known, measured)
         for start in sorted(measured | judged):
             known[start] = self._sources.monitoring.record_window(known[start])
 
@@ -151,23 +119,38 @@ class Monitor:
         return done
 
     def _judge(self, known: dict[datetime, Window], versions: set[int | None]) -> set[datetime]:
-        """Hold the losses of these versions' windows against their first ones; returns the windows that changed."""
+        """Hold the harm of these versions' windows against what is put up with; returns the windows that changed."""
         changed = set()
         for version in versions - {None}:
-            chain = sorted((w for w in known.values() if w.version == version and w.loss), key=lambda w: w.start)
-            losses = [self._read_losses(window) for window in chain]
-            judged = judge_losses(self._project.task, losses, self._budget)
-            for window, evidence in zip(chain, judged, strict=True):
-                if evidence != window.loss:
-                    known[window.start] = msgspec.structs.replace(window, loss=evidence)
-                    changed.add(window.start)
+            chains: dict[str, list[tuple[Window, LossEvidence]]] = {}
+            for window in sorted((w for w in known.values() if w.version == version), key=lambda w: w.start):
+                for evidence in [*([window.loss] if window.loss else []), *window.watches]:
+                    chains.setdefault(evidence.watch, []).append((window, evidence))
+            for watch, chain in chains.items():
+                losses = [self._read_losses(evidence) for _, evidence in chain]
+                budget = find_budget(self._project, watch)
+                judged = judge_losses(find_harm(self._project, watch), losses, budget)
+                for (window, before), evidence in zip(chain, judged, strict=True):
+                    if evidence != before:
+                        known[window.start] = known[window.start].with_evidence(evidence)
+                        changed.add(window.start)
         return changed
 
-    def _read_losses(self, window: Window) -> WindowLosses:
-        if window.loss is None:
-            raise ValueError(f"{window.ref} has no losses")
-        data = self._sources.objects.get_bytes(window.loss.losses)
-        return WindowLosses(np.frombuffer(data, dtype="<f4").astype(np.float64), window.loss)
+    def _read_losses(self, evidence: LossEvidence) -> WindowLosses:
+        data = self._sources.objects.get_bytes(evidence.losses)
+        return WindowLosses(np.frombuffer(data, dtype="<f4").astype(np.float64), evidence)
+
+    def _estimate(self, known: dict[datetime, Window], measured: set[datetime]) -> set[datetime]:
+        """Estimate the performance of measured windows and of later ones of their version; returns those changed."""
+        changed = set()
+        for version in {known[start].version for start in measured} - {None}:
+            chain = sorted((w for w in known.values() if w.version == version and w.estimate), key=lambda w: w.start)
+            first = next((at for at, window in enumerate(chain) if window.start in measured), len(chain))
+            for window, estimate in zip(chain, self._estimates.follow(chain, first), strict=True):
+                if estimate != window.estimate:
+                    known[window.start] = msgspec.structs.replace(known[window.start], estimate=estimate)
+                    changed.add(window.start)
+        return changed
 
     def _alert(self, windows: list[Window], live: int | None) -> bool:
         """Open what should be open, and resolve what has passed; only the live version can raise an alert."""

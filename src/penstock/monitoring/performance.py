@@ -1,5 +1,6 @@
 """How well the answers of a window turned out: the project's metric with an interval, and losses for the detector."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -66,6 +67,24 @@ def read_labelled_rows(
     return _collect(task, [outputs[i] for i in kept], [outcomes[i] for i in kept], [keys[i] for i in kept], classes)
 
 
+def read_outputs(task: Task, frame: pl.DataFrame, classes: Sequence[Any]) -> tuple[dict[str, Any], FloatArray]:
+    """What a metric may read of each row of a frame, and its truth, NaN where the outcome is not known or does not fit.
+
+    Args:
+        task: of classes or of numbers.
+        frame: rows that were answered; columns `output` and `outcome` (JSON texts).
+        classes: the labels of a classifier, in the order of its codes.
+    """
+    outputs = [_read_output(text) for text in frame["output"]]
+    outcomes = [None if text is None else msgspec.json.decode(text) for text in frame["outcome"]]
+    codes = {label: float(code) for code, label in enumerate(classes)}
+    truth = [
+        (codes[outcome] if classes else float(outcome or 0)) if _fits(task, output, outcome, classes) else math.nan
+        for output, outcome in zip(outputs, outcomes, strict=True)
+    ]
+    return _collect_outputs(task, outputs, classes), np.array(truth, dtype=np.float64)
+
+
 def measure(metric_name: str, rows: LabelledRows, *, confidence: float = 0.95) -> Performance:
     """The metric over some rows with an interval that takes the rows of one key as alike."""
     metric = find_metric(metric_name)
@@ -91,7 +110,7 @@ def group_losses(task: Task, metric_name: str, rows: LabelledRows) -> FloatArray
     For classifiers it is the squared error of the probability, or 1 for a wrong class; for lists one minus the metric;
     both lie in 0 to 1. For numbers it is the absolute error, in units of the label.
     """
-    return _by_key(_row_losses(task, metric_name, rows), rows.keys)
+    return by_key(_row_losses(task, metric_name, rows), rows.keys)
 
 
 def bounded_values(metric_name: str, rows: LabelledRows) -> FloatArray:
@@ -112,7 +131,7 @@ def bounded_values(metric_name: str, rows: LabelledRows) -> FloatArray:
     if metric.name == "roc_auc":
         return pair_scores(terms[:, 0] == 1, terms[:, 1])
     values = np.nan_to_num(terms[:, 0], nan=0.0) if metric.name.startswith(_COUNT_EMPTY) else terms[:, 0]
-    return _by_key(values, rows.keys)
+    return by_key(values, rows.keys)
 
 
 def misses_bar(interval: Performance, *, at_least: float | None, at_most: float | None) -> bool:
@@ -123,7 +142,7 @@ def misses_bar(interval: Performance, *, at_least: float | None, at_most: float 
     return too_low or (at_most is not None and interval.low > at_most)
 
 
-def _by_key(values: FloatArray, keys: list[str]) -> FloatArray:
+def by_key(values: FloatArray, keys: list[str]) -> FloatArray:
     """The mean of each key's known values, in the order in which the keys came."""
     known = ~np.isnan(values)
     codes = cluster_codes([key for key, kept in zip(keys, known, strict=True) if kept])
@@ -145,14 +164,22 @@ def _collect(
     if task == "ranking":
         return LabelledRows(outcomes, {"items": [output.items for output in outputs]}, keys)
     if task not in ("binary", "multiclass"):
-        return LabelledRows(np.array(outcomes, float), {"prediction": _column(row.prediction for row in outputs)}, keys)
+        return LabelledRows(np.array(outcomes, float), _collect_outputs(task, outputs, classes), keys)
+    codes = {label: code for code, label in enumerate(classes)}
+    truth = np.array([codes[outcome] for outcome in outcomes], dtype=np.int64)
+    return LabelledRows(truth, _collect_outputs(task, outputs, classes), keys)
+
+
+def _collect_outputs(task: Task, outputs: list[_Output], classes: Sequence[Any]) -> dict[str, Any]:
+    if task not in ("binary", "multiclass"):
+        return {"prediction": _column(math.nan if row.prediction is None else row.prediction for row in outputs)}
     codes = {label: code for code, label in enumerate(classes)}
     held: dict[str, Any] = {"prediction": np.array([codes.get(row.prediction, -1) for row in outputs])}
     if outputs and all(row.score is not None for row in outputs):
         held["score"] = held["probabilities"] = _column(row.score for row in outputs)
     elif outputs and all(row.probabilities is not None for row in outputs):
         held["probabilities"] = np.array([row.probabilities for row in outputs], float)
-    return LabelledRows(np.array([codes[outcome] for outcome in outcomes], dtype=np.int64), held, keys)
+    return held
 
 
 def _column(values: Iterable[Any]) -> FloatArray:

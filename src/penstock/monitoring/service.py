@@ -6,19 +6,28 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.core import failpoints
-from penstock.core.ids import AlertId, Digest, Ref
+from penstock.core.ids import AlertId, Ref
 from penstock.core.project.types import Severity
+from penstock.monitoring.lamps import Lamps, read_lamps
 from penstock.monitoring.store import MonitoringStore
-from penstock.monitoring.types import Alert, AlertKind, Cursor, ReferenceSketch, Window
+from penstock.monitoring.types import QUIET, Alert, AlertKind, Cursor, ReferenceSketch, Window
 from penstock.monitoring.windows import name_start
 from penstock.storage.database import Database
 from penstock.storage.references import drop_objects, keep_objects
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs, reads
 
-_ACTIONS = {"drift": "monitoring.drift_found", "performance": "monitoring.performance_dropped"}
-_SEVERITIES: dict[AlertKind, Severity] = {"drift": "notice", "performance": "page"}  # inputs alone page nobody
+_ACTIONS: dict[AlertKind, str] = {
+    "drift": "monitoring.drift_found",
+    "estimate": "monitoring.estimate_dropped",
+    "performance": "monitoring.performance_dropped",
+    "calibration": "monitoring.calibration_lost",
+    "fairness": "monitoring.gap_widened",
+    "latency": "monitoring.latency_rose",
+    "errors": "monitoring.errors_rose",
+}
 MAXIMUM_PAGE = 10_000
+LAMP_WINDOWS = 200  # how far back a lamp looks for when it changed
 
 
 class MonitoringService:
@@ -41,7 +50,7 @@ class MonitoringService:
         failpoints.hit("monitoring.record_window")
         self._store.put_window(tx, window)
         drop_objects(tx, window.ref)
-        keep_objects(tx, window.ref, _objects_of(window))
+        keep_objects(tx, window.ref, window.objects)
         if window.version is not None:
             tx.link(Ref("model-version", f"{window.deployment}/{window.version}"), window.ref, "watched")
         return window
@@ -81,6 +90,12 @@ class MonitoringService:
         """
         return self._store.list_windows(tx, deployment, after, min(max(limit, 1), MAXIMUM_PAGE))
 
+    @reads
+    def get_lamps(self, tx: Transaction, deployment: str) -> Lamps:
+        """What is known of a deployment: did inputs, estimated performance or measured performance change?"""
+        windows = self._store.list_windows(tx, deployment, None, LAMP_WINDOWS)
+        return read_lamps(deployment, windows, self._store.list_alerts(tx, deployment, "open", MAXIMUM_PAGE))
+
     @logs  # an alert that is open already leaves no entry
     def open_alert(
         self,
@@ -108,7 +123,7 @@ class MonitoringService:
             opened_at=tx.now,
             summary=summary,
             evidence=evidence,
-            severity=severity or _SEVERITIES.get(kind, "notice"),
+            severity=severity or ("notice" if kind in QUIET else "page"),
         )
         self._store.insert_alert(tx, alert)
         tx.record(_ACTIONS[kind], alert.ref, summary=summary, window=str(window.ref), evidence=evidence)
@@ -150,10 +165,6 @@ class MonitoringService:
     ) -> list[Alert]:
         """Alerts, newest first; empty texts mean all."""
         return self._store.list_alerts(tx, deployment, status, min(max(limit, 1), MAXIMUM_PAGE))
-
-
-def _objects_of(window: Window) -> list[Digest]:
-    return [digest for digest in (window.sketches, window.loss and window.loss.losses) if digest]
 
 
 def _content(window: Window) -> Window:

@@ -4,13 +4,15 @@ from datetime import datetime
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from penstock.core.ids import AlertId, Digest, Ref
 from penstock.core.project.types import Severity
 from penstock.monitoring.windows import name_start
 
 DriftTest = Literal["ks", "chi2", "type", "none"]
-AlertKind = Literal["drift", "performance"]
+AlertKind = Literal["drift", "estimate", "performance", "calibration", "fairness", "latency", "errors"]
+QUIET: frozenset[AlertKind] = frozenset(["drift"])  # kept and shown, and nobody is called for it: no harm is known
 AlertStatus = Literal["open", "resolved"]
 
 
@@ -62,8 +64,9 @@ class RevisionFigures(Struct, frozen=True, kw_only=True):
 
 
 class LossEvidence(Struct, frozen=True, kw_only=True):
-    """What a window says for "the live model loses more than it did in its first windows"."""
+    """What a window says for "the live model does more harm than is put up with", in one way of measuring harm."""
 
+    watch: str = "loss"  # what is measured: `watches.py` has them all
     mean_loss: float  # 0 is best; 1 worst, but for numbers, where it is in units of the label
     groups: int  # independent observations: keys, or rows without a key
     losses: Digest  # one loss a group, 32-bit floats, in the order of event time
@@ -71,6 +74,73 @@ class LossEvidence(Struct, frozen=True, kw_only=True):
     tolerated: float | None = None  # the bar: the mean loss that is put up with; None in a reference window
     evidence: float | None = None  # of the detector at the end of the window, as a share of what makes an alarm
     lost: bool = False  # the detector alarms
+    run_length: float | None = None  # groups to a false alarm on average, at least; None in a reference window
+
+    @property
+    def kind(self) -> AlertKind:
+        """The alert that it raises."""
+        kinds: dict[str, AlertKind] = {"calibration": "calibration", "gap": "fairness"}
+        kinds |= {"loss": "performance", "latency": "latency", "errors": "errors"}
+        return kinds[self.watch.partition(":")[0]]
+
+
+class GroupPerformance(Struct, frozen=True, kw_only=True):
+    """How well the rows of one group were answered: those with one value of a sensitive column."""
+
+    column: str
+    group: str
+    rows: int  # predictions
+    performance: Performance | None = None  # None: too few outcomes, or the column is not logged
+    note: str = ""  # why there is no figure
+
+
+class EstimateCheck(Struct, frozen=True, kw_only=True):
+    """An estimate held against what was measured on the same rows, once their outcomes were known."""
+
+    number: int  # the how-manieth check of one calibration
+    rows: int
+    estimated: float
+    measured: float
+    standard_error: float  # of the difference, where the estimator is right
+    limit: float  # standard errors that are let pass
+    passed: bool
+
+    @property
+    def distance(self) -> float:
+        """How many standard errors the two are apart."""
+        return abs(self.estimated - self.measured) / self.standard_error
+
+
+class EstimatorState(Struct, frozen=True, kw_only=True):
+    """The estimator of one model version after a window: what it was calibrated on, and whether it is believed."""
+
+    calibration: Digest | None = None  # object with the labelled rows it was calibrated on; None: too few so far
+    source: str = ""  # which rows those are, in plain words
+    trusted: bool = True
+    withdrawn: str = ""  # why it is not
+    checks: int = 0  # of this calibration
+    passed: int = 0  # checks that it passed in a row
+    reference: float | None = None  # what the metric was where the version was calibrated first...
+    reference_error: float | None = None  # ... and the standard error of that
+
+
+class Estimate(Struct, frozen=True, kw_only=True):
+    """The metric of a window as it is estimated from inputs and answers alone, before any outcome is known."""
+
+    metric: str
+    value: float | None = None  # None: `note` says why there is no estimate
+    low: float | None = None  # a 95 % interval of what will be measured
+    high: float | None = None
+    standard_error: float | None = None  # of the difference from what will be measured
+    rows: int = 0
+    note: str = ""
+    number: int = 0  # the how-manieth estimate of this version that was held against the reference
+    p_value: float | None = None  # of being no worse than the reference
+    level: float | None = None
+    dropped: bool = False  # the estimate is worse than the reference beyond doubt
+    check: EstimateCheck | None = None  # None: too few outcomes are known
+    state: EstimatorState = EstimatorState()  # after this window
+    material: Digest | None = None  # object with the answers it is made from
 
 
 class ReferenceSketch(Struct, frozen=True, kw_only=True):
@@ -105,9 +175,27 @@ class Window(Struct, frozen=True, kw_only=True):
     performance: Performance | None = None
     below_bar: bool = False  # the project's own bar is missed beyond doubt
     loss: LossEvidence | None = None
+    watches: list[LossEvidence] = []  # of the other ways to measure harm
+    estimate: Estimate | None = None
+    groups: list[GroupPerformance] = []
     revisions: list[RevisionFigures] = []
     sketches: Digest | None = None  # the object with the sketches of its inputs, outputs and chances
     computed_at: datetime | None = None
+
+    def with_evidence(self, evidence: LossEvidence) -> "Window":
+        """The same window with new evidence of one watch."""
+        if evidence.watch == "loss":
+            return replace(self, loss=evidence)
+        return replace(self, watches=[evidence if held.watch == evidence.watch else held for held in self.watches])
+
+    @property
+    def objects(self) -> list[Digest]:
+        """The objects that have to be kept for it."""
+        held = [self.loss, *self.watches]
+        found = [evidence.losses for evidence in held if evidence is not None]
+        if self.estimate is not None:
+            found += [name for name in (self.estimate.material, self.estimate.state.calibration) if name is not None]
+        return found if self.sketches is None else [*found, self.sketches]
 
     @property
     def ref(self) -> Ref:
@@ -126,7 +214,7 @@ class Window(Struct, frozen=True, kw_only=True):
 
 
 class Alert(Struct, frozen=True, kw_only=True):
-    """Something a person or the loop should act on; one of a kind is open at a time."""
+    """Something that was seen; one of a kind is open at a time."""
 
     id: AlertId
     deployment: str
@@ -146,3 +234,13 @@ class Alert(Struct, frozen=True, kw_only=True):
     def ref(self) -> Ref:
         """How lineage and audit point at this alert."""
         return Ref("alert", self.id)
+
+    @property
+    def pages(self) -> bool:
+        """Whether somebody is to be called: harm was measured, or is estimated. Inputs that moved call nobody."""
+        return self.severity == "page"
+
+    @property
+    def is_data_fault(self) -> bool:
+        """Whether the data are to be mended, which training again would not do."""
+        return bool((self.evidence.get("cause") or {}).get("faults"))

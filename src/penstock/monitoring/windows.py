@@ -15,3 +15,8 @@ def name_start(start: datetime) -> str:
 def window_start(at: datetime, length: timedelta) -> datetime:
     """The start of the window that holds a moment; windows hold their start and not their end."""
     return ORIGIN + ((at - ORIGIN) // length) * length
+
+
+def tell_start(start: datetime) -> str:
+    """A start as people say it: the day, and the hour where windows do not begin at midnight."""
+    return f"{start:%Y-%m-%d}" if start.hour == start.minute == 0 else f"{start:%Y-%m-%d %H:%M}"

@@ -257,19 +257,22 @@ class MonitorSection(Section, frozen=True, kw_only=True):
     false_alarms: Rate = Rate(1, timedelta(days=90))
     performance: PerformanceSection | None = None
     columns: tuple[str, ...] = ()  # the input columns that are watched; empty for all
+    groups: tuple[str, ...] = ()  # columns whose values are groups to be treated alike; empty for the sensitive ones
 
 
 class RetrainSection(Section, frozen=True, kw_only=True):
     """`[retrain]`: when to train again, on what, and how often at most."""
 
-    when: tuple[str, ...] = ()  # drift, performance, new_data, or a cron expression
+    when: tuple[str, ...] = ()  # performance, calibration, fairness, estimate, drift, new_data, or a cron expression
     window: timedelta | None = None  # how far back to train; None for all rows
     cooldown: timedelta = timedelta(hours=6)
     budget: Rate = Rate(10, timedelta(days=90))
     new_rows: Positive = 0.1  # new rows, as a share of the rows trained on, that count as new data
 
 
-TRIGGERS = ("drift", "performance", "new_data")
+ModelTrigger = Literal["performance", "calibration", "fairness", "estimate", "drift"]  # kinds of alerts; gravest first
+MODEL_TRIGGERS: tuple[ModelTrigger, ...] = get_args(ModelTrigger)
+TRIGGERS: tuple[str, ...] = (*MODEL_TRIGGERS, "new_data")
 
 
 class AlertSection(Section, frozen=True, kw_only=True):

@@ -558,7 +558,7 @@ CREATE TABLE monitoring_windows (
 	below_bar BOOLEAN NOT NULL,
 	loss TEXT,
 	revisions TEXT NOT NULL,
-	computed_at BIGINT, sketches VARCHAR(64),
+	computed_at BIGINT, sketches VARCHAR(64), watches TEXT DEFAULT '[]' NOT NULL, estimate TEXT, groups TEXT DEFAULT '[]' NOT NULL,
 	CONSTRAINT pk_monitoring_windows PRIMARY KEY (deployment, start)
 );
 
