@@ -24,7 +24,7 @@ MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 
 @pytest.fixture
 def clock() -> ManualClock:
-    return ManualClock()
+    return ManualClock(MONDAY)
 
 
 @pytest.fixture

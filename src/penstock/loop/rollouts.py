@@ -34,7 +34,7 @@ class RolloutWatch:
     def __init__(self, sources: LoopSources, project: Project) -> None:
         self._sources = sources
         self._project = project
-        self._reader = PredictionReader(sources.predictions, sources.objects, project.name)
+        self._reader = PredictionReader(sources.predictions, sources.objects, project.name, project.outcomes)
         self._last: tuple[object, Judgement] | None = None
         self._noted: tuple[str, datetime] | None = None  # when the measures of which rollout were kept last
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from penstock.core.ids import AlertId
 from penstock.core.project.types import Project
 from penstock.monitoring.summaries import describe
-from penstock.monitoring.types import Alert, AlertKind, LossEvidence, Window
+from penstock.monitoring.types import UNLABELLED, Alert, AlertKind, LossEvidence, Window
 from penstock.monitoring.windows import tell_start
 
 KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
@@ -59,7 +59,13 @@ def find_recoveries(windows: Sequence[Window], live: int | None, alerts: Sequenc
             reason = f"version {alert.evidence.get('version')}, which it is about, is no longer live"
             recoveries.append(Recovery(alert_id=alert.id, reason=reason, as_of=alert.as_of))
             continue
-        later = [window for window in windows if window.version == live and window.start > alert.window_start]
+        later = [
+            window
+            for window in windows
+            if window.version == live
+            and window.start > alert.window_start
+            and (alert.kind in UNLABELLED or window.is_comparable)
+        ]
         if later and _is_calm(later[-1], alert):
             reason = f"the window of {tell_start(later[-1].start)} shows it no more"
             recoveries.append(Recovery(alert_id=alert.id, reason=reason, as_of=later[-1].end))
@@ -73,7 +79,11 @@ def _is_raised(window: Window, kind: AlertKind) -> bool:
         return window.lost
     if kind == "estimate":
         return window.estimate is not None and window.estimate.dropped
-    return any(evidence.lost for evidence in window.watches if evidence.kind == kind)
+    return any(
+        evidence.lost and (kind in UNLABELLED or window.is_comparable)
+        for evidence in window.watches
+        if evidence.kind == kind
+    )
 
 
 def _is_calm(window: Window, alert: Alert) -> bool:

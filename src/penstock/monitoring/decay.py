@@ -54,6 +54,13 @@ def judge_losses(harm: Harm, windows: list[WindowLosses], budget: AlarmBudget) -
     return judged
 
 
+def forget_judgement(evidence: LossEvidence) -> LossEvidence:
+    """The losses of a window that is held against no others, and that no others are held against."""
+    return LossEvidence(
+        watch=evidence.watch, mean_loss=evidence.mean_loss, groups=evidence.groups, losses=evidence.losses
+    )
+
+
 def _reference_end(windows: list[WindowLosses]) -> int:
     """How many of the first windows the bar comes from; all of them while they are too few."""
     groups = 0

@@ -1,8 +1,9 @@
 """Follows the estimator of one model version from window to window: estimates, checks, withdrawals, recalibrations.
 
-**Check.** Once outcomes of a window are known, estimate and measurement on those same rows are compared. The t-th check
-of one calibration lets max(3, z) standard errors pass, where z leaves a chance of 0.05 * 6 / (pi t)^2: a good estimator
-is withdrawn for a single bad check with a chance of 5 % over its whole life, however many windows it sees.
+**Check.** Once enough outcomes of a window are known (`maturity.py`), estimate and measurement on those same rows are
+compared. The t-th check of one calibration lets max(3, z) standard errors pass, where z leaves a chance of
+0.05 * 6 / (pi t)^2: a good estimator is withdrawn for a single bad check with a chance of 5 % over its whole life,
+however many windows it sees.
 
 **Withdrawal.** An estimator that fails a check is withdrawn, from that window on and in sight: windows then say why
 they have no estimate. It is calibrated anew on the newest outcomes, goes on being checked without being shown, and
@@ -39,6 +40,7 @@ WRONGLY_WITHDRAWN = 0.05
 PASSES = 2
 RECENT_ROWS = 1_000  # labelled ones, that a calibration after a withdrawal goes back for
 INTERVAL = 1.96
+_NONE = AnswerRows({}, np.zeros(0), np.zeros(0, dtype=np.int64))
 
 
 class Chain(Struct, frozen=True):
@@ -49,6 +51,7 @@ class Chain(Struct, frozen=True):
         metric: name of what is estimated.
         estimates: what is recorded of each window: its material, and what it was estimated at before, if at all.
         names: of the windows, as people say them.
+        matured: whether enough outcomes of a window are known to learn from them.
         held_out: labelled rows of the evaluation and what they are, if there are any.
         budget: what the watch over estimates may spend.
         read: gives the rows of a kept object.
@@ -60,6 +63,7 @@ class Chain(Struct, frozen=True):
     metric: str
     estimates: list[Estimate]
     names: Sequence[str]
+    matured: Sequence[bool]
     held_out: Callable[[], tuple[AnswerRows, str] | None]
     budget: AlarmBudget
     read: Callable[[Digest], AnswerRows]
@@ -95,7 +99,8 @@ class Chain(Struct, frozen=True):
         expected = estimator.expect(metric, rows)
         if not math.isfinite(expected.value):
             return msgspec.structs.replace(plain, note=f"{self.metric} is not defined on these answers")
-        plain = msgspec.structs.replace(plain, rows=len(rows), check=_check(estimator, metric, rows, state))
+        check = _check(estimator, metric, rows, state) if self.matured[at] else None
+        plain = msgspec.structs.replace(plain, rows=len(rows), check=check)
         after = self._after(at, state, plain.check)
         if after.withdrawn:
             return msgspec.structs.replace(plain, state=after, note=after.withdrawn)
@@ -171,10 +176,10 @@ class Chain(Struct, frozen=True):
 
     def _rows(self, at: int) -> AnswerRows:
         material = self.estimates[at].material
-        return AnswerRows({}, np.zeros(0), np.zeros(0, dtype=np.int64)) if material is None else self.read(material)
+        return _NONE if material is None else self.read(material)
 
     def _labelled(self, windows: range) -> AnswerRows:
-        return join_answers([self._rows(at).labelled() for at in windows])
+        return join_answers([self._rows(at).labelled() for at in windows if self.matured[at]] or [_NONE])
 
 
 def _check(estimator: Estimator, metric: Metric, rows: AnswerRows, state: EstimatorState) -> EstimateCheck | None:

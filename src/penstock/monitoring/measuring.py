@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import polars as pl
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import Project
@@ -13,6 +13,7 @@ from penstock.monitoring.budget import list_group_columns, share_budget
 from penstock.monitoring.drift import compare_inputs
 from penstock.monitoring.estimators import why_not_estimated
 from penstock.monitoring.fairness import cut_groups, measure_groups
+from penstock.monitoring.maturity import count_outcomes, read_absence
 from penstock.monitoring.performance import (
     LabelledRows,
     group_losses,
@@ -68,6 +69,7 @@ class WindowMeter:
         self._serving = serving
         self._objects = objects
         self._project = project
+        self._terms = project.outcomes
         self._budget = share_budget(project)
         self._references = References(monitoring, objects, project)
 
@@ -77,7 +79,15 @@ class WindowMeter:
         watched = self._project.monitor.performance
         return watched.metric if watched else self._project.charter.metric or primary_metric(self._project.task)
 
-    def measure(self, start: datetime, rows: pl.DataFrame, earlier: Sequence[Window], known: Window | None) -> Window:
+    def measure(
+        self,
+        start: datetime,
+        rows: pl.DataFrame,
+        earlier: Sequence[Window],
+        known: Window | None,
+        *,
+        absent_is_negative: bool = False,
+    ) -> Window:
         """The window that begins at `start`.
 
         Args:
@@ -85,12 +95,16 @@ class WindowMeter:
             rows: its predictions with their outcomes (`PredictionReader.read_rows`); at least one.
             earlier: the windows before it, which have spent a part of the budget.
             known: the same window as it was recorded before.
+            absent_is_negative: what a missing outcome means, where the project says that it means something in the end.
         """
         versions = {held.number: held.version for held in self._serving.list_revisions(self._project.name)}
         version = _most_frequent(rows, versions)
         model = None if version is None else self._registry.get_version(self._project.name, version)
         sketch = self._sketch(rows)
         compared = self._compare(rows.height, sketch, model, earlier, known)
+        maturity, outcomes = count_outcomes(rows, self._terms), rows.height - rows["outcome"].null_count()
+        if model is not None and model.classes:
+            rows = read_absence(rows, self._terms, is_negative=absent_is_negative, negative=model.classes[0])
         own = rows.filter(pl.col("revision").is_in([number for number, held in versions.items() if held == version]))
         labelled = self._label(own, model)
         groups, group_notes = self._cut_groups(own)
@@ -101,7 +115,7 @@ class WindowMeter:
             start=start,
             end=start + self._project.monitor.window,
             rows=rows.height,
-            outcomes=rows.height - rows["outcome"].null_count(),
+            outcomes=outcomes,
             version=version,
             number=compared.number,
             level=compared.level,
@@ -113,6 +127,7 @@ class WindowMeter:
             watches=self._measure_harm(own, labelled, groups, model),
             estimate=self._prepare_estimate(own, model),
             groups=[*self._measure_groups(groups, model), *group_notes],
+            maturity=structs.replace(maturity, absent_is_negative=absent_is_negative),
             revisions=[
                 self._count(
                     rows, number, performance if only == [number] else self._measure_revision(rows, number, model)

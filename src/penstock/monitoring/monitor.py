@@ -15,12 +15,14 @@ from msgspec import Struct
 
 from penstock.core.project.types import Project
 from penstock.monitoring.alarms import find_alarms, find_recoveries
-from penstock.monitoring.decay import WindowLosses, judge_losses
+from penstock.monitoring.decay import WindowLosses, forget_judgement, judge_losses
+from penstock.monitoring.delays import find_curve
 from penstock.monitoring.estimates import Estimates
+from penstock.monitoring.maturity import Ageing, judge_maturity
 from penstock.monitoring.measuring import WindowMeter
 from penstock.monitoring.reading import PAGE, PredictionReader
 from penstock.monitoring.sources import MonitorSources
-from penstock.monitoring.types import Cursor, LossEvidence, Window
+from penstock.monitoring.types import UNLABELLED, Cursor, LossEvidence, Window
 from penstock.monitoring.watches import find_budget, find_harm
 from penstock.monitoring.windows import window_start
 from penstock.predictions.types import Segment
@@ -45,7 +47,7 @@ class Monitor:
         self._length = project.monitor.window
         self._estimates = Estimates(sources, project)
         self._meter = WindowMeter(sources.registry, sources.serving, sources.monitoring, sources.objects, project)
-        self._reader = PredictionReader(sources.predictions, sources.objects, project.name)
+        self._reader = PredictionReader(sources.predictions, sources.objects, project.name, project.outcomes)
         self._live: int | None = None  # the version whose alerts were looked at last
 
     def tick(self) -> bool:
@@ -56,20 +58,40 @@ class Monitor:
         before = {window.start: window for window in self._list_windows()}
         known = dict(before)
         if news is not None:
-            self._work_off(news.due, known)
+            self._work_off(news.due, known, news.cursor.closed_until)
         alerted = self._alert(sorted(known.values(), key=lambda window: window.start), live)
         if news is not None:
             self._sources.monitoring.move_cursor(news.cursor)
         self._live = live
         return alerted or known != before
 
-    def _work_off(self, due: list[datetime], known: dict[datetime, Window]) -> None:
+    def _work_off(self, due: list[datetime], known: dict[datetime, Window], as_of: datetime | None) -> None:
         """Compute and record the due windows, and the others whose judgement they change; `known` is brought along."""
         measured = self._measure(due, known)
-        versions = {known[start].version for start in measured}
-        judged = self._judge(known, versions) | self._estimate(known, measured)
-        for start in sorted(measured | judged):
+        aged = set() if as_of is None else self._age(known, as_of)
+        versions = {known[start].version for start in measured | aged}
+        judged = self._judge(known, versions) | self._estimate(known, measured | aged)
+        for start in sorted(measured | aged | judged):
             known[start] = self._sources.monitoring.record_window(known[start])
+
+    def _age(self, known: dict[datetime, Window], as_of: datetime) -> set[datetime]:
+        """Say of each window how much of its outcomes should be known by now; returns the windows that changed.
+
+        Where absence means something from now on, or no longer, the window is measured anew.
+        """
+        ageing = Ageing(self._project.outcomes, find_curve(list(known.values()), as_of), as_of)
+        changed, turned = set(), []
+        for start, window in known.items():
+            maturity = judge_maturity(window, ageing)
+            if maturity is None or maturity == window.maturity:
+                continue
+            if window.maturity is None or maturity.absent_is_negative != window.maturity.absent_is_negative:
+                turned.append(start)
+            known[start] = msgspec.structs.replace(window, maturity=maturity)
+            changed.add(start)
+        for start in self._measure(sorted(turned), known):
+            known[start] = msgspec.structs.replace(known[start], maturity=judge_maturity(known[start], ageing))
+        return changed
 
     def _read_news(self) -> News | None:
         before = self._sources.monitoring.get_cursor(self._deployment)
@@ -78,8 +100,10 @@ class Monitor:
         nothing_new = arrived.segments <= before.segments and arrived.outcomes <= before.outcomes
         if watermark is None or nothing_new:
             return None
-        starts = self._starts(self._reader.list_segments(after=before.segments))
-        starts |= self._starts(self._reader.list_answered(before.outcomes))
+        fresh = self._reader.list_segments(after=before.segments)
+        starts = self._starts(fresh) | self._starts(self._reader.list_answered(before.outcomes))
+        answered = [*self._reader.find_answered_times(before.outcomes), *self._reader.find_robbed_times(fresh)]
+        starts |= {window_start(at, self._length) for at in answered}
         since = before.closed_until
         if since is not None:  # the windows that were still open then
             starts |= {at for at in self._starts(self._reader.list_segments(start=since)) if at >= since}
@@ -114,26 +138,43 @@ class Monitor:
             rows = rows.filter(pl.col("at") >= start, pl.col("at") < end)
             if rows.height:
                 earlier = [window for at, window in known.items() if at < start]
-                known[start] = self._meter.measure(start, rows, earlier, known.get(start))
+                before = known.get(start)
+                known[start] = self._meter.measure(
+                    start,
+                    rows,
+                    earlier,
+                    before,
+                    absent_is_negative=bool(before and before.maturity and before.maturity.absent_is_negative),
+                )
                 done.add(start)
         return done
 
     def _judge(self, known: dict[datetime, Window], versions: set[int | None]) -> set[datetime]:
-        """Hold the harm of these versions' windows against what is put up with; returns the windows that changed."""
+        """Hold the harm of these versions' windows against what is put up with; returns the windows that changed.
+
+        What is measured by outcomes is judged of matured windows only.
+        """
         changed = set()
+
+        def put(window: Window, evidence: LossEvidence) -> None:
+            known[window.start] = known[window.start].with_evidence(evidence)
+            changed.add(window.start)
+
         for version in versions - {None}:
             chains: dict[str, list[tuple[Window, LossEvidence]]] = {}
             for window in sorted((w for w in known.values() if w.version == version), key=lambda w: w.start):
-                for evidence in [*([window.loss] if window.loss else []), *window.watches]:
-                    chains.setdefault(evidence.watch, []).append((window, evidence))
+                for evidence in window.evidence:
+                    if window.is_comparable or evidence.kind in UNLABELLED:
+                        chains.setdefault(evidence.watch, []).append((window, evidence))
+                    elif (young := forget_judgement(evidence)) != evidence:
+                        put(window, young)
             for watch, chain in chains.items():
                 losses = [self._read_losses(evidence) for _, evidence in chain]
                 budget = find_budget(self._project, watch)
                 judged = judge_losses(find_harm(self._project, watch), losses, budget)
                 for (window, before), evidence in zip(chain, judged, strict=True):
                     if evidence != before:
-                        known[window.start] = known[window.start].with_evidence(evidence)
-                        changed.add(window.start)
+                        put(window, evidence)
         return changed
 
     def _read_losses(self, evidence: LossEvidence) -> WindowLosses:

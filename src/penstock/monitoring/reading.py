@@ -1,27 +1,38 @@
 """Reads the predictions and outcomes of one deployment, all pages of them; remembers nothing."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
 
 from penstock.core.ids import SegmentId
+from penstock.core.project.types import OutcomesSection
+from penstock.predictions.entities import add_matches, match_entities, read_entities
 from penstock.predictions.frames import join_outcomes, read_predictions
 from penstock.predictions.service import PredictionService
-from penstock.predictions.types import Segment
+from penstock.predictions.types import RecordedEntityOutcome, Segment
 from penstock.storage.objects.stored import StoredObjects
 
 PAGE = 10_000
+TICK = timedelta(microseconds=1)
+USUAL_TERMS = OutcomesSection()
 SEGMENTS = 100  # read at a time: outcomes are records before they are columns
 
 
 class PredictionReader:
     """Safe to share between threads."""
 
-    def __init__(self, predictions: PredictionService, objects: StoredObjects, deployment: str) -> None:
+    def __init__(
+        self,
+        predictions: PredictionService,
+        objects: StoredObjects,
+        deployment: str,
+        terms: OutcomesSection = USUAL_TERMS,
+    ) -> None:
         self._predictions = predictions
         self._objects = objects
         self._deployment = deployment
+        self._terms = terms
 
     def list_segments(self, after: int = 0, **those: Any) -> list[Segment]:
         """All segments after a number; `those` narrow them down as in `PredictionService.list_segments`."""
@@ -44,9 +55,67 @@ class PredictionReader:
             after = page[-1].number
 
     def read_rows(self, segments: list[Segment], *, with_copies: bool = False) -> pl.DataFrame:
-        """The predictions of some segments in the order of event time, with their outcomes (`join_outcomes`)."""
+        """The predictions of some segments in the order of event time, with their outcomes, by id and by entity.
+
+        A row that was logged from elsewhere under an id twice counts once: the older one, by event time.
+        """
         parts = [segments[first : first + SEGMENTS] for first in range(0, len(segments), SEGMENTS)] or [[]]
-        return pl.concat([self._read_part(part, with_copies) for part in parts]).sort("at", "id")
+        rows = pl.concat([self._read_part(part, with_copies) for part in parts]).sort("at", "id")
+        if rows["name"].null_count() < rows.height:
+            rows = rows.filter(pl.col("name").is_null() | pl.col("name").is_first_distinct())
+        return self._add_entities(rows, segments)
+
+    def list_entity_outcomes(self, after: int = 0, **those: Any) -> list[RecordedEntityOutcome]:
+        """All outcomes of entities after a number; `those` narrow them down as in the service."""
+        found: list[RecordedEntityOutcome] = []
+        while True:
+            page = self._predictions.list_entity_outcomes(self._deployment, after=after, limit=PAGE, **those)
+            found += page
+            if len(page) < PAGE:
+                return found
+            after = page[-1].number
+
+    def find_times(self, entities: set[str], start: datetime, end: datetime) -> list[datetime]:
+        """When predictions about some entities were made, of those from `start` up to `end`."""
+        held = read_entities(self._objects, self.list_segments(start=start, end=end + TICK))
+        own = held.filter(pl.col("entity").is_in(list(entities)), pl.col("at").is_between(start, end))
+        times: list[datetime] = own["at"].unique().to_list()
+        return times
+
+    def find_answered_times(self, after: int) -> list[datetime]:
+        """When the predictions were made that the entities' outcomes after a number may belong to."""
+        fresh = self.list_entity_outcomes(after)
+        if not fresh:
+            return []
+        times = [item.at for item in fresh]
+        return self.find_times({item.entity for item in fresh}, min(times) - self._terms.join_horizon, max(times))
+
+    def find_robbed_times(self, segments: list[Segment]) -> list[datetime]:
+        """When the predictions were made whose outcome new ones of the same entity may have taken over."""
+        if self._terms.join == "all" or not segments:
+            return []
+        first = min(segment.first_at for segment in segments)
+        claimed = {item.entity for item in self.list_entity_outcomes(start=first)}
+        if not claimed:
+            return []
+        entities = set(read_entities(self._objects, segments)["entity"]) & claimed
+        last = max(segment.last_at for segment in segments)
+        return self.find_times(entities, first - self._terms.join_horizon, last) if entities else []
+
+    def _add_entities(self, rows: pl.DataFrame, segments: list[Segment]) -> pl.DataFrame:
+        if not rows.height:
+            return rows
+        first, last = rows["at"].min(), rows["at"].max()
+        if not isinstance(first, datetime) or not isinstance(last, datetime):
+            raise TypeError("event times are no times")
+        outcomes = self.list_entity_outcomes(start=first, end=last + self._terms.join_horizon + TICK)
+        if not outcomes:
+            return rows
+        until = max(last, max(item.at for item in outcomes)) if self._terms.join == "last" else last
+        around = {segment.id: segment for segment in (*segments, *self.list_segments(start=first, end=until + TICK))}
+        held = read_entities(self._objects, around.values())
+        matched = match_entities(held, outcomes, horizon=self._terms.join_horizon, join=self._terms.join)
+        return add_matches(rows, matched)
 
     def _read_part(self, segments: list[Segment], with_copies: bool) -> pl.DataFrame:
         rows = read_predictions(self._objects, segments, with_copies=with_copies)

@@ -44,8 +44,11 @@ class MonitoringService:
         """Keep a window; one that was computed from the same rows and outcomes before stays as it is."""
         known = self._store.find_window(tx, window.deployment, window.start)
         if known is not None and _content(known) == _content(window):
-            return known
-        edition = 1 if known is None else known.edition + 1
+            if known.maturity == window.maturity:
+                return known
+            edition = known.edition  # it has only grown older
+        else:
+            edition = 1 if known is None else known.edition + 1
         window = msgspec.structs.replace(window, edition=edition, computed_at=tx.now)
         failpoints.hit("monitoring.record_window")
         self._store.put_window(tx, window)
@@ -168,7 +171,7 @@ class MonitoringService:
 
 
 def _content(window: Window) -> Window:
-    return msgspec.structs.replace(window, edition=0, computed_at=None)
+    return msgspec.structs.replace(window, edition=0, computed_at=None, maturity=None)
 
 
 def _compact(start: datetime) -> str:

@@ -24,6 +24,7 @@ windows = Table(
     Column("watches", Json, nullable=False, server_default="[]"),
     Column("estimate", Json),
     Column("groups", Json, nullable=False, server_default="[]"),
+    Column("maturity", Json),
     Column("revisions", Json, nullable=False),
     Column("sketches", String(64)),
     Column("computed_at", UtcTime),

@@ -12,8 +12,19 @@ from penstock.monitoring.windows import name_start
 
 DriftTest = Literal["ks", "chi2", "type", "none"]
 AlertKind = Literal["drift", "estimate", "performance", "calibration", "fairness", "latency", "errors"]
+UNLABELLED: frozenset[AlertKind] = frozenset(["drift", "estimate", "latency", "errors"])  # no outcome is needed
 QUIET: frozenset[AlertKind] = frozenset(["drift"])  # kept and shown, and nobody is called for it: no harm is known
 AlertStatus = Literal["open", "resolved"]
+
+
+DelayCounts = list[tuple[int, int]]  # bucket of `monitoring.delays`, outcomes
+
+
+class SegmentDelays(Struct, frozen=True):
+    """When the outcomes of some predictions of a window came."""
+
+    answered: int
+    delays: DelayCounts = []
 
 
 class ColumnDrift(Struct, frozen=True, kw_only=True):
@@ -158,6 +169,38 @@ class ReferenceSketch(Struct, frozen=True, kw_only=True):
         return Ref("reference-sketch", f"{self.deployment}/{self.version}")
 
 
+class Maturity(Struct, frozen=True, kw_only=True):
+    """How much of what will be known of a window is known, and whether it may be compared with others."""
+
+    answered: int  # predictions that an outcome can come for
+    known: float  # share of them whose outcome is known; with absence as a negative only what really came counts
+    delays: DelayCounts = []  # of those known
+    segments: dict[str, dict[str, SegmentDelays]] = {}  # column -> value; those that `outcomes.by` asks for
+    expected: float | None = None  # the share that should be known at this age, by the label-delay curve
+    final: float | None = None  # the share that is ever known; None: it was not watched for long enough to say
+    matured: bool = False  # enough is known: it alarms, and is what others are held against
+    matures_at: datetime | None = None  # event time; None: there is no telling yet
+    absent_is_negative: bool = False  # it is old enough for absence to mean something, and rows count so
+    weighted: float | None = None  # the metric of a young window with outcomes weighed by 1 / G(age), where that holds
+    note: str = ""  # why it is not matured
+
+
+class DelayCurve(Struct, frozen=True, kw_only=True):
+    """The label-delay curve: the share of predictions whose outcome is known by an age, whatever will become of it."""
+
+    deployment: str
+    column: str = ""  # the input column whose value the predictions share; empty for all predictions
+    value: str = ""
+    ages_s: list[float]  # seconds after the prediction, rising
+    known: list[float]  # share known by then
+    errors: list[float]  # standard errors of these shares
+    predictions: int
+    outcomes: int
+    followed_s: float  # the longest time that predictions of a whole window were watched
+    is_complete: bool  # what has not come by `followed_s` will not come
+    as_of: datetime | None = None  # event time
+
+
 class Window(Struct, frozen=True, kw_only=True):
     """A stretch of event time of one deployment: what came in, how far it moved, how well it was answered."""
 
@@ -178,6 +221,7 @@ class Window(Struct, frozen=True, kw_only=True):
     watches: list[LossEvidence] = []  # of the other ways to measure harm
     estimate: Estimate | None = None
     groups: list[GroupPerformance] = []
+    maturity: Maturity | None = None  # None where an older penstock measured it
     revisions: list[RevisionFigures] = []
     sketches: Digest | None = None  # the object with the sketches of its inputs, outputs and chances
     computed_at: datetime | None = None
@@ -189,10 +233,14 @@ class Window(Struct, frozen=True, kw_only=True):
         return replace(self, watches=[evidence if held.watch == evidence.watch else held for held in self.watches])
 
     @property
+    def evidence(self) -> list[LossEvidence]:
+        """What each watch measured."""
+        return self.watches if self.loss is None else [self.loss, *self.watches]
+
+    @property
     def objects(self) -> list[Digest]:
         """The objects that have to be kept for it."""
-        held = [self.loss, *self.watches]
-        found = [evidence.losses for evidence in held if evidence is not None]
+        found = [evidence.losses for evidence in self.evidence]
         if self.estimate is not None:
             found += [name for name in (self.estimate.material, self.estimate.state.calibration) if name is not None]
         return found if self.sketches is None else [*found, self.sketches]
@@ -208,9 +256,14 @@ class Window(Struct, frozen=True, kw_only=True):
         return [column.column for column in self.drift if column.drifted]
 
     @property
+    def is_comparable(self) -> bool:
+        """Whether enough outcomes are known to hold this window against others."""
+        return self.maturity is None or self.maturity.matured
+
+    @property
     def lost(self) -> bool:
         """Whether performance has dropped beyond doubt, by either measure."""
-        return self.below_bar or (self.loss is not None and self.loss.lost)
+        return self.is_comparable and (self.below_bar or (self.loss is not None and self.loss.lost))
 
 
 class Alert(Struct, frozen=True, kw_only=True):

@@ -13,7 +13,9 @@ from penstock.predictions.types import Outcome, RecordedOutcome, Segment
 from penstock.storage.objects.stored import StoredObjects
 
 PREDICTION_SCHEMA = pl.Schema(
-    {"id": pl.String(), "deployment": pl.String()} | {name: kind for name, kind in SCHEMA.items() if name != "row"}
+    {"id": pl.String(), "deployment": pl.String()}
+    | {name: kind for name, kind in SCHEMA.items() if name != "row"}
+    | {"name": pl.String()}
 )
 
 
@@ -28,18 +30,22 @@ def read_predictions(objects: StoredObjects, segments: Iterable[Segment], *, wit
     Returns:
         Columns `id`, `deployment`, `revision`, `at` (event time, UTC), `key`, `inputs` and `output` (JSON text),
         `latency_ms`, `status` ("ok", "fallback" or "error"), `propensity` (of the revision; 1 without a rollout),
-        `answered` (of a copy: the id of the prediction that the caller got).
+        `answered` (of a copy: the id of the prediction that the caller got), `name` (the id that whoever logged the
+        row from elsewhere calls it by).
     """
-    frames = [
-        decode_rows(objects.get_bytes(segment.digest)).select(
-            pl.format("{}-{}", pl.lit(segment.id), "row").alias("id"),
-            pl.lit(segment.deployment).alias("deployment"),
-            pl.exclude("row"),
-        )
-        for segment in segments
-    ]
+    frames = [_read_segment(objects, segment) for segment in segments]
     found = pl.concat(frames) if frames else PREDICTION_SCHEMA.to_frame()
     return found if with_copies else found.filter(pl.col("answered").is_null())
+
+
+def _read_segment(objects: StoredObjects, segment: Segment) -> pl.DataFrame:
+    rows = decode_rows(objects.get_bytes(segment.digest))
+    if "name" not in rows.columns:
+        rows = rows.with_columns(name=pl.lit(None, pl.String))
+    return rows.with_columns(
+        pl.format("{}-{}", pl.lit(segment.id), "row").alias("id"),
+        pl.lit(segment.deployment).alias("deployment"),
+    ).select(PREDICTION_SCHEMA.names())
 
 
 def join_outcomes(frame: pl.DataFrame, outcomes: Sequence[Outcome | RecordedOutcome]) -> pl.DataFrame:

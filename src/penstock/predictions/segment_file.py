@@ -2,18 +2,21 @@
 
 Columns: `row` (Int32), `at` (event time, UTC), `revision` (Int32), `key`, `inputs` and `output` (JSON text),
 `latency_ms` (Float32), `status`, `propensity` (Float64; 1 in files that an older version wrote without it), `answered`
-(of a copy: the id of the prediction that the caller got; null otherwise, and missing in older files).
+(of a copy: the id of the prediction that the caller got; null otherwise, and missing in older files), `name` (the id
+that whoever logged the row from elsewhere calls it by; missing where penstock served).
 A prediction's id is `SEGMENT-ROW`, so neither is stored per row.
 """
 
 import io
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
 from penstock.core.ids import SegmentId
 from penstock.predictions.blocks import pack_rows, to_frame
+from penstock.predictions.event_time import LONELY
 from penstock.predictions.latency import count_latencies
 from penstock.predictions.records import read_records
 from penstock.predictions.types import PredictionRow, RevisionCounts, Segment
@@ -27,17 +30,17 @@ def compact_segment(path: Path) -> tuple[Segment, bytes]:
     """
     content = read_records(path)
     frame = content.frame()
-    return _describe(content.header.id, content.header.deployment, frame), _encode(frame)
+    return describe_frame(content.header.id, content.header.deployment, frame), encode_frame(frame)
 
 
 def describe_segment(segment_id: SegmentId, deployment: str, rows: Sequence[PredictionRow]) -> Segment:
     """What some rows add up to; the digest is left empty."""
-    return _describe(segment_id, deployment, to_frame([pack_rows(rows)], []))
+    return describe_frame(segment_id, deployment, to_frame([pack_rows(rows)], []))
 
 
 def encode_rows(rows: Sequence[PredictionRow]) -> bytes:
     """Rows as a Parquet file."""
-    return _encode(to_frame([pack_rows(rows)], []))
+    return encode_frame(to_frame([pack_rows(rows)], []))
 
 
 def decode_rows(data: bytes) -> pl.DataFrame:
@@ -48,13 +51,26 @@ def decode_rows(data: bytes) -> pl.DataFrame:
     return frame if "answered" in frame.columns else frame.with_columns(answered=pl.lit(None, pl.String))
 
 
-def _describe(segment_id: SegmentId, deployment: str, frame: pl.DataFrame) -> Segment:
+def decode_entities(data: bytes) -> pl.DataFrame:
+    """Which rows of a file are about whom and when: columns `row`, `at`, `entity`; without copies and errors."""
+    held = set(pl.read_parquet_schema(io.BytesIO(data)))
+    wanted = ["row", "at", "key", "status", *(name for name in ("answered", "name") if name in held)]
+    frame = pl.read_parquet(io.BytesIO(data), columns=wanted)
+    if "answered" in held:
+        frame = frame.filter(pl.col("answered").is_null())
+    name = pl.col("name") if "name" in held else pl.lit(None, pl.String)
+    return frame.filter(pl.col("status") != "error").select("row", "at", entity=pl.coalesce(name, "key"))
+
+
+def describe_frame(segment_id: SegmentId, deployment: str, frame: pl.DataFrame) -> Segment:
+    """What the rows of a frame add up to; the digest is left empty."""
     status = frame["status"]
     return Segment(
         id=segment_id,
         deployment=deployment,
         first_at=frame.select(pl.col("at").min()).item(),
         last_at=frame.select(pl.col("at").max()).item(),
+        settled_at=_find_settled(frame["at"]),
         rows=frame.height,
         errors=int((status == "error").sum()),
         fallbacks=int((status == "fallback").sum()),
@@ -64,6 +80,13 @@ def _describe(segment_id: SegmentId, deployment: str, frame: pl.DataFrame) -> Se
             for counts in _count(own)
         ],
     )
+
+
+def _find_settled(at: pl.Series) -> datetime | None:
+    """The newest event time that is not alone: one row with a wrong clock says nothing of how far time has come."""
+    times = at.sort()
+    settled: datetime | None = times.filter(times.diff() <= LONELY).max()  # type: ignore[assignment]
+    return settled
 
 
 def _count(own: pl.DataFrame) -> list[RevisionCounts]:
@@ -83,7 +106,8 @@ def _count(own: pl.DataFrame) -> list[RevisionCounts]:
     ]
 
 
-def _encode(frame: pl.DataFrame) -> bytes:
+def encode_frame(frame: pl.DataFrame) -> bytes:
+    """Rows as a Parquet file."""
     buffer = io.BytesIO()
     # Level 1 takes half the time of the default and gives smaller files here: these texts are digits.
     frame.write_parquet(buffer, compression="zstd", compression_level=1, statistics=False)

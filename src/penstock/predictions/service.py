@@ -6,28 +6,40 @@ from datetime import datetime
 import msgspec
 
 from penstock.core.errors import ConflictError, InvalidInputError
-from penstock.core.ids import PredictionId, Ref, SegmentId, check_name
-from penstock.predictions.event_time import read_event_time
+from penstock.core.ids import Ref, SegmentId, check_name
+from penstock.predictions.event_time import AHEAD, LAST, read_event_time
 from penstock.predictions.latency import add_latencies, latency_quantile
+from penstock.predictions.reading_outcomes import (
+    is_clash,
+    pick_newest,
+    rank,
+    rank_of,
+    read_entity_outcomes,
+    read_outcomes,
+)
 from penstock.predictions.store import PredictionStore
+from penstock.predictions.tables import entity_outcomes as entity_outcome_table
 from penstock.predictions.tables import outcomes as outcome_table
 from penstock.predictions.tables import traffic_totals
 from penstock.predictions.types import (
     Arrivals,
+    EntityOutcome,
     Outcome,
     OutcomesAdded,
+    RecordedEntityOutcome,
     RecordedOutcome,
     RevisionCounts,
     Segment,
     Traffic,
 )
+from penstock.predictions.watermark import find_watermark
 from penstock.storage.database import Database
 from penstock.storage.references import keep_objects
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs, reads
 
 MAXIMUM_PAGE = 10_000
-MAXIMUM_ID = 80
+LONE_TIMES = 1000  # looked at for one that another confirms
 MAXIMUM_ROWS = 10_000_000  # of a segment; one is some seconds of traffic
 MAXIMUM_BUCKET = 400  # of latencies: hundreds of millions of years
 
@@ -44,6 +56,9 @@ class PredictionService:
             outcome_table,
             keys=["prediction_id"],
             update=["number", "segment", "deployment", "value", "at", "received_at"],
+        )
+        self._upsert_of_entities = db.upsert(
+            entity_outcome_table, keys=["deployment", "entity", "at"], update=["number", "value", "received_at"]
         )
         self._upsert_totals = db.upsert(
             traffic_totals, keys=["deployment", "revision"], update=["rows", "errors", "fallbacks", "latency"]
@@ -80,17 +95,81 @@ class PredictionService:
     def add_outcomes(self, tx: Transaction, outcomes: list[Outcome]) -> OutcomesAdded:
         """Take in what turned out to be true, in any order and as often as one likes.
 
-        Of two outcomes of one prediction the one that happened later counts. One whose prediction is not known (yet)
-        is kept, and joined as soon as its segment arrives.
+        Of two outcomes of one prediction the one that happened later counts; of two of the same moment, the one whose
+        JSON text sorts last, so that the order in which they come makes no difference. One whose prediction is not
+        known (yet) is kept, and joined as soon as its segment arrives. Where one row is wrong none is taken.
+
+        Raises:
+            InvalidInputError: some rows are wrong; all of them are named.
         """
-        newest = _newest_by_prediction(outcomes)
-        known = self._store.find_outcome_times(tx, newest)
-        fresh = [item for key, item in newest.items() if key not in known or item.at > known[key]]
+        read = read_outcomes(outcomes)
+        newest, clashes = pick_newest(read, key=lambda item: item.prediction_id)
+        known = self._store.find_known(tx, newest)
+        fresh = [item for key, item in newest.items() if key not in known or rank(item) > rank_of(*known[key])]
+        clashes += sum(key in known and is_clash(item, *known[key]) for key, item in newest.items())
         placed = self._place(tx, fresh)
         if placed:
             self._store.upsert_outcomes(tx, self._upsert, placed)
-        unmatched = sum(item.deployment is None for item in placed)
-        return OutcomesAdded(accepted=len(placed), repeated=len(outcomes) - len(placed), unmatched=unmatched)
+        return OutcomesAdded(
+            accepted=len(placed),
+            repeated=len(outcomes) - len(placed),
+            unmatched=sum(item.deployment is None for item in placed),
+            conflicting=clashes,
+        )
+
+    @logs
+    def add_entity_outcomes(self, tx: Transaction, deployment: str, outcomes: list[EntityOutcome]) -> OutcomesAdded:
+        """Take in what turned out to be true of those that predictions were made for, named by the predictions' key.
+
+        An outcome belongs to the last prediction of its entity before it, or to all of them within the horizon, as
+        `[outcomes]` of the project says; which those are is found when predictions are read, so outcomes and
+        predictions may come in any order and as often as one likes. Of two outcomes of one entity and moment, the one
+        whose JSON text sorts last is kept. Where one row is wrong none is taken.
+
+        Args:
+            deployment: whose predictions they are about.
+            outcomes: in any order.
+
+        Raises:
+            InvalidInputError: some rows are wrong; all of them are named.
+        """
+        check_name(deployment, "deployment")
+        read = read_entity_outcomes(outcomes)
+        newest, clashes = pick_newest(read, key=lambda item: (item.entity, item.at))
+        known = self._store.find_known_of_entities(tx, deployment, {entity for entity, _ in newest})
+        fresh = [item for key, item in newest.items() if key not in known or rank(item) > rank_of(key[1], known[key])]
+        clashes += sum(key in known and is_clash(item, key[1], known[key]) for key, item in newest.items())
+        first = self._store.last_outcome_number(tx) + 1
+        placed = [
+            RecordedEntityOutcome(
+                deployment=deployment, entity=item.entity, value=item.value, at=item.at, number=number
+            )
+            for number, item in enumerate(fresh, start=first)
+        ]
+        if placed:
+            self._store.upsert_entity_outcomes(tx, self._upsert_of_entities, placed)
+        return OutcomesAdded(len(placed), len(outcomes) - len(placed), conflicting=clashes)
+
+    @reads
+    def list_entity_outcomes(
+        self,
+        tx: Transaction,
+        deployment: str,
+        after: int = 0,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 10_000,
+    ) -> list[RecordedEntityOutcome]:
+        """Outcomes of entities in order of arrival; a value that was replaced comes again, with a new number.
+
+        Args:
+            deployment: its name.
+            after: outcomes up to this number are left out; a reader's cursor.
+            start: only those that happened at or after this moment.
+            end: only those that happened before this moment.
+            limit: at most this many, 1 to 10,000.
+        """
+        return self._store.list_entity_outcomes(tx, deployment, after=after, start=start, end=end, limit=_page(limit))
 
     @reads
     def list_segments(
@@ -171,8 +250,11 @@ class PredictionService:
 
     @reads
     def watermark(self, tx: Transaction, deployment: str) -> datetime | None:
-        """The newest event time among a deployment's predictions; None before the first. It never goes back."""
-        return self._store.watermark(tx, deployment)
+        """The newest event time among a deployment's predictions that can be believed; None where there is none.
+
+        See `penstock.predictions.watermark` for what is not believed.
+        """
+        return self._find_watermark(tx, deployment)
 
     @reads
     def get_traffic(
@@ -207,10 +289,19 @@ class PredictionService:
             latency_p50_ms=latency_quantile(latency, 0.5),
             latency_p99_ms=latency_quantile(latency, 0.99),
             outcomes=self._store.count_outcomes(tx, deployment),
-            watermark=self._store.watermark(tx, deployment),
+            watermark=self._find_watermark(tx, deployment),
             revisions=revisions,
             shadows=[counts for counts in found if counts.is_shadow],
         )
+
+    def _find_watermark(self, tx: Transaction, deployment: str) -> datetime | None:
+        for until in (tx.now + AHEAD, LAST):  # where all that came is ahead of our clock, it is our clock that is wrong
+            settled = self._store.find_settled(tx, deployment, until)
+            lone = self._store.list_newest_times(tx, deployment, settled, until, LONE_TIMES)
+            found = find_watermark(settled, lone)
+            if found is not None:
+                return found
+        return None
 
     def _add_to_totals(self, tx: Transaction, segment: Segment) -> None:
         answers = [counts for counts in segment.revisions if not counts.is_shadow]
@@ -274,6 +365,10 @@ def _check_segment(segment: Segment) -> None:
         )
     read_event_time(segment.first_at, "segment.first_at")  # the newest is what all windows are closed by
     read_event_time(segment.last_at, "segment.last_at")
+    if segment.settled_at is not None and not segment.first_at <= segment.settled_at <= segment.last_at:
+        raise InvalidInputError(
+            f"segment {segment.id}: settled_at lies outside of its event times", field="segment.settled_at"
+        )
     for place, counts in enumerate(segment.revisions):
         _check_counts(counts, segment.rows, f"segment.revisions[{place}]")
 
@@ -284,25 +379,6 @@ def _check_counts(counts: RevisionCounts, rows: int, field: str) -> None:
         raise InvalidInputError(f"{field}: a count is not between 0 and the segment's {rows} rows", field=field)
     if not all(0 <= bucket <= MAXIMUM_BUCKET for bucket, _count in counts.latency):
         raise InvalidInputError(f"{field}.latency: a bucket is not between 0 and {MAXIMUM_BUCKET}", field=field)
-
-
-def _newest_by_prediction(outcomes: list[Outcome]) -> dict[PredictionId, Outcome]:
-    newest: dict[PredictionId, Outcome] = {}
-    for index, item in enumerate(outcomes):
-        key = item.prediction_id
-        if not (0 < len(key) <= MAXIMUM_ID and key.isascii() and key.isprintable()):
-            raise InvalidInputError(
-                f"{key!r} is no prediction id",
-                hint="use the id that came with the answer",
-                field=f"outcomes[{index}].prediction_id",
-            )
-        if item.value is None:
-            raise InvalidInputError("an outcome without a value tells nothing", field=f"outcomes[{index}].value")
-        at = read_event_time(item.at, f"outcomes[{index}].at")
-        before = newest.get(key)
-        if before is None or at > before.at:
-            newest[key] = msgspec.structs.replace(item, at=at)
-    return newest
 
 
 def _segment_of(prediction_id: str) -> SegmentId:

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Select, func, insert, select, update
 
 from penstock.core.ids import PredictionId, SegmentId
-from penstock.predictions.tables import outcomes, segments, traffic_totals
-from penstock.predictions.types import RecordedOutcome, RevisionCounts, Segment
+from penstock.predictions.tables import entity_outcomes, outcomes, segments, traffic_totals
+from penstock.predictions.types import RecordedEntityOutcome, RecordedOutcome, RevisionCounts, Segment
 from penstock.storage.rows import from_row, to_row
 from penstock.storage.transaction import Transaction
 
@@ -78,11 +78,23 @@ class PredictionStore:
         """The names of the deployments that have segments."""
         return list(tx.execute(select(segments.c.deployment).distinct().order_by(segments.c.deployment)).scalars())
 
-    def watermark(self, tx: Transaction, deployment: str) -> datetime | None:
-        """The newest event time among the segments."""
-        query = select(func.max(segments.c.last_at)).where(segments.c.deployment == deployment)
-        newest: datetime | None = tx.execute(query).scalar()
+    def find_settled(self, tx: Transaction, deployment: str, until: datetime) -> datetime | None:
+        """The newest event time up to a moment that another row of its own segment confirms."""
+        own = (segments.c.deployment == deployment) & (segments.c.settled_at <= until)
+        newest: datetime | None = tx.execute(select(func.max(segments.c.settled_at)).where(own)).scalar()
         return newest
+
+    def list_newest_times(
+        self, tx: Transaction, deployment: str, after: datetime | None, until: datetime, limit: int
+    ) -> list[tuple[datetime, datetime]]:
+        """The newest event time of each segment, and when it arrived; those in a span of event time, newest first."""
+        own = (segments.c.deployment == deployment) & (segments.c.last_at <= until)
+        query = select(segments.c.last_at, segments.c.received_at).where(own)
+        if after is not None:
+            query = query.where(segments.c.last_at > after)
+        return [
+            (row.last_at, row.received_at) for row in tx.execute(query.order_by(segments.c.last_at.desc()).limit(limit))
+        ]
 
     def find_segments(self, tx: Transaction, ids: Iterable[SegmentId]) -> dict[SegmentId, tuple[str, int]]:
         """Those of the segments that are known: id -> deployment and number of rows."""
@@ -93,17 +105,58 @@ class PredictionStore:
         return found
 
     def last_outcome_number(self, tx: Transaction, deployment: str = "") -> int:
-        """The highest so far, of a deployment or of all; 0 for none."""
-        query = select(func.max(outcomes.c.number))
-        return int(tx.execute(query.where(outcomes.c.deployment == deployment) if deployment else query).scalar() or 0)
+        """The highest so far, of predictions and entities, of a deployment or of all; 0 for none."""
+        newest = 0
+        for table in (outcomes, entity_outcomes):
+            query = select(func.max(table.c.number))
+            query = query.where(table.c.deployment == deployment) if deployment else query
+            newest = max(newest, int(tx.execute(query).scalar() or 0))
+        return newest
 
-    def find_outcome_times(self, tx: Transaction, ids: Iterable[PredictionId]) -> dict[PredictionId, datetime]:
-        """Those of the outcomes that are known: prediction id -> when it happened."""
-        found: dict[PredictionId, datetime] = {}
+    def find_known(self, tx: Transaction, ids: Iterable[PredictionId]) -> dict[PredictionId, tuple[datetime, Any]]:
+        """Those of the outcomes that are known: prediction id -> when it happened, and what."""
+        found: dict[PredictionId, tuple[datetime, Any]] = {}
         for keys in _slices(sorted(set(ids))):
-            query = select(outcomes.c.prediction_id, outcomes.c.at).where(outcomes.c.prediction_id.in_(keys))
-            found.update({row.prediction_id: row.at for row in tx.execute(query)})
+            query = select(outcomes.c.prediction_id, outcomes.c.at, outcomes.c.value)
+            rows = tx.execute(query.where(outcomes.c.prediction_id.in_(keys)))
+            found.update({row.prediction_id: (row.at, row.value) for row in rows})
         return found
+
+    def find_known_of_entities(
+        self, tx: Transaction, deployment: str, entities: Iterable[str]
+    ) -> dict[tuple[str, datetime], Any]:
+        """What is known of some entities: entity and when it happened -> what."""
+        found: dict[tuple[str, datetime], Any] = {}
+        held = entity_outcomes.c
+        for keys in _slices(sorted(set(entities))):
+            query = select(held.entity, held.at, held.value)
+            rows = tx.execute(query.where(held.deployment == deployment, held.entity.in_(keys)))
+            found.update({(row.entity, row.at): row.value for row in rows})
+        return found
+
+    def upsert_entity_outcomes(self, tx: Transaction, statement: Any, rows: Sequence[RecordedEntityOutcome]) -> None:
+        """Add or replace outcomes of entities with a statement that `Database.upsert` made."""
+        tx.execute(statement, [{**to_row(row), "received_at": tx.now} for row in rows])
+
+    def list_entity_outcomes(
+        self,
+        tx: Transaction,
+        deployment: str,
+        *,
+        after: int,
+        start: datetime | None,
+        end: datetime | None,
+        limit: int,
+    ) -> list[RecordedEntityOutcome]:
+        """Outcomes of entities in order of arrival: those that happened from `start` up to before `end`."""
+        held = entity_outcomes.c
+        query = select(entity_outcomes).where(held.deployment == deployment, held.number > after)
+        if start is not None:
+            query = query.where(held.at >= start)
+        if end is not None:
+            query = query.where(held.at < end)
+        rows = tx.execute(query.order_by(held.number).limit(limit))
+        return [from_row(RecordedEntityOutcome, row) for row in rows]
 
     def upsert_outcomes(self, tx: Transaction, statement: Any, rows: Sequence[RecordedOutcome]) -> None:
         """Add or replace outcomes with a statement that `Database.upsert` made."""
@@ -137,8 +190,11 @@ class PredictionStore:
 
     def count_outcomes(self, tx: Transaction, deployment: str | None) -> int:
         """How many outcomes a deployment has; those without a known prediction for None."""
-        query = _of_deployment(select(func.count()).select_from(outcomes), deployment)
-        return int(tx.execute(query).scalar_one())
+        count = int(tx.execute(_of_deployment(select(func.count()).select_from(outcomes), deployment)).scalar_one())
+        if deployment is None:
+            return count
+        own = entity_outcomes.c.deployment == deployment
+        return count + int(tx.execute(select(func.count()).select_from(entity_outcomes).where(own)).scalar_one())
 
 
 def _of_deployment(query: Select[Any], deployment: str | None) -> Select[Any]:

@@ -12,6 +12,7 @@ segments = Table(
     Column("deployment", String(128), nullable=False),
     Column("first_at", UtcTime, nullable=False),
     Column("last_at", UtcTime, nullable=False),
+    Column("settled_at", UtcTime, nullable=True),
     Column("rows", Integer, nullable=False),
     Column("errors", Integer, nullable=False),
     Column("fallbacks", Integer, nullable=False),
@@ -20,6 +21,7 @@ segments = Table(
     Column("received_at", UtcTime, nullable=False),
     Index(None, "deployment", "number"),
     Index(None, "deployment", "last_at"),
+    Index(None, "deployment", "settled_at"),
     Index(None, "deployment", "received_at"),
 )
 
@@ -35,6 +37,19 @@ outcomes = Table(
     Column("received_at", UtcTime, nullable=False),
     Index(None, "deployment", "number"),
     Index(None, "segment", "deployment", "number"),
+)
+
+entity_outcomes = Table(
+    "entity_outcomes",
+    metadata,
+    Column("deployment", String(128), primary_key=True),
+    Column("entity", String(256), primary_key=True),
+    Column("at", UtcTime, primary_key=True),
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("value", Json, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Index(None, "deployment", "number"),
+    Index(None, "deployment", "at"),
 )
 
 traffic_totals = Table(  # what all segments of a revision add up to, so that a page need not read them

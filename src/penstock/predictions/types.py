@@ -59,6 +59,7 @@ class Segment(Struct, frozen=True, kw_only=True):
     rows: int  # with copies; whatever else is counted here is without
     errors: int = 0
     fallbacks: int = 0
+    settled_at: datetime | None = None  # of the newest row with another less than a day before it; None: there is none
     revisions: list[RevisionCounts] = field(default_factory=list)  # copies apart from answers
     digest: Digest = Digest("")  # of the object; empty until it lies in the store
     number: int = 0  # order of arrival, from 1; a cursor. The service gives it
@@ -84,19 +85,38 @@ class RecordedOutcome(Struct, frozen=True, kw_only=True):
     deployment: str | None = None
 
 
+class EntityOutcome(Struct, frozen=True, kw_only=True):
+    """What turned out to be true of somebody or something that predictions were made for."""
+
+    entity: str  # as the key of the predictions, or the id they were logged with, names it
+    value: Any  # in the form of the label
+    at: datetime  # when it happened, UTC
+
+
+class RecordedEntityOutcome(Struct, frozen=True, kw_only=True):
+    """An outcome of an entity as it is kept; which predictions it belongs to is found when they are read."""
+
+    deployment: str
+    entity: str
+    value: Any
+    at: datetime
+    number: int  # order of arrival, among all outcomes
+
+
 class OutcomesAdded(Struct, frozen=True):
     """What became of some outcomes that were sent."""
 
     accepted: int  # new, or newer than what was known
     repeated: int  # known already; nothing changed
-    unmatched: int  # of those accepted, how many belong to no prediction known so far
+    unmatched: int = 0  # of those accepted by id, how many belong to no prediction known so far
+    conflicting: int = 0  # said something else of the same moment than another one; the one that sorts last is kept
 
 
 class Arrivals(Struct, frozen=True):
     """How much has come in; where it equals what was seen before, nothing came since."""
 
     segments: int = 0  # number of the newest segment
-    outcomes: int = 0  # number of the newest outcome
+    outcomes: int = 0  # number of the newest outcome, of a prediction or of an entity
 
 
 class Traffic(Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from penstock.core.codec import nearest_hint
@@ -22,6 +23,7 @@ from penstock.core.project.types import (
     DeploySection,
     EvaluationSection,
     MetricGate,
+    OutcomesSection,
     PerformanceSection,
     PipelineSection,
     Project,
@@ -195,6 +197,18 @@ def _lists(record: RulesSection, path: KeyPath, reader: Reader, task: Task | Non
         reader.report((*path, "pin"), "an item stands there twice")
 
 
+def _outcomes(record: OutcomesSection, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    if record.absent == "negative" and task not in (None, "binary"):
+        reader.report((*path, "absent"), f"a model of the task {task!r} has no negative class", "leave it out")
+    if record.after is not None and record.absent != "negative":
+        hint = 'add absent = "negative", or leave it out'
+        reader.report((*path, "after"), "absence means nothing here, whenever it is", hint)
+    for name in ("horizon", "after"):
+        length = getattr(record, name)
+        if length is not None and length <= timedelta(0):
+            reader.report((*path, name), "it has to be longer than nothing", "write it as in 30d")
+
+
 def _retrain(record: RetrainSection, path: KeyPath, reader: Reader, task: Task | None) -> None:
     for index, trigger in enumerate(record.when):
         fields = trigger.split()
@@ -245,6 +259,7 @@ _RULES: dict[type, Callable[[Any, KeyPath, Reader, Task | None], None]] = {
     ChampionGate: _gate_metric,
     RobustnessGate: _gate_metric,
     DeploySection: _deploy,
+    OutcomesSection: _outcomes,
     RulesSection: _lists,
     RetrainSection: _retrain,
     AlertSection: _alert,

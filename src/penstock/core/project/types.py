@@ -260,6 +260,22 @@ class MonitorSection(Section, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ()  # columns whose values are groups to be treated alike; empty for the sensitive ones
 
 
+class OutcomesSection(Section, frozen=True, kw_only=True):
+    """`[outcomes]`: how what really happened belongs to predictions, and when enough of it is known."""
+
+    horizon: timedelta | None = None  # how long after a prediction its outcome may come; None: 30 days for the join
+    join: Literal["last", "all"] = "last"  # of an entity's predictions within the horizon, those an outcome belongs to
+    matured: Annotated[float, Meta(gt=0, le=1)] = 0.95  # the share of outcomes to come that must be there to compare
+    absent: Literal["unknown", "negative"] = "unknown"  # what it means in the end when no outcome came
+    after: timedelta | None = None  # when absence means that; None: when the label-delay curve says all have come
+    by: tuple[str, ...] = ()  # input columns; each of their values has a label-delay curve of its own as well
+
+    @property
+    def join_horizon(self) -> timedelta:
+        """How long before an outcome the prediction may lie that it belongs to."""
+        return self.horizon or timedelta(days=30)
+
+
 class RetrainSection(Section, frozen=True, kw_only=True):
     """`[retrain]`: when to train again, on what, and how often at most."""
 
@@ -329,6 +345,7 @@ class Project(Struct, frozen=True, kw_only=True):
     gates: tuple[Gate, ...] = field(default=(), name="gate")
     deploy: DeploySection = DeploySection()
     monitor: MonitorSection = MonitorSection()
+    outcomes: OutcomesSection = OutcomesSection()
     retrain: RetrainSection = RetrainSection()
     alerts: tuple[AlertSection, ...] = field(default=(), name="alert")
     storage: StorageSection = StorageSection()

@@ -193,6 +193,17 @@ CREATE TABLE deployments (
 	CONSTRAINT pk_deployments PRIMARY KEY (name)
 );
 
+CREATE TABLE entity_outcomes (
+	deployment VARCHAR(128) NOT NULL,
+	entity VARCHAR(256) NOT NULL,
+	at BIGINT NOT NULL,
+	number BIGINT NOT NULL,
+	value TEXT NOT NULL,
+	received_at BIGINT NOT NULL,
+	CONSTRAINT pk_entity_outcomes PRIMARY KEY (deployment, entity, at),
+	CONSTRAINT uq_entity_outcomes_number UNIQUE (number)
+);
+
 CREATE TABLE episodes (
 	id VARCHAR(32) NOT NULL,
 	project VARCHAR(128) NOT NULL,
@@ -232,6 +243,25 @@ CREATE TABLE experiments (
 	deleted_at BIGINT,
 	created_by VARCHAR(200) NOT NULL,
 	CONSTRAINT uq_experiments_name UNIQUE (name)
+);
+
+CREATE TABLE external_deployments (
+	name VARCHAR(128) NOT NULL,
+	task VARCHAR(20) NOT NULL,
+	monitor TEXT NOT NULL,
+	outcomes TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	CONSTRAINT pk_external_deployments PRIMARY KEY (name)
+);
+
+CREATE TABLE external_versions (
+	deployment VARCHAR(128) NOT NULL,
+	version INTEGER NOT NULL,
+	inputs TEXT NOT NULL,
+	classes TEXT NOT NULL,
+	reference VARCHAR(64) NOT NULL,
+	created_at BIGINT NOT NULL,
+	CONSTRAINT pk_external_versions PRIMARY KEY (deployment, version)
 );
 
 CREATE TABLE gateway_reports (
@@ -558,7 +588,7 @@ CREATE TABLE monitoring_windows (
 	below_bar BOOLEAN NOT NULL,
 	loss TEXT,
 	revisions TEXT NOT NULL,
-	computed_at BIGINT, sketches VARCHAR(64), watches TEXT DEFAULT '[]' NOT NULL, estimate TEXT, groups TEXT DEFAULT '[]' NOT NULL,
+	computed_at BIGINT, sketches VARCHAR(64), watches TEXT DEFAULT '[]' NOT NULL, estimate TEXT, groups TEXT DEFAULT '[]' NOT NULL, maturity TEXT,
 	CONSTRAINT pk_monitoring_windows PRIMARY KEY (deployment, start)
 );
 
@@ -740,7 +770,7 @@ CREATE TABLE segments (
 	fallbacks INTEGER NOT NULL,
 	revisions TEXT NOT NULL,
 	digest VARCHAR(64) NOT NULL,
-	received_at BIGINT NOT NULL,
+	received_at BIGINT NOT NULL, settled_at BIGINT,
 	CONSTRAINT pk_segments PRIMARY KEY (id),
 	CONSTRAINT uq_segments_number UNIQUE (number)
 );
@@ -869,6 +899,10 @@ CREATE INDEX ix_dataset_inputs_dataset_context_run ON dataset_inputs (dataset, c
 
 CREATE INDEX ix_deliveries_updated_at ON deliveries (updated_at);
 
+CREATE INDEX ix_entity_outcomes_deployment_at ON entity_outcomes (deployment, at);
+
+CREATE INDEX ix_entity_outcomes_deployment_number ON entity_outcomes (deployment, number);
+
 CREATE UNIQUE INDEX ix_episodes_project_number ON episodes (project, number);
 
 CREATE INDEX ix_idempotency_keys_created_at ON idempotency_keys (created_at);
@@ -964,6 +998,8 @@ CREATE INDEX ix_segments_deployment_last_at ON segments (deployment, last_at);
 CREATE INDEX ix_segments_deployment_number ON segments (deployment, number);
 
 CREATE INDEX ix_segments_deployment_received_at ON segments (deployment, received_at);
+
+CREATE INDEX ix_segments_deployment_settled_at ON segments (deployment, settled_at);
 
 CREATE INDEX ix_sessions_token ON sessions (token);
 
