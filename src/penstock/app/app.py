@@ -14,6 +14,7 @@ from penstock.governance.service import GovernanceService
 from penstock.governance.tokens.service import TokenService
 from penstock.governance.upkeep.service import UpkeepService
 from penstock.loop.service import LoopService
+from penstock.monitoring.external.service import ExternalService
 from penstock.monitoring.incidents.service import IncidentService
 from penstock.monitoring.service import MonitoringService
 from penstock.pipelines.service import PipelineService
@@ -95,6 +96,7 @@ def _build(config: Config, db: Database, checkpoints: CheckpointLog) -> Services
         serving=serving,
         monitoring=monitoring,
         incidents=IncidentService(db, monitoring, predictions),
+        external=ExternalService(db, serving),
         loop=loop,
         objects=objects,
         place=str(config.home),

@@ -17,6 +17,8 @@ from penstock.governance.upkeep.service import UpkeepService
 from penstock.loop import api as loop_api
 from penstock.loop.service import LoopService
 from penstock.monitoring import api as monitoring_api
+from penstock.monitoring.external import api as external_api
+from penstock.monitoring.external.service import ExternalService
 from penstock.monitoring.incidents import api as incidents_api
 from penstock.monitoring.incidents.service import IncidentService
 from penstock.monitoring.service import MonitoringService
@@ -67,6 +69,7 @@ ROUTES: dict[str, list[Route]] = {
     "serving": serving_api.ROUTES,
     "monitoring": monitoring_api.ROUTES,
     "incidents": incidents_api.ROUTES,
+    "external": external_api.ROUTES,
     "loop": loop_api.ROUTES,
 }
 
@@ -101,6 +104,7 @@ class Services:
     serving: ServingService
     monitoring: MonitoringService
     incidents: IncidentService
+    external: ExternalService
     loop: LoopService
     objects: ObjectStore
     place: str

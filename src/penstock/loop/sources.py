@@ -5,11 +5,23 @@ from typing import Protocol
 from penstock.loop.service import LoopService
 from penstock.monitoring.sources import MonitorSources
 from penstock.pipelines.service import PipelineService
+from penstock.registry.service import RegistryService
 from penstock.registry.trust.service import TrustService
+from penstock.serving.service import ServingService
 
 
 class LoopSources(MonitorSources, Protocol):
     """Services by name, all of one database in this process: a step and its effects are one transaction."""
+
+    @property
+    def registry(self) -> RegistryService:
+        """Models, versions and aliases."""
+        ...
+
+    @property
+    def serving(self) -> ServingService:
+        """Deployments and rollouts."""
+        ...
 
     @property
     def pipelines(self) -> PipelineService:

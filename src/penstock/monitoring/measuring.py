@@ -14,6 +14,7 @@ from penstock.monitoring.drift import compare_inputs
 from penstock.monitoring.estimators import why_not_estimated
 from penstock.monitoring.fairness import cut_groups, measure_groups
 from penstock.monitoring.maturity import count_outcomes, read_absence
+from penstock.monitoring.models import ModelVersions, Revisions
 from penstock.monitoring.performance import (
     LabelledRows,
     group_losses,
@@ -35,9 +36,7 @@ from penstock.monitoring.types import (
 )
 from penstock.monitoring.watches import MOST_GROUPS, measure_harm
 from penstock.predictions.frames import unpack_json
-from penstock.registry.service import RegistryService
 from penstock.registry.types import ModelVersion
-from penstock.serving.service import ServingService
 from penstock.stats.arrays import FloatArray
 from penstock.stats.metrics import primary_metric
 from penstock.storage.objects.object_store import ObjectStore
@@ -59,8 +58,8 @@ class WindowMeter:
 
     def __init__(
         self,
-        registry: RegistryService,
-        serving: ServingService,
+        registry: ModelVersions,
+        serving: Revisions,
         monitoring: MonitoringService,
         objects: ObjectStore,
         project: Project,

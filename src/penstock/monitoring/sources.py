@@ -4,10 +4,9 @@ from typing import Protocol
 
 from penstock.datasets.service import DatasetService
 from penstock.evaluation.service import EvaluationService
+from penstock.monitoring.models import ModelVersions, Revisions
 from penstock.monitoring.service import MonitoringService
 from penstock.predictions.service import PredictionService
-from penstock.registry.service import RegistryService
-from penstock.serving.service import ServingService
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.tracking.service import TrackingService
 
@@ -41,12 +40,12 @@ class MonitorSources(Protocol):
         ...
 
     @property
-    def registry(self) -> RegistryService:
+    def registry(self) -> ModelVersions:
         """Model versions and their references."""
         ...
 
     @property
-    def serving(self) -> ServingService:
+    def serving(self) -> Revisions:
         """Which revision serves which version."""
         ...
 

@@ -1,4 +1,4 @@
-"""Outcomes as callers send them: each row checked, all that is wrong told at once, one of several that counts."""
+"""Outcomes as callers send them: each row checked, all that is wrong told at once, and which of several counts."""
 
 import math
 from collections.abc import Callable, Hashable, Iterable

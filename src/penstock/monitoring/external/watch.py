@@ -1,0 +1,164 @@
+"""Watches deployments that are served elsewhere with the same monitor as ours: it finds a model's versions, their
+classes and references here, in place of the registry, and the version that answers in place of the routing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from penstock.core.errors import NotFoundError
+from penstock.core.ids import Digest
+from penstock.core.project.types import Project, ProjectSection
+from penstock.datasets.service import DatasetService
+from penstock.evaluation.service import EvaluationService
+from penstock.monitoring.external.ingest import LogSources
+from penstock.monitoring.external.types import ExternalDeployment, ExternalVersion
+from penstock.monitoring.monitor import Monitor
+from penstock.monitoring.service import MonitoringService
+from penstock.predictions.service import PredictionService
+from penstock.registry.format.types import Signature
+from penstock.registry.types import ModelVersion
+from penstock.serving.types import DeploymentRoute, Revision, RevisionRoute, Routing
+from penstock.storage.objects.object_store import ObjectStore
+from penstock.tracking.service import TrackingService
+
+NO_TREE = Digest("")  # its files are elsewhere
+
+
+class WatchSources(LogSources, Protocol):
+    """What watching needs of a penstock in this process."""
+
+    @property
+    def tracking(self) -> TrackingService:
+        """Runs, and what they read."""
+        ...
+
+    @property
+    def datasets(self) -> DatasetService:
+        """Versions of the data."""
+        ...
+
+    @property
+    def evaluation(self) -> EvaluationService:
+        """Reports."""
+        ...
+
+    @property
+    def monitoring(self) -> MonitoringService:
+        """Windows and alerts."""
+        ...
+
+
+class ExternalWatch:
+    """Ticks a monitor for each deployment that is served elsewhere. Not safe to share between threads."""
+
+    def __init__(self, sources: WatchSources) -> None:
+        self._sources = sources
+        self._monitors: dict[str, tuple[ExternalDeployment, list[ExternalVersion], Monitor]] = {}
+
+    def tick(self) -> bool:
+        """Work off what came in for any of them; returns whether anything changed."""
+        changed = False
+        for deployment in self._sources.external.list_deployments():
+            changed = self._monitor(deployment).tick() or changed
+        return changed
+
+    def _monitor(self, deployment: ExternalDeployment) -> Monitor:
+        versions = self._sources.external.list_versions(deployment.name)
+        known = self._monitors.get(deployment.name)
+        if known is None or known[:2] != (deployment, versions):
+            known = (deployment, versions, open_monitor(self._sources, deployment, versions))
+            self._monitors[deployment.name] = known
+        return known[2]
+
+
+def open_monitor(sources: WatchSources, deployment: ExternalDeployment, versions: list[ExternalVersion]) -> Monitor:
+    """The monitor of one deployment that is served elsewhere."""
+    project = Project(
+        root=Path(),
+        project=ProjectSection(name=deployment.name, task=deployment.task),
+        monitor=deployment.monitor,
+        outcomes=deployment.outcomes,
+    )
+    models = ExternalModels(deployment, {held.version: held for held in versions})
+    return Monitor(
+        _Sources(
+            tracking=sources.tracking,
+            datasets=sources.datasets,
+            evaluation=sources.evaluation,
+            monitoring=sources.monitoring,
+            predictions=sources.predictions,
+            objects=sources.objects,
+            registry=models,
+            serving=models,
+        ),
+        project,
+    )
+
+
+class ExternalModels:
+    """The versions of a model that is served elsewhere, as the monitor asks for them. Its rows name versions."""
+
+    def __init__(self, deployment: ExternalDeployment, versions: Mapping[int, ExternalVersion]) -> None:
+        self._deployment = deployment
+        self._versions = versions
+
+    def get_version(self, model: str, version: int) -> ModelVersion:
+        """What is known of a version.
+
+        Raises:
+            NotFoundError: nobody said that there is one.
+        """
+        held = self._versions.get(version)
+        if held is None:
+            raise NotFoundError(f"nothing is known of version {version} of {model!r}")
+        return ModelVersion(
+            model=model,
+            key=model,
+            version=version,
+            run_id=None,
+            tree=None,
+            task=self._deployment.task,
+            flavor="",
+            signature=Signature(held.inputs, ()),
+            classes=held.classes,
+            reference=held.reference,
+            created_at=held.created_at,
+            created_by="",
+            updated_at=held.created_at,
+        )
+
+    def list_revisions(self, deployment: str) -> list[Revision]:
+        """A revision for each version, under the same number."""
+        return [
+            Revision(
+                deployment=deployment,
+                number=number,
+                model=deployment,
+                version=number,
+                tree=NO_TREE,
+                state="stable" if number == max(self._versions) else "replaced",
+                created_at=held.created_at,
+            )
+            for number, held in self._versions.items()
+        ]
+
+    def routing(self) -> Routing:
+        """The newest version is the one that answers."""
+        if not self._versions:
+            return Routing()
+        name, newest = self._deployment.name, max(self._versions)
+        return Routing(0, (DeploymentRoute(deployment=name, stable=RevisionRoute(newest, name, newest, NO_TREE)),))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sources:
+    tracking: TrackingService
+    datasets: DatasetService
+    evaluation: EvaluationService
+    monitoring: MonitoringService
+    predictions: PredictionService
+    objects: ObjectStore
+    registry: ExternalModels
+    serving: ExternalModels
