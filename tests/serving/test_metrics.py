@@ -62,7 +62,7 @@ def test_several_processes_are_one_gateway(tmp_path: Path) -> None:
         for _ in range(number + 1):
             metrics.count_request('quo"te\\d', 200, 0.02)
         folder.write(metrics.read(1))
-    seen = parse(render(add_counts([processes[0].read(1), *folders[0].read_others()])).decode())
+    seen = parse(render(add_counts([processes[0].read(1), *folders[0].read_others()]), tmp_path).decode())
     assert count(seen, "requests_total", deployment='quo"te\\d', code="200") == 6
     assert count(seen, "request_duration_seconds_bucket", deployment='quo"te\\d', le="0.025") == 6
     assert count(seen, "request_duration_seconds_bucket", deployment='quo"te\\d', le="0.01") == 0
@@ -77,3 +77,12 @@ def test_what_another_process_left_damaged_is_passed_over(tmp_path: Path) -> Non
 def test_nothing_and_nothing_is_nothing() -> None:
     assert add_counts([]) == Counts(processes=0)
     assert add_counts([Counts(durations={"a": Durations()})]).durations == {"a": Durations()}
+
+
+def test_a_gateway_that_serves_a_model_is_ready_and_says_what_it_holds(gateway: GatewayUnderTest) -> None:
+    answer = gateway.client.get("/ready")
+    assert (answer.status_code, answer.json()) == (200, {"ready": True, "problems": []})
+    seen = scrape(gateway)
+    assert count(seen, "waiting_segments") >= 0
+    assert seen["process_resident_memory_bytes", ()] > 1e6
+    assert seen["penstock_disk_free_bytes", ()] > 0

@@ -200,6 +200,11 @@ class LoopService:
             project=project, settled=settled, waiting_for=waiting_for, episode=episode.id if episode else None
         )
 
+    @reads
+    def find_look(self, tx: Transaction, project: str) -> Look | None:
+        """What a controller of a project last had to say; None before the first."""
+        return self._store.find_look(tx, project)
+
     @logs
     def hold_lease(self, tx: Transaction, project: str, holder: str, ttl_s: float) -> Lease | None:
         """Take or extend the right to decide for a project; None while another controller has it."""

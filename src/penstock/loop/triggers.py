@@ -102,8 +102,7 @@ def _find_brake(policy: RetrainSection, facts: Facts) -> str | None:
         until = max(ended) + policy.cooldown
         return f"the cooldown of {format_duration(policy.cooldown)} to pass at {until:%Y-%m-%d %H:%M}"
     budget = policy.budget
-    begun = [_begun(episode, facts) for episode in facts.episodes if episode.trigger != "manual"]
-    spent = [at for at in begun if at is not None and at > facts.now - budget.per]
+    spent = find_spent(policy, facts)
     if len(spent) >= budget.count:
         oldest = min(spent, default=facts.now)
         return (
@@ -111,6 +110,12 @@ def _find_brake(policy: RetrainSection, facts: Facts) -> str | None:
             f"{oldest + budget.per:%Y-%m-%d %H:%M}"
         )
     return None
+
+
+def find_spent(policy: RetrainSection, facts: Facts) -> list[datetime]:
+    """When the episodes began that the retraining budget counts now."""
+    begun = [_begun(episode, facts) for episode in facts.episodes if episode.trigger != "manual"]
+    return [at for at in begun if at is not None and at > facts.now - policy.budget.per]
 
 
 def _begun(episode: Episode, facts: Facts) -> datetime | None:

@@ -65,6 +65,12 @@ class Worker:
         self._stopping = threading.Event()
         self._claim: Claim | None = None
 
+    @property
+    def run(self) -> str:
+        """The id of the run that is under way; empty for none."""
+        claim = self._claim
+        return "" if claim is None else claim.run.id
+
     def work_once(self) -> bool:
         """Claim a run and bring it to its end; False when there is none, or no server answers."""
         if self._stopping.is_set():

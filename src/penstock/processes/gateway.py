@@ -25,7 +25,7 @@ from penstock.storage.objects.open import open_object_store
 
 LOCK_WAIT_S = 20.0  # the gateway before us may still be shipping what it logged
 POLL_S = 0.2
-OPEN_PATHS = ("/health", "/ping", "/v2/health/live", "/v2/health/ready")
+OPEN_PATHS = ("/health", "/ready", "/ping", "/v2/health/live", "/v2/health/ready")
 ANSWER_S = 5.0  # a server that does not answer must not keep the gateway from its end
 
 

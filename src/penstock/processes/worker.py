@@ -11,6 +11,7 @@ from penstock.pipelines.child_spec import StoreAddress
 from penstock.pipelines.port import WorkPort
 from penstock.pipelines.worker import Worker
 from penstock.processes.child import Ticker, hear_stop, run_process
+from penstock.processes.worker_health import WorkerHealth
 from penstock.remote.discovery import HomeLock, read_owner_token
 from penstock.remote.remote import open_remote
 from penstock.storage.objects.object_store import ObjectStore
@@ -54,8 +55,10 @@ def work(folder: Path, config: Config) -> None:
     worker = build_worker(services, folder, config, objects, compute)
     ticker = Ticker("worker", worker.work_once, POLL_S)
     ticker.start()
+    health = WorkerHealth(worker, services, config)
     try:
-        stop.wait()
+        with health.serving():
+            stop.wait()
     finally:
         worker.stop()
         compute.close()

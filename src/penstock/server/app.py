@@ -16,8 +16,9 @@ from penstock.catalogue.services import ROUTES, Services
 from penstock.core import codec
 from penstock.core.codec import nearest_hint
 from penstock.core.config import Config
-from penstock.core.errors import NotFoundError, PenstockError
-from penstock.core.identity import Actor
+from penstock.core.errors import NotFoundError, PenstockError, PermissionDeniedError
+from penstock.core.health import CONTENT_TYPE
+from penstock.core.identity import Actor, Role
 from penstock.core.project.types import Project
 from penstock.governance.tokens.book import TokenBook
 from penstock.server.blobs import blob_routes
@@ -32,9 +33,11 @@ from penstock.server.guard import (
 )
 from penstock.server.identity import Authenticator, Identifier
 from penstock.server.live import live_route
+from penstock.server.metrics import ServerMetrics
 from penstock.server.openapi import openapi_document
 from penstock.server.protocols.mlflow.app import MlflowApp, open_paths
 from penstock.server.protocols.mlflow.table import ENDPOINTS
+from penstock.server.readiness import ServerReadiness
 from penstock.server.web.asking import GatewayClient
 from penstock.server.web.context import error_page, wants_page
 from penstock.server.web.pages import PAGES, page_routes
@@ -60,7 +63,8 @@ def build_server(
     renderer = Renderer(project.name if project else "server")
     routes: list[Any] = [
         Route("/health", _health, methods=["GET"]),
-        Route("/ready", _ready_when(services), methods=["GET"]),
+        Route("/ready", _ready_when(ServerReadiness(services.tokens.db, config.home)), methods=["GET"]),
+        Route("/metrics", _serve_metrics(services, config, project, identify), methods=["GET"]),
         Route(f"{API}/openapi.json", _serve_openapi(), methods=["GET"]),
         *http_routes(ROUTES, by_name, identify),
         *blob_routes(services.objects.blobs, identify),
@@ -89,12 +93,26 @@ async def _health(request: Request) -> Response:
     return PlainTextResponse("OK")
 
 
-def _ready_when(services: Services) -> Callable[[Request], Response]:
+def _ready_when(readiness: ServerReadiness) -> Callable[[Request], Response]:
     def ready(request: Request) -> Response:
-        services.governance.head()  # raises while the database cannot be read
-        return PlainTextResponse("OK")
+        found = readiness.look()
+        return Response(found.encode(), status_code=found.status, media_type="application/json")
 
     return ready
+
+
+def _serve_metrics(
+    services: Services, config: Config, project: Project | None, identify: Identifier
+) -> Callable[[Request], Response]:
+    metrics = ServerMetrics(services, config.home, project, installed_version())
+
+    def serve(request: Request) -> Response:
+        actor = identify(request)
+        if actor.role < Role.READER:
+            raise PermissionDeniedError("GET /metrics needs the role reader")
+        return Response(metrics.render(), headers={"content-type": CONTENT_TYPE})
+
+    return serve
 
 
 def _serve_openapi() -> Callable[[Request], Response]:

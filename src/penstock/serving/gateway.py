@@ -33,6 +33,7 @@ from penstock.serving.protocols.invocations import InvocationsProtocol
 from penstock.serving.protocols.plain import PlainProtocol
 from penstock.serving.protocols.prometheus import PrometheusProtocol
 from penstock.serving.protocols.protocol import ServingProtocol, not_found
+from penstock.serving.protocols.ready import ReadyProtocol
 from penstock.serving.protocols.recommend import RecommendProtocol
 from penstock.serving.protocols.v1 import KServeProtocol
 from penstock.serving.protocols.v2 import OpenInferenceProtocol
@@ -97,7 +98,9 @@ class Gateway:
         self._shadows = ShadowRunner(segments, self.limits.shadow)
         self._metrics = GatewayMetrics()
         self._shared = shared
-        self._protocols = (*_PROTOCOLS, PrometheusProtocol(self._read_counts), *also)
+        looks = (PrometheusProtocol(self._read_counts, segments.folder), ReadyProtocol(segments.folder))
+        self._protocols = (*_PROTOCOLS, *looks, *also)
+        self._segments = segments
         self._paths: dict[str, tuple[ServingProtocol, tuple[str, ...]]] = {}
         self._is_stopping = False
         self._under_way = 0
@@ -259,7 +262,7 @@ class Gateway:
         return (_V2 if path.startswith("/v2/") else _PLAIN), ()
 
     def _read_own(self) -> Counts:
-        return self._metrics.read(self._under_way, self.dropped_copies)
+        return self._metrics.read(self._under_way, self.dropped_copies, len(self._segments.list_closed()))
 
     def _read_counts(self) -> Counts:
         others = self._shared.read_others() if self._shared is not None else []

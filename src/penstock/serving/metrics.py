@@ -1,5 +1,6 @@
 """What a gateway counts of itself, in the text form that Prometheus reads."""
 
+import itertools
 import logging
 import time
 from bisect import bisect_left
@@ -10,13 +11,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from penstock.core.health import disk_families, render_metrics
 from penstock.serving.calls import Prediction
 
 log = logging.getLogger(__name__)
 
 # Seconds; those of OpenTelemetry's `http.server.request.duration`, and two finer ones for what models need.
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FRESH_S = 10.0  # what a process wrote longer ago is of one that is gone
 
 
@@ -34,6 +35,7 @@ class Counts(Struct, kw_only=True):
     durations: dict[str, Durations] = {}  # deployment -> of its requests
     predictions: dict[str, dict[int, dict[str, int]]] = {}  # deployment -> revision -> status -> rows
     dropped_copies: int = 0  # rows that revisions in the shadow were not asked
+    waiting_segments: int = 0  # of the prediction log, finished and not shipped
     in_progress: int = 0
     cpu_s: float = 0.0
     processes: int = 1
@@ -68,7 +70,7 @@ class GatewayMetrics:
             statuses = revisions.setdefault(item.revision.route.number, {})
             statuses[item.status] = statuses.get(item.status, 0) + 1
 
-    def read(self, in_progress: int, dropped_copies: int = 0) -> Counts:
+    def read(self, in_progress: int, dropped_copies: int = 0, waiting_segments: int = 0) -> Counts:
         """What was counted so far, with the process's own figures."""
         counts = self._counts
         return Counts(
@@ -81,6 +83,7 @@ class GatewayMetrics:
                 for name, revisions in counts.predictions.copy().items()
             },
             dropped_copies=dropped_copies,
+            waiting_segments=waiting_segments,
             in_progress=in_progress,
             cpu_s=time.process_time(),
         )
@@ -130,19 +133,21 @@ def add_counts(parts: Iterable[Counts]) -> Counts:
             held.counts = [a + b for a, b in zip(held.counts, durations.counts, strict=True)]
             held.total_s += durations.total_s
         total.dropped_copies += part.dropped_copies
+        total.waiting_segments += part.waiting_segments
         total.in_progress += part.in_progress
         total.cpu_s += part.cpu_s
         total.processes += part.processes
     return total
 
 
-def render(counts: Counts) -> bytes:
-    """The page, https://prometheus.io/docs/instrumenting/exposition_formats/."""
-    from prometheus_client import CollectorRegistry, generate_latest  # takes longer than a gateway's first answers
+def render(counts: Counts, folder: Path) -> bytes:
+    """The page, https://prometheus.io/docs/instrumenting/exposition_formats/.
 
-    registry = CollectorRegistry()
-    registry.register(_Collector(counts))
-    return generate_latest(registry)
+    Args:
+        counts: what was counted.
+        folder: of the prediction log, whose disk is looked at.
+    """
+    return render_metrics(lambda: itertools.chain(_Collector(counts).collect(), disk_families(folder)))
 
 
 class _Collector:
@@ -181,6 +186,11 @@ class _Collector:
         )
         yield GaugeMetricFamily(
             "penstock_gateway_requests_in_progress", "Requests under way.", value=counts.in_progress
+        )
+        yield GaugeMetricFamily(
+            "penstock_gateway_waiting_segments",
+            "Segments of the prediction log that are finished and not shipped.",
+            value=counts.waiting_segments,
         )
         yield GaugeMetricFamily("penstock_gateway_processes", "Processes that answer.", value=counts.processes)
         yield CounterMetricFamily("penstock_gateway_cpu_seconds", "Processor time they took.", value=counts.cpu_s)

@@ -28,7 +28,7 @@ def upgrade(dialect: Dialect) -> None:
         ConflictError: the database was written by a newer penstock.
     """
     with dialect.open_for_write() as connection, dialect.migrate(connection):
-        current = _current(connection)
+        current = read_version(connection)
         if current == head():
             return
         if current is not None and current > head():
@@ -48,7 +48,8 @@ def _run_script(connection: Connection, script: str) -> None:
         connection.exec_driver_sql(statement)
 
 
-def _current(connection: Connection) -> str | None:
+def read_version(connection: Connection) -> str | None:
+    """The revision a database is at; None for one that has no schema yet."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
