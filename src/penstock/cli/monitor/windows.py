@@ -1,4 +1,4 @@
-"""`penstock monitor`: windows of drift and performance, and the alerts they raised."""
+"""`penstock monitor windows`: windows of drift and performance, and the alerts they raised."""
 
 from datetime import time
 
@@ -15,7 +15,7 @@ app = command_app()
 
 
 @app.command()
-def monitor(
+def windows(
     deployment: str = typer.Argument("", help="The deployment. [default: the project's own]"),
     limit: int = typer.Option(20, help="How many windows, the newest ones."),
     json: bool = JsonOption,
@@ -26,14 +26,14 @@ def monitor(
     with open_services(url) as services:
         if deployment:
             services.serving.get_deployment(deployment)  # refuses one that is not there
-        windows = services.monitoring.list_windows(name, limit=limit)
+        found = services.monitoring.list_windows(name, limit=limit)
         alerts = services.monitoring.list_alerts(name, limit=10)
         state = services.loop.get_state(name)
     if json:
-        print_json({"windows": windows, "alerts": alerts, "loop": state})
+        print_json({"windows": found, "alerts": alerts, "loop": state})
         return
-    rows = [(_start(w), w.rows, w.outcomes, w.version, _performance(w.performance), _drift(w)) for w in windows]
-    measured = next((w.performance.metric for w in windows if w.performance is not None), "performance")
+    rows = [(_start(w), w.rows, w.outcomes, w.version, _performance(w.performance), _drift(w)) for w in found]
+    measured = next((w.performance.metric for w in found if w.performance is not None), "performance")
     print_table(
         ["from (UTC)", ">rows", ">outcomes", ">version", measured, "inputs that moved"],
         rows,
