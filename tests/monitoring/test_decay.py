@@ -68,3 +68,31 @@ def test_a_reference_without_a_single_loss_still_puts_up_with_a_few() -> None:
     windows = clicks(rng, 2, 1.0) + clicks(rng, 10, 0.995)
     assert not any(item.lost for item in judge_losses(Harm(), windows, BUDGET))
     assert judge_losses(Harm(), windows + clicks(rng, 3, 0.9), BUDGET)[-1].lost
+
+
+def test_once_the_loss_has_fallen_the_detector_calms_down_and_may_alarm_again() -> None:
+    rng = np.random.default_rng(7)
+    good, bad = 0.2, 0.05
+    chain = clicks(rng, 6, good) + clicks(rng, 20, bad) + clicks(rng, 12, good) + clicks(rng, 8, bad)
+    lost = [item.lost for item in judge_losses(Harm(), chain, BUDGET)]
+    assert all(lost[12:26]) and not any(lost[32:38]) and lost[-1]
+
+
+def test_a_bar_of_the_projects_own_needs_no_first_windows() -> None:
+    rng = np.random.default_rng(8)
+    calm, late = [window((rng.random(400) < share).astype(float)) for share in (0.005, 0.03)]
+    harm = Harm(tolerated=0.01)
+    assert not any(item.is_reference or item.lost for item in judge_losses(harm, [calm] * 5, BUDGET))
+    assert judge_losses(harm, [calm] * 5 + [late] * 5, BUDGET)[-1].lost
+
+
+def test_differences_are_held_against_those_of_the_first_windows() -> None:
+    rng = np.random.default_rng(9)
+
+    def gaps(windows: int, mean: float) -> list[WindowLosses]:
+        return [window(np.clip(rng.normal(mean, 0.3, 200), -1, 1)) for _ in range(windows)]
+
+    steady = judge_losses(Harm(signed=True), gaps(20, 0.1), BUDGET)
+    assert not any(item.lost for item in steady)
+    assert steady[-1].tolerated is not None and 0.1 < steady[-1].tolerated < 0.25
+    assert judge_losses(Harm(signed=True), gaps(6, 0.1) + gaps(8, 0.4), BUDGET)[-1].lost

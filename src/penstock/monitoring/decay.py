@@ -48,9 +48,10 @@ def judge_losses(harm: Harm, windows: list[WindowLosses], budget: AlarmBudget) -
     scale = 1.0 if harm.bounded else float(np.quantile(np.abs(reference), 0.99)) or 1.0
     detector = _start(harm, _bound(harm, reference, scale), windows[: max(split, 1)], budget)
     for window in windows[split:]:
-        before, detector = detector, detector.update(_bound(harm, window.losses, scale))
-        lost = detector.evidence >= 1 or (detector.alarmed and not before.alarmed)
-        judged.append(_as_judged(harm, window.evidence, detector, scale, lost))
+        before, after = detector, detector.update(_bound(harm, window.losses, scale))
+        lost = after.evidence >= 1 or (after.alarmed and not before.alarmed)
+        judged.append(_as_judged(harm, window.evidence, after, scale, lost))
+        detector = after.capped(alarmed=lost)  # or what was lost in a month would be held against the next one
     return judged
 
 

@@ -4,11 +4,13 @@ import math
 from typing import Any
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from numpy.typing import ArrayLike
 
 from penstock.core.errors import InvalidInputError
 from penstock.stats.arrays import FloatArray, as_sample
+
+_LARGEST = 700.0  # the logarithm of about the largest number there is
 
 
 class LossDetector(Struct, frozen=True, kw_only=True):
@@ -41,8 +43,21 @@ class LossDetector(Struct, frozen=True, kw_only=True):
 
     @property
     def evidence(self) -> float:
-        """The statistic as a share of the bar: 1 and above is an alarm."""
-        return float(np.exp(_log_mean(self._state()) - math.log(self.run_length)))
+        """The statistic as a share of the bar: 1 and above is an alarm; infinite where it cannot be written."""
+        excess = float(_log_mean(self._state())) - math.log(self.run_length)
+        return math.exp(excess) if excess < _LARGEST else math.inf
+
+    def capped(self, *, alarmed: bool) -> "LossDetector":
+        """The detector with no more evidence than makes an alarm, so that it can calm down once the loss has fallen.
+
+        Less evidence only makes alarms rarer, so the promise is kept.
+
+        Args:
+            alarmed: it stays alarmed; otherwise it may alarm again.
+        """
+        most = math.log(self.run_length)
+        held = tuple(None if value is None else min(value, most) for value in self.log_evidence)
+        return structs.replace(self, log_evidence=held, alarm_at=self.alarm_at if alarmed else None)
 
     def update(self, losses: ArrayLike) -> "LossDetector":
         """The detector after more rows, shape (k,), in the order they came.

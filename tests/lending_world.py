@@ -1,0 +1,170 @@
+"""A lender for tests: a binary model whose inputs and truth move as told, on every service for real."""
+
+import io
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from sklearn.linear_model import LogisticRegression
+
+from factories import open_database
+from penstock.core.clock import ManualClock
+from penstock.core.codec import encode_text
+from penstock.core.ids import PredictionId, SegmentId, new_id
+from penstock.core.project.parse import parse_project
+from penstock.evaluation.evaluate import Subject, evaluate
+from penstock.governance.ledger import Ledger
+from penstock.pipelines.types import CandidateRecord
+from penstock.predictions.segment_file import describe_segment, encode_rows
+from penstock.predictions.types import Outcome, PredictionRow, Segment
+from penstock.registry.format.saving import save_model
+from penstock.registry.types import CHAMPION, ModelVersion
+from penstock.storage.columns import to_microseconds
+from shop_world import DAY, open_services
+
+PROJECT = """
+[project]
+name = "lend"
+task = "binary"
+[pipeline]
+entry = "pipeline:train"
+[data.people]
+source = "people.csv"
+sensitive = ["region"]
+[deploy]
+strategy = "direct"
+[monitor]
+window = "1d"
+false_alarms = "1 per 90d"
+performance = { metric = "accuracy" }
+[retrain]
+when = ["performance", "estimate"]
+"""
+
+
+def truth_of(inputs: pl.DataFrame, rng: np.random.Generator, slope: float = 2.0) -> np.ndarray:
+    logit = slope * inputs["income"].to_numpy()
+    return (rng.random(inputs.height) < 1 / (1 + np.exp(-logit))).astype(int)
+
+
+class Lender:
+    """The lender, on a clock that is moved by hand; chance is seeded."""
+
+    def __init__(self, folder: Path, project_text: str = PROJECT, seed: int = 1) -> None:
+        self.folder = folder
+        self.clock = ManualClock(datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
+        self.db = open_database(folder, self.clock)
+        Ledger(self.db, None)
+        self.project = parse_project(project_text, root=folder)
+        self.services = open_services(self.db, folder / "objects")
+        self.rng = np.random.default_rng(seed)
+
+    def people(self, n: int, **moved: Any) -> pl.DataFrame:
+        """Inputs as they were in training; `moved` replaces a column, or is a function of it."""
+        rng = self.rng
+        frame = pl.DataFrame(
+            {
+                "income": rng.normal(size=n),
+                "debt": rng.gamma(3.0, 200.0, size=n),
+                "noise": rng.normal(size=n),
+                "region": rng.choice(["north", "south", "west"], size=n, p=[0.5, 0.4, 0.1]),
+            }
+        )
+        for name, change in moved.items():
+            frame = frame.with_columns(pl.Series(name, change(frame[name].to_numpy())))
+        return frame
+
+    def release(self, test_rows: int = 1500) -> ModelVersion:
+        """Register a model that has learned the truth, let it serve and make it the champion."""
+        services = self.services
+        run = services.pipelines.request_run("lend")
+        services.pipelines.claim_run("lend", "worker", 30)
+        claimed = services.pipelines.get_run(run.id)
+        services.pipelines.finish_run(run.id, claimed.fence, self._candidate(run.id, test_rows))
+        record = services.pipelines.get_run(run.id).candidate
+        assert record is not None
+        version = services.registry.register(
+            "lend", run.id, record.model, record.info, record.reference, record.report_id
+        )
+        services.serving.deploy("lend", "lend", version.version)
+        services.registry.move_alias("lend", CHAMPION, version.version, "first release")
+        return version
+
+    def request(
+        self,
+        at: datetime,
+        inputs: pl.DataFrame,
+        truth: np.ndarray | None = None,
+        *,
+        latency_us: int = 2000,
+        errors: int = 0,
+        score: np.ndarray | None = None,
+    ) -> list[PredictionId]:
+        """Requests within a day from `at` on, and their outcomes, if any are given."""
+        n = inputs.height
+        scores = self.score(inputs) if score is None else score
+        rows = []
+        for number, (row, value) in enumerate(zip(inputs.to_dicts(), scores, strict=True)):
+            failed = number < errors
+            output = {
+                "prediction": int(value >= 0.5),
+                "score": float(value),
+                "probabilities": [1 - float(value), float(value)],
+            }
+            rows.append(
+                PredictionRow(
+                    to_microseconds(at + DAY * (number / n)),
+                    1,
+                    "",
+                    encode_text(row),
+                    '{"error": "down"}' if failed else encode_text(output),
+                    latency_us,
+                    "error" if failed else "ok",
+                )
+            )
+        self.clock.advance(seconds=1)
+        segment = describe_segment(SegmentId(new_id()), "lend", rows)
+        digest = self.services.objects.put_bytes(encode_rows(rows))
+        held = {name: getattr(segment, name) for name in segment.__struct_fields__}
+        kept = self.services.predictions.add_segment(Segment(**{**held, "digest": digest}))
+        ids = [PredictionId(f"{kept.id}-{number}") for number in range(n)]
+        if truth is not None:
+            self.answer(ids, truth, at + DAY)
+        return ids
+
+    def answer(self, ids: list[PredictionId], truth: np.ndarray, at: datetime) -> None:
+        told = [Outcome(prediction_id=name, value=int(y), at=at) for name, y in zip(ids, truth, strict=True)]
+        self.services.predictions.add_outcomes(told)
+
+    def score(self, inputs: pl.DataFrame) -> np.ndarray:
+        """What the model says: the truth of training, and none of its noise."""
+        return np.asarray(1 / (1 + np.exp(-2.0 * inputs["income"].to_numpy())))
+
+    def _candidate(self, run_id: Any, test_rows: int) -> CandidateRecord:
+        services = self.services
+        test = self.people(test_rows)
+        test = test.with_columns(repaid=pl.Series(truth_of(test, self.rng)))
+        numbers = test.select("income", "debt", "noise")
+        model = LogisticRegression().fit(numbers.to_pandas(), test["repaid"].to_numpy())
+        folder = self.folder / f"model-{new_id()}"
+        info = save_model(model, folder, task="binary", sample=numbers, label="repaid")
+        tree, score = services.objects.put_tree(folder), self.score(test)
+        made = evaluate(
+            pl.DataFrame({"prediction": (score >= 0.5).astype(int), "score": score}),
+            test,
+            label="repaid",
+            task="binary",
+            primary="accuracy",
+            metrics=["accuracy"],
+            subject=Subject(model=tree, run_id=run_id),
+            keep=services.objects.put_bytes,
+        )
+        services.evaluation.record_report(made.report)
+        buffer = io.BytesIO()
+        test.write_parquet(buffer)
+        kept = services.objects.put_bytes(buffer.getvalue())
+        return CandidateRecord(
+            model=tree, info=info, test=kept, reference=kept, label="repaid", report_id=made.report.id
+        )
