@@ -1,9 +1,9 @@
 """Performance estimated without outcomes, beside the truth, on real streams: how far off, and when it withdraws.
 
 A model learns from the first 70 % of the warm-up and answers windows of 500 rows; the estimator is calibrated on the
-last 30 % of the warm-up. Printed for each stream: what was measured; what the first calibration alone says of every window
-(calibrated confidence as other tools show it) and how far off that is; and what penstock shows: the share of windows with
-an estimate, how far off those are, how often it withdrew, and the standard error it claims.
+last 30 % of the warm-up. Printed for each stream: what was measured; what the first calibration alone says of every
+window (calibrated confidence as other tools show it) and how far off that is; and what penstock shows: the share of
+windows with an estimate, how far off those are, how often it withdrew, and the standard error it claims.
 
     python bench/estimates.py --data DIR [--only NAME ...] [--delay WINDOWS] [--json]
 
@@ -164,10 +164,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if not arguments.json:
-        print(
-            f"{'stream':22}{'windows':>8}{'measured':>10} | first calibration alone: {'estimate':>9}{'off by':>8}{'corr.':>7}",
-            end="",
-        )
+        print(f"{'stream':22}{'windows':>8}{'measured':>10} | first calibration alone: ", end="")
+        print(f"{'estimate':>9}{'off by':>8}{'corr.':>7}", end="")
         print(f" | shown: {'share':>6}{'off by':>8}{'se':>7}{'withdrawals':>12}{'alarms':>8}")
     for name in arguments.only:
         inputs, truth, warm, mask = load(arguments.data, name)

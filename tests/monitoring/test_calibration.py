@@ -5,6 +5,7 @@ import polars as pl
 
 from penstock.monitoring.budget import AlarmBudget
 from penstock.monitoring.calibration import Calibration, Plan, calibrate_inputs, calibrate_losses
+from penstock.monitoring.decay import Harm
 
 PLAN = Plan(replays=12, windows=20, window_rows=150)
 
@@ -36,7 +37,7 @@ def test_the_same_seed_gives_the_same_answer() -> None:
 
 def test_losses_are_within_their_budget() -> None:
     losses = np.random.default_rng(7).random(900) ** 3
-    found = calibrate_losses("binary", losses, AlarmBudget(2, 40), Plan(replays=20, windows=40, window_rows=100))
+    found = calibrate_losses("loss", Harm(), losses, AlarmBudget(2, 40), Plan(replays=20, windows=40, window_rows=100))
     assert found.holds
     assert found.budget == 2
 

@@ -1,15 +1,19 @@
-"""Harm before drift, on the real monitor and controller: who is called, what is trained again, and what is only shown."""
+"""Harm before drift, on the real monitor and controller: who is called, what is trained again, what is only shown."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
+from msgspec import convert
 
 from lending_world import PROJECT, Lender, truth_of
 from penstock.loop.controller import Controller
+from penstock.monitoring.causes.types import Cause
 from penstock.monitoring.monitor import Monitor
+from penstock.monitoring.spending import read_spending
 from penstock.monitoring.types import Alert, Window
 from shop_world import DAY, START
 
@@ -218,3 +222,46 @@ def test_two_months_without_any_change_call_nobody(lender: Lender) -> None:
     settle(lender)
     assert len(windows(lender)) == 59
     assert alerts(lender) == []
+
+
+def test_the_cause_of_a_drop_is_told_in_words_and_kept_as_a_record(lender: Lender) -> None:
+    live(lender, 4)
+    for day in range(4, 9):
+        inputs = lender.people(400)
+        truth = truth_of(inputs, lender.rng)
+        south = (inputs["region"] == "south").to_numpy()
+        lender.request(START + day * DAY, inputs, np.where(south, 1 - truth, truth))
+    settle(lender)
+    (alert,) = [alert for alert in alerts(lender) if alert.kind == "performance"]
+    cause = convert(alert.evidence["cause"], Cause)
+    assert cause.split is not None and cause.split.verdict == "relation" and cause.faults == []
+    assert "region = south" in cause.segments[0].segment
+    assert "the same rows turn out otherwise" in alert.summary.lower()
+    assert not alert.is_data_fault
+
+
+def test_a_fault_of_the_data_asks_for_better_data_and_trains_nothing(lender: Lender) -> None:
+    live(lender, 4)
+    for day in range(4, 9):
+        inputs = lender.people(400)
+        seen = inputs.with_columns(income=pl.lit(0.7))  # the model is fed a constant
+        lender.request(START + day * DAY, seen, truth_of(inputs, lender.rng))
+    settle(lender)
+    raised = {alert.kind: alert for alert in alerts(lender)}
+    assert raised["performance"].is_data_fault and "income is 0.7 in every row" in raised["performance"].summary
+    assert lender.services.loop.list_episodes("lend") == []
+    assert "the data to be mended" in lender.services.loop.get_state("lend").waiting_for
+
+
+def test_what_the_budget_was_spent_on_can_be_read(lender: Lender) -> None:
+    live(lender, 3, rows=150)
+    live(lender, 3, first=3, noise=plus(2.0), rows=150)
+    settle(lender)
+    spending = read_spending(lender.project, windows(lender), alerts(lender))
+    spent = {held.watch: held for held in spending.watches}
+    assert list(spent) == ["inputs", "loss", "estimate", "calibration", "gap"]
+    assert spending.allowed == 1 and sum(held.allowed for held in spending.watches) == pytest.approx(1)
+    assert (spent["inputs"].raised, spent["loss"].raised) == (1, 0)
+    assert all(0 < held.used <= held.allowed for held in spending.watches)
+    nothing = read_spending(lender.project, [], [])
+    assert (nothing.used, nothing.raised, nothing.start) == (0, 0, None)

@@ -15,9 +15,8 @@ import polars as pl
 from msgspec import Struct
 
 from penstock.core.ids import Digest
-from penstock.core.project.types import Task
 from penstock.monitoring.budget import AlarmBudget
-from penstock.monitoring.decay import WindowLosses, judge_losses
+from penstock.monitoring.decay import Harm, WindowLosses, judge_losses
 from penstock.monitoring.drift import compare_inputs
 from penstock.monitoring.sketches import TableSketch, sketch_frame
 from penstock.monitoring.types import LossEvidence
@@ -31,7 +30,7 @@ class Calibration(Struct, frozen=True, kw_only=True):
     """What came of the replays of one watch.
 
     Attributes:
-        watch: `inputs` or `performance`.
+        watch: `inputs`, or the one that measures harm (`watches.py`).
         replays: how many histories were run.
         windows: of each.
         window_rows: rows (inputs) or keys (losses) of each window.
@@ -105,12 +104,18 @@ def calibrate_inputs(
 
 
 def calibrate_losses(
-    task: Task, losses: FloatArray, budget: AlarmBudget, plan: Plan, progress: Progress | None = None
+    watch: str,
+    harm: Harm,
+    losses: FloatArray,
+    budget: AlarmBudget,
+    plan: Plan,
+    progress: Progress | None = None,
 ) -> Calibration:
     """Replay windows of losses that have not risen; an alarm starts the detector anew.
 
     Args:
-        task: of the project.
+        watch: its name (`watches.py`).
+        harm: how its losses are to be read.
         losses: all that are known of one version, one per key.
         budget: of this watch.
         plan: how much is replayed.
@@ -124,11 +129,11 @@ def calibrate_losses(
             WindowLosses(each, LossEvidence(mean_loss=float(each.mean()), groups=len(each), losses=Digest("")))
             for each in drawn
         ]
-        lost = [evidence.lost for evidence in judge_losses(task, chain, budget)]
+        lost = [evidence.lost for evidence in judge_losses(harm, chain, budget)]
         counts.append(sum(now and not before for before, now in zip([False, *lost], lost, strict=False)))
         if progress is not None:
             progress()
-    return _told("performance", counts, plan.windows * budget.rate, plan)
+    return _told(watch, counts, plan.windows * budget.rate, plan)
 
 
 def _drifting(

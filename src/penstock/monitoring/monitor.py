@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from penstock.core.project.types import Project
 from penstock.monitoring.alarms import find_alarms, find_recoveries
+from penstock.monitoring.cause_finder import CauseFinder
 from penstock.monitoring.decay import WindowLosses, forget_judgement, judge_losses
 from penstock.monitoring.delays import find_curve
 from penstock.monitoring.estimates import Estimates
@@ -47,6 +48,7 @@ class Monitor:
         self._length = project.monitor.window
         self._estimates = Estimates(sources, project)
         self._meter = WindowMeter(sources.registry, sources.serving, sources.monitoring, sources.objects, project)
+        self._causes = CauseFinder(sources, project, self._meter.metric)
         self._reader = PredictionReader(sources.predictions, sources.objects, project.name, project.outcomes)
         self._live: int | None = None  # the version whose alerts were looked at last
 
@@ -202,7 +204,7 @@ class Monitor:
         if recoveries:
             alerts = self._sources.monitoring.list_alerts(self._deployment, limit=1000)
         alarms = find_alarms(self._project, windows, live, alerts)
-        for alarm in alarms:
+        for alarm in (self._causes.explain(found, windows) for found in alarms):
             log.warning("alert", extra={"deployment": self._deployment, "kind": alarm.kind, "summary": alarm.summary})
             self._sources.monitoring.open_alert(alarm.window, alarm.kind, alarm.summary, alarm.evidence)
         return bool(alarms or recoveries)

@@ -50,7 +50,7 @@ _read_output = msgspec.json.Decoder(_Output).decode
 def read_labelled_rows(
     task: Task, frame: pl.DataFrame, classes: Sequence[Any] = (), order: Sequence[str] = ("at", "id")
 ) -> LabelledRows:
-    """The rows of a frame that were answered and whose outcome fits the task.
+    """The rows of a frame that were answered and whose outcome fits the task (`read_losses` says which they are).
 
     Args:
         task: of the project.
@@ -58,13 +58,30 @@ def read_labelled_rows(
         classes: the labels of a classifier, in the order of its codes; the last is the positive one of two.
         order: the columns by which the rows are sorted.
     """
+    return _read_labelled(task, frame, classes, order)[1]
+
+
+def read_losses(
+    task: Task, metric_name: str, frame: pl.DataFrame, classes: Sequence[Any]
+) -> tuple[pl.DataFrame, FloatArray]:
+    """The rows of a frame whose outcome is known, in the order of event time, and what each of them lost."""
+    kept, rows = _read_labelled(task, frame, classes, ("at", "id"))
+    losses = _row_losses(task, metric_name, rows)
+    known = ~np.isnan(losses)
+    return kept.filter(pl.Series(known)), losses[known]
+
+
+def _read_labelled(
+    task: Task, frame: pl.DataFrame, classes: Sequence[Any], order: Sequence[str]
+) -> tuple[pl.DataFrame, LabelledRows]:
     known = frame.filter(pl.col("outcome").is_not_null(), pl.col("status") != "error").sort(*order)
     outputs = [_read_output(text) for text in known["output"]]
     outcomes = [msgspec.json.decode(text) for text in known["outcome"]]
     keys = [key or name for key, name in zip(known["key"], known["id"], strict=True)]
     fits = [_fits(task, output, outcome, classes) for output, outcome in zip(outputs, outcomes, strict=True)]
     kept = [number for number, fit in enumerate(fits) if fit]
-    return _collect(task, [outputs[i] for i in kept], [outcomes[i] for i in kept], [keys[i] for i in kept], classes)
+    rows = _collect(task, [outputs[i] for i in kept], [outcomes[i] for i in kept], [keys[i] for i in kept], classes)
+    return known[kept], rows
 
 
 def read_outputs(task: Task, frame: pl.DataFrame, classes: Sequence[Any]) -> tuple[dict[str, Any], FloatArray]:

@@ -2,7 +2,6 @@
 
 import numpy as np
 from msgspec import Struct
-from scipy.optimize import isotonic_regression
 
 from penstock.stats.arrays import FloatArray, IntArray, check_same_length
 
@@ -66,6 +65,8 @@ def calibrate(scores: FloatArray, truth: IntArray, *, replicates: int = REPLICAT
 
 def _fit(scores: FloatArray, truth: FloatArray, weights: FloatArray) -> Curve:
     """The isotonic curve of rows sorted by score; rows of one score are one point, flat stretches keep their ends."""
+    from scipy.optimize import isotonic_regression  # a third of a second: only where something is calibrated
+
     drawn = weights > 0
     scores, truth, weights = scores[drawn], truth[drawn], weights[drawn]
     starts = np.flatnonzero(np.append(True, np.diff(scores) > 0))

@@ -21,6 +21,7 @@ from penstock.monitoring.budget import share_budget
 from penstock.monitoring.calibration import Calibration, Plan, calibrate_inputs, calibrate_losses
 from penstock.monitoring.references import keys_of
 from penstock.monitoring.types import Window
+from penstock.monitoring.watches import find_budget, find_harm
 from penstock.registry.types import CHAMPION, ModelVersion
 from penstock.stats.arrays import FloatArray
 
@@ -43,24 +44,26 @@ def calibrate(
     The history is drawn from the reference of the live version and the recorded losses, so every alarm is false.
     """
     project = open_project()
-    budget = share_budget(project.monitor)
+    budget = share_budget(project)
     plan = Plan(replays=replays, windows=windows or min(math.ceil(budget.windows), _LONGEST), window_rows=1, seed=seed)
     with open_services(url) as services:
         model, sample = _find_live(services, project)
         recorded = [w for w in services.monitoring.list_windows(project.name) if w.version == model.version]
         reference = pl.read_parquet(io.BytesIO(services.objects.get_bytes(sample)))
-        losses = _read_losses(services, recorded)
+        losses = _read_losses(services, project, recorded)
     size = rows or round(median([window.rows for window in recorded] or [_ROWS]))
     columns = project.monitor.columns or tuple(c.name for c in model.signature.inputs if c.name != project.deploy.key)
     with Progress(console=open_console(stderr=True), transient=True, disable=json) as bar:
-        task = bar.add_task("replaying", total=replays * (2 if len(losses) else 1))
+        task = bar.add_task("replaying", total=replays * (1 + len(losses)))
         inputs = Plan(replays=plan.replays, windows=plan.windows, window_rows=size, seed=seed)
         keys = keys_of(reference, project.deploy.key)
         found = [calibrate_inputs(reference, keys, columns, budget, inputs, lambda: bar.advance(task))]
-        if len(losses):
-            groups = round(median(window.loss.groups for window in recorded if window.loss))
+        for watch, parts in losses.items():
+            groups = round(median(map(len, parts)))
             sized = Plan(replays=plan.replays, windows=plan.windows, window_rows=groups, seed=seed)
-            found.append(calibrate_losses(project.task, losses, budget, sized, lambda: bar.advance(task)))
+            harm, share = find_harm(project, watch), find_budget(project, watch)
+            held = np.concatenate(parts)
+            found.append(calibrate_losses(watch, harm, held, share, sized, lambda: bar.advance(task)))
     if json:
         print_json({"calibrations": found, "holds": all(each.holds for each in found)})
         return
@@ -81,9 +84,14 @@ def _find_live(services: Services, project: Project) -> tuple[ModelVersion, Dige
     return model, model.reference
 
 
-def _read_losses(services: Services, windows: list[Window]) -> FloatArray:
-    held = [services.objects.get_bytes(window.loss.losses) for window in windows if window.loss]
-    return np.frombuffer(b"".join(held), dtype="<f4").astype(np.float64)
+def _read_losses(services: Services, project: Project, windows: list[Window]) -> dict[str, list[FloatArray]]:
+    """By watch, the losses of each window; not of watches whose bar the project sets, whose alarms are its own."""
+    found: dict[str, list[FloatArray]] = {}
+    for evidence in (evidence for window in windows for evidence in window.evidence):
+        if find_harm(project, evidence.watch).tolerated is None:
+            data = services.objects.get_bytes(evidence.losses)
+            found.setdefault(evidence.watch, []).append(np.frombuffer(data, dtype="<f4").astype(np.float64))
+    return found
 
 
 def _print(project: Project, model: ModelVersion, found: list[Calibration]) -> None:

@@ -1,17 +1,22 @@
-"""`penstock monitor windows`: windows of drift and performance, and the alerts they raised."""
+"""`penstock monitor windows`: the three lamps, windows of drift and performance, alerts, and what they cost."""
 
 from datetime import time
 
 import typer
 from rich.markup import escape
 
+from penstock.catalogue.services import Services
 from penstock.cli.apps import command_app
 from penstock.cli.options import JsonOption, UrlOption
 from penstock.cli.output import console, print_json, print_table
 from penstock.cli.session import open_project, open_services
+from penstock.core.project.types import Project
+from penstock.monitoring.lamps import Lamps
+from penstock.monitoring.spending import Spending, read_spending
 from penstock.monitoring.types import Performance, Window
 
 app = command_app()
+PERIOD = 10_000  # windows and alerts that the budget is reckoned over, at most
 
 
 @app.command()
@@ -21,31 +26,76 @@ def windows(
     json: bool = JsonOption,
     url: str = UrlOption,
 ) -> None:
-    """How the live model is doing: inputs that moved, measured performance, alerts."""
-    name = deployment or open_project().name
+    """How the live model is doing: inputs that moved, estimated and measured performance, alerts and their budget."""
+    project = None if deployment else open_project()
+    name = project.name if project else deployment
     with open_services(url) as services:
         if deployment:
             services.serving.get_deployment(deployment)  # refuses one that is not there
         found = services.monitoring.list_windows(name, limit=limit)
         alerts = services.monitoring.list_alerts(name, limit=10)
+        lamps = services.monitoring.get_lamps(name)
+        spending = _read_spending(services, project) if project else None
         state = services.loop.get_state(name)
     if json:
-        print_json({"windows": found, "alerts": alerts, "loop": state})
+        print_json({"lamps": lamps, "windows": found, "alerts": alerts, "spending": spending, "loop": state})
         return
-    rows = [(_start(w), w.rows, w.outcomes, w.version, _performance(w.performance), _drift(w)) for w in found]
+    print_lamps(lamps)
+    console.print()
+    rows = [
+        (_start(w), w.rows, w.outcomes, w.version, _estimate(w), _performance(w.performance), _drift(w)) for w in found
+    ]
     measured = next((w.performance.metric for w in found if w.performance is not None), "performance")
     print_table(
-        ["from (UTC)", ">rows", ">outcomes", ">version", measured, "inputs that moved"],
+        ["from (UTC)", ">rows", ">outcomes", ">version", "estimated", measured, "inputs that moved"],
         rows,
         empty="No window has closed yet; windows follow the time of the predictions.",
     )
     console.print()
     print_table(
         ["alert", "event time (UTC)", "status", "what was seen"],
-        [(a.kind, a.as_of, a.status, a.summary) for a in alerts],
+        [(a.kind if a.pages else f"{a.kind} (calls nobody)", a.as_of, a.status, a.summary) for a in alerts],
         empty="No alert so far.",
     )
+    if spending is not None:
+        _print_spending(spending)
     console.print(f"\nthe loop waits for: {escape(state.waiting_for)}")
+
+
+def print_lamps(lamps: Lamps) -> None:
+    """The three lamps, a line each."""
+    named = (
+        ("inputs", lamps.inputs),
+        ("estimated performance", lamps.estimated),
+        ("measured performance", lamps.measured),
+    )
+    tones = {"on": "yellow", "off": "green", "unknown": "dim"}
+    for name, lamp in named:
+        mark = {"on": "●", "off": "○", "unknown": "?"}[lamp.state]
+        since = f" since {lamp.since:%Y-%m-%d %H:%M}" if lamp.since else ""
+        state = {"on": "changed", "off": "unchanged", "unknown": "unknown"}[lamp.state]
+        console.print(f"[{tones[lamp.state]}]{mark} {name} {state}[/]{since}: {escape(lamp.why)}")
+
+
+def _read_spending(services: Services, project: Project) -> Spending:
+    windows = services.monitoring.list_windows(project.name, limit=PERIOD)
+    return read_spending(project, windows, services.monitoring.list_alerts(project.name, limit=PERIOD))
+
+
+def _print_spending(spending: Spending) -> None:
+    console.print()
+    print_table(
+        ["watch", ">false alarms allowed", ">used by its tests", ">alerts raised"],
+        [(held.watch, f"{held.allowed:.3g}", f"{held.used:.3g}", held.raised) for held in spending.watches],
+        empty="",
+    )
+
+
+def _estimate(window: Window) -> str:
+    found = window.estimate
+    if found is None or found.value is None:
+        return "withdrawn" if found is not None and found.state.withdrawn else "-"
+    return f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
 
 
 def _start(window: Window) -> str:

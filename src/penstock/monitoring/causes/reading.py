@@ -1,0 +1,29 @@
+"""Columns as causes read them from rows: their kind, by the rule of the drift tests, their labels and their numbers."""
+
+import polars as pl
+
+from penstock.monitoring.columns import ColumnKind, find_kind
+from penstock.monitoring.sketches.column import sketch_column
+from penstock.stats.arrays import FloatArray
+
+
+def find_row_kind(reference: pl.Series, now: pl.Series) -> ColumnKind:
+    """How to read a column of two samples; one whose type is another now is not read."""
+    kind = find_kind(sketch_column(reference), sketch_column(now))
+    return ColumnKind("none", kind.note) if kind.kind == "type" else kind
+
+
+def read_labels(column: pl.Series, kind: ColumnKind) -> pl.Series:
+    """The categories of a column as text; empty and missing ones are null."""
+    if kind.kind == "first" and isinstance(column.dtype, pl.List):
+        column = column.list.first()
+    labels = column.cast(pl.String, strict=False)
+    if kind.kind == "first":
+        labels = labels.str.strip_chars().str.split(" ").list.first()
+    return labels.replace("", None)
+
+
+def read_numbers(column: pl.Series) -> FloatArray:
+    """The numbers of a column; missing ones are NaN, and so are infinities."""
+    numbers = column.cast(pl.Float64, strict=False)
+    return numbers.set(~numbers.is_finite(), None).fill_null(float("nan")).to_numpy()

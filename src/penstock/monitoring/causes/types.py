@@ -1,0 +1,83 @@
+"""The records of a cause: faults, the split of the loss, columns, segments, data upstream."""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+FaultKind = Literal["swapped_columns", "constant_column", "unit_change", "null_burst", "new_category"]
+Verdict = Literal["inputs", "relation", "both", "neither", "unknown"]
+
+
+class DataFault(Struct, frozen=True, kw_only=True):
+    """Something that is wrong with the data, and that training again would only learn by heart."""
+
+    kind: FaultKind
+    columns: list[str]
+    share: float  # of the rows
+    detail: str  # in plain words
+
+
+class LossSplit(Struct, frozen=True, kw_only=True):
+    """The rise of the mean loss, split in two that add up to it.
+
+    Attributes:
+        change: mean loss now, less that of the reference.
+        inputs: the part that is there because rows of other kinds come: the model was as bad at them before.
+        relation: the part that is there because the same rows turn out otherwise.
+        inputs_error: standard error.
+        relation_error: standard error.
+        moved: how well a classifier tells the rows of now from those of the reference: 0.5 not at all, 1 always.
+        overlap: share of the reference that is like the rows of now; near 0 the two parts cannot be told apart.
+        verdict: which parts are above zero beyond doubt; unknown where the overlap is too small.
+    """
+
+    change: float
+    inputs: float
+    relation: float
+    inputs_error: float
+    relation_error: float
+    moved: float
+    overlap: float
+    reference_rows: int
+    rows: int
+    verdict: Verdict
+
+
+class CauseColumn(Struct, frozen=True, kw_only=True):
+    """A column whose move by itself changes the loss."""
+
+    column: str
+    effect: float  # on the mean loss
+    error: float  # standard error
+
+
+class CauseSegment(Struct, frozen=True, kw_only=True):
+    """Rows that lose more than such rows did, and more so than all others; found on one half and shown on the other."""
+
+    segment: str  # in plain words
+    rows: int
+    share: float
+    rise: float  # of the mean loss, beyond that of the other rows
+    error: float  # standard error
+    p_value: float  # adjusted for all segments that were held against the other half
+
+
+class Upstream(Struct, frozen=True, kw_only=True):
+    """Data of which there is a newer version than the model was trained on."""
+
+    dataset: str
+    trained_on: int  # version
+    newest: int  # version
+    since: datetime  # on the clock: when the newest was taken in
+
+
+class Cause(Struct, frozen=True, kw_only=True):
+    """What is known of why performance dropped, or inputs moved."""
+
+    faults: list[DataFault] = []
+    split: LossSplit | None = None  # None: `note` says why
+    columns: list[CauseColumn] = []
+    segments: list[CauseSegment] = []
+    upstream: list[Upstream] = []
+    note: str = ""
