@@ -5,10 +5,11 @@ last 30 % of the warm-up. Printed for each stream: what was measured; what the f
 window (calibrated confidence as other tools show it) and how far off that is; and what penstock shows: the share of
 windows with an estimate, how far off those are, how often it withdrew, and the standard error it claims.
 
-    python bench/estimates.py --data DIR [--only NAME ...] [--delay WINDOWS] [--json]
+    python bench/estimates.py --data DIR [--only NAME ...] [--delay WINDOWS] [--shuffle SEED] [--json]
 
 DIR holds NAME.parquet of each stream. Outcomes of a window come --delay windows later (by
-default one): what is shown of a window is what was shown when it had just closed.
+default one): what is shown of a window is what was shown when it had just closed. With --shuffle all rows are shuffled
+first: nothing changes then, and every withdrawal and every alarm is false.
 """
 
 import argparse
@@ -161,6 +162,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--only", nargs="*", default=list(STREAMS))
     parser.add_argument("--delay", type=int, default=1)
+    parser.add_argument("--shuffle", type=int)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if not arguments.json:
@@ -169,6 +171,9 @@ def main() -> None:
         print(f" | shown: {'share':>6}{'off by':>8}{'se':>7}{'withdrawals':>12}{'alarms':>8}")
     for name in arguments.only:
         inputs, truth, warm, mask = load(arguments.data, name)
+        if arguments.shuffle is not None:
+            order = np.random.default_rng(arguments.shuffle).permutation(len(truth))
+            inputs, truth = inputs[order], truth[order]
         cut = int(warm * 0.7)
         found = follow(name, answer(name, inputs, truth, mask, cut), cut, warm, arguments.delay)
         if arguments.json:

@@ -65,6 +65,7 @@ class CauseFinder:
             reference=self._read_losses(model, early) if is_measured else None,
             now=self._read_losses(model, now) if is_measured else None,
             upstream=self._find_upstream(model),
+            allowed=self._list_allowed(),
         )
 
     def _read(self, model: ModelVersion, windows: Sequence[Window]) -> pl.DataFrame:
@@ -102,6 +103,11 @@ class CauseFinder:
         rows = pl.read_parquet(io.BytesIO(self._sources.objects.get_bytes(model.reference)))
         names = [column.name for column in model.signature.inputs if column.name in rows.columns]
         return rows.select([name for name in names if name != self._project.deploy.key])
+
+    def _list_allowed(self) -> dict[str, set[str]]:
+        """The values that the project's checks allow, by column."""
+        checks = [check for section in self._project.data.values() for check in section.checks]
+        return {check.column: set(map(str, check.allowed)) for check in checks if check.column and check.allowed}
 
     def _find_upstream(self, model: ModelVersion) -> list[Upstream]:
         """The datasets that the version was trained on and of which there is a newer version now."""

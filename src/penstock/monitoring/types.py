@@ -296,4 +296,5 @@ class Alert(Struct, frozen=True, kw_only=True):
     @property
     def is_data_fault(self) -> bool:
         """Whether the data are to be mended, which training again would not do."""
-        return bool((self.evidence.get("cause") or {}).get("faults"))
+        faults = (self.evidence.get("cause") or {}).get("faults", [])
+        return any(fault["certain"] for fault in faults)

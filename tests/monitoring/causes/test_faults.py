@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from penstock.monitoring.causes.faults import find_faults
+from penstock.monitoring.causes.types import DataFault
 
 RNG = np.random.default_rng(1)
 
@@ -72,6 +73,17 @@ def test_a_third_of_the_texts_going_empty_is_a_burst() -> None:
     now = rows(400, 2).with_columns(city=pl.when(pl.int_range(pl.len()) % 3 == 0).then(pl.lit("")).otherwise("city"))
     (fault,) = find_faults(rows(2000, 1), now)
     assert (fault.kind, fault.share) == ("null_burst", pytest.approx(1 / 3, abs=0.01))
+
+
+def test_a_value_that_never_came_may_be_news_unless_it_is_misspelled_or_not_allowed() -> None:
+    def fault_of(label: str, allowed: dict[str, list[str]] | None = None) -> DataFault:
+        now = spoil("city", some(0.2, lambda values: np.full(len(values), label)))
+        (fault,) = find_faults(rows(2000, 1), now, allowed)
+        return fault
+
+    assert not fault_of("hull").certain and "something new" in fault_of("hull").detail
+    assert fault_of("Bath ").certain and "spelled otherwise" in fault_of("Bath ").detail
+    assert fault_of("hull", {"city": ["york", "bath", "ely"]}).certain
 
 
 def test_drift_that_is_no_fault_is_called_none() -> None:

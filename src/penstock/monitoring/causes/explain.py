@@ -1,6 +1,6 @@
 """Why did performance drop, or inputs move? Faults of the data first; then the loss, split; then where it rose."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 from msgspec import Struct
@@ -45,6 +45,7 @@ def explain(
     reference: LossRows | None = None,
     now: LossRows | None = None,
     upstream: Sequence[Upstream] = (),
+    allowed: Mapping[str, Collection[str]] | None = None,
 ) -> Cause:
     """What is known of a cause.
 
@@ -54,8 +55,9 @@ def explain(
         reference: rows from the first windows of the version; None where losses of single rows say nothing.
         now: rows of the time in question.
         upstream: data that are newer than those the model was trained on.
+        allowed: the values that columns may have, where the project says so.
     """
-    faults = find_faults(usual, current)
+    faults = find_faults(usual, current, allowed)
     if reference is None or now is None or min(len(reference), len(now)) < LEAST_ROWS:
         count = 0 if now is None or reference is None else min(len(now), len(reference))
         note = f"too few outcomes to say more: {count} of {LEAST_ROWS} of either time are known"
@@ -128,7 +130,13 @@ def tell_cause(cause: Cause) -> str:
     parts = []
     if cause.faults:
         told = "; ".join(fault.detail for fault in cause.faults)
-        parts.append(f"the data are at fault, and want to be mended rather than learned from: {told}")
+        is_certain = any(fault.certain for fault in cause.faults)
+        lead = (
+            "the data are at fault, and want to be mended rather than learned from"
+            if is_certain
+            else "look at the data"
+        )
+        parts.append(f"{lead}: {told}")
     if cause.split is not None:
         parts.append(_tell_verdict(cause.split))
     if cause.columns:

@@ -6,7 +6,7 @@ LEVEL at most) and for a tenth or a twentieth of the rows: less is drift, and no
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import polars as pl
@@ -61,12 +61,15 @@ class _Pair(Struct, frozen=True):
         return first[~np.isnan(first)], second[~np.isnan(second)]
 
 
-def find_faults(reference: pl.DataFrame, now: pl.DataFrame) -> list[DataFault]:
+def find_faults(
+    reference: pl.DataFrame, now: pl.DataFrame, allowed: Mapping[str, Collection[str]] | None = None
+) -> list[DataFault]:
     """What is wrong with the rows of now; a column is named once, by the first rule that fits.
 
     Args:
         reference: inputs of a time when all was well.
         now: inputs of the time in question.
+        allowed: the values that columns may have, where the project says so.
     """
     if min(reference.height, now.height) < LEAST_ROWS:
         return []
@@ -77,8 +80,9 @@ def find_faults(reference: pl.DataFrame, now: pl.DataFrame) -> list[DataFault]:
     named = {name for fault in found for name in fault.columns}
     for pair in pairs:
         if pair.name not in named:
-            rules = (_find_constant, _find_unit, _find_nulls, _find_new)
+            rules = (_find_constant, _find_unit, _find_nulls)
             fault = next((held for rule in rules if (held := rule(pair, level)) is not None), None)
+            fault = fault or _find_new(pair, level, (allowed or {}).get(pair.name))
             found += [fault] if fault else []
     return found
 
@@ -143,7 +147,7 @@ def _find_nulls(pair: _Pair, level: float) -> DataFault | None:
     return DataFault(kind="null_burst", columns=[pair.name], share=float(now.mean()), detail=detail)
 
 
-def _find_new(pair: _Pair, level: float) -> DataFault | None:
+def _find_new(pair: _Pair, level: float, allowed: Collection[str] | None) -> DataFault | None:
     """Values that the reference never had, more often than its rarest ones let expect (Good 1953)."""
     if pair.kind.kind != "category":
         return None
@@ -158,8 +162,20 @@ def _find_new(pair: _Pair, level: float) -> DataFault | None:
         return None
     names = new.value_counts(sort=True, name="rows")[new.name].to_list()
     told = ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    detail = f"{pair.name} holds {told} in {share:.0%} of the rows, which it never did"
-    return DataFault(kind="new_category", columns=[pair.name], share=share, detail=detail)
+    known = {_spell(label) for label in before.unique()}
+    if all(_spell(name) in known for name in names):
+        why, is_certain = "known values spelled otherwise", True
+    elif allowed is not None and not set(names) <= set(allowed):
+        why, is_certain = "which the project does not allow", True
+    else:
+        why, is_certain = "which it never did: a mistake at its source, or something new", False
+    detail = f"{pair.name} holds {told} in {share:.0%} of the rows, {why}"
+    return DataFault(kind="new_category", columns=[pair.name], share=share, detail=detail, certain=is_certain)
+
+
+def _spell(label: str) -> str:
+    """A label without what people leave out or write otherwise."""
+    return "".join(letter for letter in label.casefold() if letter.isalnum())
 
 
 def _missing(column: pl.Series) -> np.ndarray:

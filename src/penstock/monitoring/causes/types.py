@@ -10,12 +10,17 @@ Verdict = Literal["inputs", "relation", "both", "neither", "unknown"]
 
 
 class DataFault(Struct, frozen=True, kw_only=True):
-    """Something that is wrong with the data, and that training again would only learn by heart."""
+    """Something that is wrong with the data, and that training again would only learn by heart.
+
+    A value that never came before may also be something new in the world; it is certain to be wrong where the project
+    lists the values that are allowed, or where it is a known one spelled otherwise.
+    """
 
     kind: FaultKind
     columns: list[str]
     share: float  # of the rows
     detail: str  # in plain words
+    certain: bool = True
 
 
 class LossSplit(Struct, frozen=True, kw_only=True):
