@@ -7,7 +7,7 @@ import polars as pl
 from msgspec import Struct
 
 from penstock.monitoring.causes.reading import find_row_kind, read_labels, read_numbers
-from penstock.stats.arrays import IntArray
+from penstock.stats.arrays import FloatArray, IntArray
 
 QUANTILES = 4
 MOST_CATEGORIES = 20  # of a column, the most frequent of the reference; all others are one
@@ -22,12 +22,19 @@ class CutColumn(Struct, frozen=True):
         labels: what each bin is, in plain words.
         reference: bin of each reference row.
         now: bin of each row of now.
+        numbers: the values themselves of both samples, NaN where missing; None of categories.
     """
 
     name: str
     labels: list[str]
     reference: IntArray
     now: IntArray
+    numbers: tuple[FloatArray, FloatArray] | None = None
+
+    @property
+    def features(self) -> tuple[FloatArray, FloatArray]:
+        """What a learner reads of both samples: numbers, or the bins as codes of categories."""
+        return self.numbers or (self.reference.astype(np.float64), self.now.astype(np.float64))
 
 
 def cut_columns(reference: pl.DataFrame, now: pl.DataFrame, *, quantiles: int = QUANTILES) -> list[CutColumn]:
@@ -67,4 +74,4 @@ def _cut_numbers(reference: pl.Series, now: pl.Series, quantiles: int) -> CutCol
         np.where(np.isnan(held), len(edges) + 1, np.searchsorted(edges, held, "left")).astype(np.int64)
         for held in (first, second)
     ]
-    return CutColumn(reference.name, labels, both[0], both[1])
+    return CutColumn(reference.name, labels, both[0], both[1], (first, second))

@@ -2,15 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
 import polars as pl
 from msgspec import Struct
 
-from penstock.monitoring.answers import encode
-from penstock.monitoring.causes.columns import cut_columns
+from penstock.monitoring.causes.columns import CutColumn, cut_columns
 from penstock.monitoring.causes.faults import find_faults
 from penstock.monitoring.causes.segments import find_segments
 from penstock.monitoring.causes.types import Cause, CauseColumn, LossSplit, Upstream, Verdict
-from penstock.registry.format.types import Column
 from penstock.stats.arrays import FloatArray, IntArray
 from penstock.stats.shift import BEYOND_DOUBT, Sample, Shift, reweigh, split_rise
 
@@ -63,7 +62,9 @@ def explain(
         note = f"too few outcomes to say more: {count} of {LEAST_ROWS} of either time are known"
         return Cause(faults=faults, upstream=list(upstream), note=note)
     cut = cut_columns(reference.inputs, now.inputs)
-    shift = _split(reference, now, [held.name for held in cut])
+    if not cut:
+        return Cause(faults=faults, upstream=list(upstream), note="no input can be compared")
+    shift = _split(reference, now, cut)
     told = _tell_split(shift, reference, now)
     broken = {name for fault in faults for name in fault.columns}
     has_moved, is_otherwise = told.verdict in ("inputs", "both"), told.verdict in ("relation", "both")
@@ -78,16 +79,12 @@ def explain(
     )
 
 
-def _split(reference: LossRows, now: LossRows, names: Sequence[str]) -> Shift:
-    columns = [_describe(reference.inputs[name]) for name in names]
-    both = [encode(rows.inputs, columns) for rows in (reference, now)]
+def _split(reference: LossRows, now: LossRows, columns: Sequence[CutColumn]) -> Shift:
+    before, after = (np.column_stack([column.features[side] for column in columns]) for side in (0, 1))
+    is_category = np.array([column.numbers is None for column in columns])
     return split_rise(
-        Sample(both[0][0], reference.losses, reference.keys), Sample(both[1][0], now.losses, now.keys), both[0][1]
+        Sample(before, reference.losses, reference.keys), Sample(after, now.losses, now.keys), is_category
     )
-
-
-def _describe(column: pl.Series) -> Column:
-    return Column(column.name, "string" if column.dtype == pl.String else "double", required=False)
 
 
 def _tell_split(shift: Shift, reference: LossRows, now: LossRows) -> LossSplit:
