@@ -1,0 +1,101 @@
+"""The three lamps as a function of windows and alerts."""
+
+from datetime import timedelta
+
+from penstock.core.ids import AlertId, Digest
+from penstock.monitoring.lamps import read_lamps
+from penstock.monitoring.types import (
+    Alert,
+    AlertKind,
+    ColumnDrift,
+    Estimate,
+    EstimatorState,
+    LossEvidence,
+    Window,
+)
+from shop_world import DAY, START
+
+NOTHING = Digest("0" * 64)
+
+
+def window(
+    day: int,
+    *,
+    drifted: bool = False,
+    estimate: Estimate | None = None,
+    tolerated: float | None = 0.3,
+    lost: bool = False,
+    version: int = 1,
+) -> Window:
+    moved = ColumnDrift(column="age", test="ks", p_value=1e-9 if drifted else 0.5, drifted=drifted)
+    loss = LossEvidence(mean_loss=0.2, groups=50, losses=NOTHING, tolerated=tolerated, lost=lost)
+    return Window(
+        deployment="d",
+        start=START + day * DAY,
+        end=START + (day + 1) * DAY,
+        rows=100,
+        outcomes=50,
+        version=version,
+        drift=[moved],
+        loss=loss,
+        estimate=estimate,
+    )
+
+
+def alert(kind: AlertKind, day: int, version: int = 1) -> Alert:
+    start = START + day * DAY
+    return Alert(
+        id=AlertId(kind),
+        deployment="d",
+        kind=kind,
+        window_start=start,
+        as_of=start + timedelta(days=1),
+        opened_at=start,
+        summary=f"{kind} was seen",
+        evidence={"version": version},
+    )
+
+
+ESTIMATED = Estimate(metric="accuracy", value=0.8, low=0.7, high=0.9)
+WITHDRAWN = Estimate(metric="accuracy", note="withdrawn in May", state=EstimatorState(withdrawn="withdrawn in May"))
+
+
+def test_before_the_first_window_nothing_is_known() -> None:
+    lamps = read_lamps("d", [], [])
+    assert {lamps.inputs.state, lamps.estimated.state, lamps.measured.state} == {"unknown"}
+    assert lamps.inputs.since is None and lamps.version is None
+
+
+def test_each_lamp_says_its_own_and_since_when() -> None:
+    held = [window(0, estimate=ESTIMATED), window(1, drifted=True, estimate=ESTIMATED), window(2, drifted=True)]
+    lamps = read_lamps("d", held, [])
+    assert (lamps.inputs.state, lamps.inputs.since) == ("on", START + DAY)
+    assert (lamps.estimated.state, lamps.estimated.since) == ("unknown", START + 2 * DAY)
+    assert (lamps.measured.state, lamps.measured.since) == ("off", START)
+
+
+def test_an_open_alert_keeps_its_lamp_on_though_the_newest_window_says_nothing_of_it() -> None:
+    lamps = read_lamps("d", [window(0), window(1), window(2)], [alert("fairness", 1), alert("drift", 0, version=9)])
+    assert (lamps.measured.state, lamps.measured.since, lamps.measured.why) == ("on", START + DAY, "fairness was seen")
+    assert lamps.inputs.state == "off"  # the alert is about another version
+
+
+def test_an_estimator_that_withdrew_makes_its_lamp_unknown_and_says_why() -> None:
+    lamps = read_lamps("d", [window(0, estimate=WITHDRAWN)], [])
+    assert (lamps.estimated.state, lamps.estimated.why) == ("unknown", "withdrawn in May")
+
+
+def test_first_windows_cannot_tell_whether_more_is_lost() -> None:
+    lamps = read_lamps("d", [window(0, tolerated=None)], [])
+    assert lamps.measured.state == "unknown" and "first outcomes" in lamps.measured.why
+
+
+def test_only_the_version_that_answers_now_is_spoken_of() -> None:
+    lamps = read_lamps("d", [window(0, drifted=True), window(1, version=2)], [])
+    assert (lamps.version, lamps.inputs.state, lamps.inputs.since) == (2, "off", START + DAY)
+
+
+def test_only_drift_calls_nobody() -> None:
+    assert not alert("drift", 0).pages
+    kinds: tuple[AlertKind, ...] = ("estimate", "performance", "calibration", "fairness", "latency", "errors")
+    assert all(alert(kind, 0).pages for kind in kinds)
