@@ -120,7 +120,16 @@ def follow(name: str, rows: AnswerRows, cut: int, warm: int, delay: int) -> dict
     def chain(estimates: list[Estimate]) -> Chain:
         budget = AlarmBudget(0.25, 90)
         return Chain(
-            task, metric, estimates, names, lambda: (held_out, "test"), budget, store.__getitem__, store.keep, fitted
+            task=task,
+            metric=metric,
+            estimates=estimates,
+            names=names,
+            comparable=[True] * len(names),
+            held_out=lambda: (held_out, "test"),
+            budget=budget,
+            read=store.__getitem__,
+            keep=store.keep,
+            fitted=fitted,
         )
 
     plain = chain([Estimate(metric=metric, material=store.keep(part)) for part in blind]).follow()

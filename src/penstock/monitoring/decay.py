@@ -3,6 +3,7 @@
 import numpy as np
 from msgspec import Struct
 
+from penstock.core.project.types import Task
 from penstock.monitoring.budget import AlarmBudget
 from penstock.monitoring.types import LossEvidence
 from penstock.stats.arrays import FloatArray
@@ -25,6 +26,11 @@ class Harm(Struct, frozen=True):
     bounded: bool = True
     signed: bool = False
     tolerated: float | None = None
+
+
+def loss_of(task: Task) -> Harm:
+    """How the losses of a task are to be read: those of numbers have no bound."""
+    return Harm(bounded=task in ("binary", "multiclass", "ranking"))
 
 
 class WindowLosses(Struct, frozen=True):

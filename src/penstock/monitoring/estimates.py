@@ -32,7 +32,7 @@ class Estimates:
             metric=estimates[-1].metric,
             estimates=estimates,
             names=[tell_start(window.start) for window in windows],
-            matured=[window.is_comparable for window in windows],
+            comparable=[window.is_comparable for window in windows],
             held_out=lambda: self._read_held_out(windows[0].version),
             budget=share_budget(self._project),
             read=self._read,

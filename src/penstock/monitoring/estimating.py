@@ -40,7 +40,7 @@ WRONGLY_WITHDRAWN = 0.05
 PASSES = 2
 RECENT_ROWS = 1_000  # labelled ones, that a calibration after a withdrawal goes back for
 INTERVAL = 1.96
-_NONE = AnswerRows({}, np.zeros(0), np.zeros(0, dtype=np.int64))
+NO_ROWS = AnswerRows({}, np.zeros(0), np.zeros(0, dtype=np.int64))
 
 
 class Chain(Struct, frozen=True):
@@ -51,7 +51,7 @@ class Chain(Struct, frozen=True):
         metric: name of what is estimated.
         estimates: what is recorded of each window: its material, and what it was estimated at before, if at all.
         names: of the windows, as people say them.
-        matured: whether enough outcomes of a window are known to learn from them.
+        comparable: whether what is known of the outcomes of each window may be compared with an estimate.
         held_out: labelled rows of the evaluation and what they are, if there are any.
         budget: what the watch over estimates may spend.
         read: gives the rows of a kept object.
@@ -63,7 +63,7 @@ class Chain(Struct, frozen=True):
     metric: str
     estimates: list[Estimate]
     names: Sequence[str]
-    matured: Sequence[bool]
+    comparable: Sequence[bool]
     held_out: Callable[[], tuple[AnswerRows, str] | None]
     budget: AlarmBudget
     read: Callable[[Digest], AnswerRows]
@@ -99,8 +99,9 @@ class Chain(Struct, frozen=True):
         expected = estimator.expect(metric, rows)
         if not math.isfinite(expected.value):
             return msgspec.structs.replace(plain, note=f"{self.metric} is not defined on these answers")
-        check = _check(estimator, metric, rows, state) if self.matured[at] else None
-        plain = msgspec.structs.replace(plain, rows=len(rows), check=check)
+        plain = msgspec.structs.replace(
+            plain, rows=len(rows), check=_check(estimator, metric, self._labelled(range(at, at + 1)), state)
+        )
         after = self._after(at, state, plain.check)
         if after.withdrawn:
             return msgspec.structs.replace(plain, state=after, note=after.withdrawn)
@@ -176,15 +177,15 @@ class Chain(Struct, frozen=True):
 
     def _rows(self, at: int) -> AnswerRows:
         material = self.estimates[at].material
-        return _NONE if material is None else self.read(material)
+        return NO_ROWS if material is None else self.read(material)
 
     def _labelled(self, windows: range) -> AnswerRows:
-        return join_answers([self._rows(at).labelled() for at in windows if self.matured[at]] or [_NONE])
+        parts = [self._rows(at).labelled() for at in windows if self.comparable[at]]
+        return join_answers(parts) if parts else NO_ROWS
 
 
-def _check(estimator: Estimator, metric: Metric, rows: AnswerRows, state: EstimatorState) -> EstimateCheck | None:
+def _check(estimator: Estimator, metric: Metric, known: AnswerRows, state: EstimatorState) -> EstimateCheck | None:
     """The estimate and the measurement on the rows whose outcome is known; None while they are too few."""
-    known = rows.labelled()
     if len(known) < FEW_OUTCOMES:
         return None
     expected, measured = estimator.expect(metric, known), metric.fn(known.truth, known.outputs[metric.reads])

@@ -11,7 +11,7 @@ import polars as pl
 
 from penstock.core.project.types import Project
 from penstock.monitoring.budget import AlarmBudget, list_group_columns, list_watches, share_budget
-from penstock.monitoring.decay import Harm
+from penstock.monitoring.decay import Harm, loss_of
 from penstock.monitoring.performance import LabelledRows, by_key, group_losses
 from penstock.stats.arrays import FloatArray
 
@@ -24,7 +24,7 @@ _SIDES = ("high", "low", "bold")
 def find_harm(project: Project, watch: str) -> Harm:
     """How the values of a watch are to be read."""
     name, guard = watch.partition(":")[0], project.deploy.guard
-    bounded = project.task in ("binary", "multiclass", "ranking")
+    bounded = loss_of(project.task).bounded
     if name == "latency":
         return Harm(tolerated=_LATE)
     if name == "errors":
