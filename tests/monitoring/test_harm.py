@@ -104,7 +104,7 @@ def test_performance_is_estimated_before_any_outcome_is_known(lender: Lender) ->
 
 def test_an_estimate_that_falls_calls_somebody_before_any_outcome_is_known(lender: Lender) -> None:
     for day in range(6):
-        inputs = lender.people(400) if day < 3 else lender.people(400, income=lambda values: values * 0.1)
+        inputs = lender.people(400) if day < 3 else lender.people(400, income=lambda values: values * 0.3)
         lender.request(START + day * DAY, inputs)
     settle(lender)
     raised = {alert.kind: alert for alert in alerts(lender)}
