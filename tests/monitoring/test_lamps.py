@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from msgspec import structs
+
 from penstock.core.ids import AlertId, Digest
 from penstock.monitoring.lamps import read_lamps
 from penstock.monitoring.types import (
@@ -99,3 +101,13 @@ def test_only_drift_calls_nobody() -> None:
     assert not alert("drift", 0).pages
     kinds: tuple[AlertKind, ...] = ("estimate", "performance", "calibration", "fairness", "latency", "errors")
     assert all(alert(kind, 0).pages for kind in kinds)
+
+
+def test_a_cause_that_several_alerts_share_is_told_once() -> None:
+    cause = {"told": "The same rows turn out otherwise"}
+    shared = [
+        structs.replace(held, summary=f"{held.summary}. {cause['told']}", evidence={"version": 1, "cause": cause})
+        for held in (alert("calibration", 1), alert("performance", 1))
+    ]
+    lamps = read_lamps("d", [window(0), window(1)], shared)
+    assert lamps.measured.why == "performance was seen; calibration was seen. The same rows turn out otherwise"

@@ -22,6 +22,7 @@ from penstock.registry.types import ModelVersion
 from penstock.stats.arrays import cluster_codes
 
 WITHOUT_CAUSE: frozenset[AlertKind] = frozenset(["latency", "errors"])  # what is slow or fails is no matter of data
+UNMEASURED: frozenset[AlertKind] = frozenset(["drift", "estimate"])  # no loss has risen that could be split
 MOST_ROWS = 5_000  # of either time; more would not tell more
 MOST_WINDOWS = 10  # that the time in question goes back
 
@@ -33,6 +34,7 @@ class CauseFinder:
         self._sources = sources
         self._project = project
         self._metric = metric
+        self._last: tuple[object, Cause] | None = None  # several alarms about one window have one cause
         self._reader = PredictionReader(sources.predictions, sources.objects, project.name, project.outcomes)
 
     def explain(self, alarm: Alarm, windows: Sequence[Window]) -> Alarm:
@@ -45,20 +47,25 @@ class CauseFinder:
         version = alarm.window.version
         if alarm.kind in WITHOUT_CAUSE or version is None:
             return alarm
-        cause = self._find(alarm, [held for held in windows if held.version == version])
-        told = tell_cause(cause)
+        own = [held for held in windows if held.version == version]
+        now = _bad_windows(alarm, own)
+        key = (tuple((held.start, held.edition) for held in now), alarm.kind in UNMEASURED)
+        if self._last is None or self._last[0] != key:
+            cause = self._find(now, own, is_measured=alarm.kind not in UNMEASURED)
+            self._last = (key, msgspec.structs.replace(cause, told=tell_cause(cause)))
+        cause = self._last[1]
         evidence = alarm.evidence | {"cause": msgspec.to_builtins(cause)}
-        summary = f"{alarm.summary}. {told}" if told else alarm.summary
+        summary = f"{alarm.summary}. {cause.told}" if cause.told else alarm.summary
         return msgspec.structs.replace(alarm, evidence=evidence, summary=summary)
 
-    def _find(self, alarm: Alarm, windows: Sequence[Window]) -> Cause:
-        model = self._sources.registry.get_version(self._project.name, alarm.window.version or 0)
+    def _find(self, bad: Sequence[Window], windows: Sequence[Window], *, is_measured: bool) -> Cause:
+        model = self._sources.registry.get_version(self._project.name, bad[-1].version or 0)
         first = [held for held in windows if held.loss is not None and held.loss.is_reference]
-        now = self._read(model, _bad_windows(alarm, windows))
+        now = self._read(model, bad)
         early = self._read(model, first or windows[:1])
         current = unpack_json(now, "inputs")
         usual = self._read_reference(model)
-        is_measured = alarm.kind not in ("drift", "estimate") and bool(first)
+        is_measured = is_measured and bool(first)
         return explain(
             usual=unpack_json(early, "inputs") if usual is None else usual,
             current=current,

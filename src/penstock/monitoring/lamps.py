@@ -72,16 +72,23 @@ def _light(
     pages: bool = True,
 ) -> Lamp:
     """On while an alert of these kinds is open; otherwise what the newest window says, since it has said so."""
-    raised = sorted((alert for alert in opened if alert.kind in kinds), key=lambda alert: alert.window_start)
+    raised = [alert for kind in kinds for alert in opened if alert.kind == kind]  # the gravest first
     if raised:
-        why = "; ".join(alert.summary for alert in raised)
-        return Lamp(state="on", since=raised[0].window_start, why=why, pages=pages)
+        since = min(alert.window_start for alert in raised)
+        return Lamp(state="on", since=since, why=_tell_alerts(raised), pages=pages)
     if not windows:
         return Lamp(state="unknown", why="no window has closed yet", pages=pages)
     state, first = readings[-1].state, len(readings) - 1
     while first > 0 and readings[first - 1].state == state:
         first -= 1
     return Lamp(state=state, since=windows[first].start, why=readings[-1].why, pages=pages)
+
+
+def _tell_alerts(alerts: Sequence[Alert]) -> str:
+    """What was seen, and each cause once."""
+    causes = [str((alert.evidence.get("cause") or {}).get("told", "")) for alert in alerts]
+    seen = [alert.summary.removesuffix(f". {cause}") for alert, cause in zip(alerts, causes, strict=True)]
+    return ". ".join(["; ".join(seen), *dict.fromkeys(cause for cause in causes if cause)])
 
 
 def _read_inputs(window: Window) -> _Reading:

@@ -86,3 +86,4 @@ class Cause(Struct, frozen=True, kw_only=True):
     segments: list[CauseSegment] = []
     upstream: list[Upstream] = []
     note: str = ""
+    told: str = ""  # all of it in plain words, as in the summary of the alert; empty where nothing is known
