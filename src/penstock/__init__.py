@@ -26,7 +26,6 @@ _HOMES = {
     "UnavailableError": "penstock.core.errors",
     "connect": "penstock.sdk.connect",
     "dataset": "penstock.sdk.dataset",
-    "drift": "penstock.sdk.drift",
     "load_dataset": "penstock.sdk.load",
     "load_model": "penstock.sdk.load",
     "load_split": "penstock.sdk.load",
@@ -36,15 +35,19 @@ _HOMES = {
     "step": "penstock.pipelines.step",
 }
 
-__all__ = sorted(_HOMES)
+_MODULES = {"drift": "penstock.sdk.drift", "monitor": "penstock.sdk.monitor"}
+
+__all__ = sorted(_HOMES | _MODULES)
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used (PEP 562)."""
-    if name not in _HOMES:
+    if name in _MODULES:
+        value = importlib.import_module(_MODULES[name])
+    elif name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    else:
         raise AttributeError(f"module 'penstock' has no attribute {name!r}")
-    home = importlib.import_module(_HOMES[name])
-    value = home if _HOMES[name].endswith(f"sdk.{name}") and not hasattr(home, name) else getattr(home, name)
     globals()[name] = value
     return value
 

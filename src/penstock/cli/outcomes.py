@@ -1,30 +1,24 @@
 """`penstock outcomes`: what really happened after predictions."""
 
-import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import typer
-from msgspec import Struct
 
 from penstock.cli.apps import group_app
 from penstock.cli.options import JsonOption, UrlOption
-from penstock.cli.output import console, print_json
-from penstock.cli.session import open_services
+from penstock.cli.outcome_files import Columns, read_outcomes
+from penstock.cli.output import console, print_json, print_table
+from penstock.cli.session import open_nearby, open_project
 from penstock.core import codec
-from penstock.core.errors import InvalidInputError, NotFoundError
+from penstock.core.clock import format_duration
+from penstock.core.errors import InvalidInputError
 from penstock.core.ids import PredictionId
-from penstock.predictions.types import Outcome, OutcomesAdded
+from penstock.monitoring.types import DelayCurve
+from penstock.predictions.types import EntityOutcome, Outcome, OutcomesAdded
 
 app = group_app("Tell what really happened after predictions.")
 BATCH = 5_000
-
-
-class _Line(Struct, forbid_unknown_fields=True):
-    prediction_id: PredictionId
-    value: Any
-    at: datetime | None = None
+SHARES = (0.5, 0.9, 0.95)
 
 
 @app.callback()
@@ -34,28 +28,112 @@ def outcomes() -> None:
 
 @app.command()
 def add(
-    file: str = typer.Argument("", help="JSON Lines with prediction_id, value and maybe at; '-' reads standard input."),
+    file: str = typer.Argument(
+        "", help="JSON Lines, or a CSV or Parquet table; '-' reads JSON Lines from standard input."
+    ),
     prediction: str = typer.Option("", "--prediction", help="One prediction's id, instead of a file."),
-    value: str = typer.Option("", "--value", help='Its outcome, as JSON: 1, "yes" or ["item-7"].'),
+    value: str = typer.Option(
+        "", "--value", help='Its outcome, as JSON: 1, "yes" or ["item-7"]; with a table, the column that holds it.'
+    ),
+    deployment: str = typer.Option("", help="Whose predictions, of outcomes by entity. [default: the project's own]"),
+    entity: str = typer.Option("", help="In a table: the column that says whom, as the key of the predictions does."),
+    id: str = typer.Option("", "--id", help="In a table, in place of --entity: the column with prediction ids."),
+    time: str = typer.Option("", help="In a table: the column that says when it happened."),
     json: bool = JsonOption,
     url: str = UrlOption,
 ) -> None:
-    """Add outcomes; sending one twice changes nothing, and one for an unknown prediction waits for it."""
+    """Add outcomes; sending one twice changes nothing, and one for an unknown prediction waits for it.
+
+    A line of JSON holds a value, maybe at, and prediction_id or entity: the key of the predictions it is about. It then
+    belongs to the last prediction before it, or as the project's [outcomes] say.
+    """
     if bool(file) == bool(prediction):
         raise InvalidInputError("name a file of outcomes, or one --prediction with its --value")
-    found = _read_file(file) if file else [_one(prediction, value)]
-    accepted = repeated = unmatched = 0
-    with open_services(url) as services:
-        for start in range(0, len(found), BATCH):
-            added = services.predictions.add_outcomes(found[start : start + BATCH])
-            accepted, repeated = accepted + added.accepted, repeated + added.repeated
-            unmatched += added.unmatched
+    columns = Columns(entity=entity or ("" if id else "entity"), id=id, value=value or "value", time=time or "at")
+    found = read_outcomes(file, columns) if file else [_one(prediction, value)]
+    added = OutcomesAdded(0, 0)
+    with open_nearby(url) as services:
+        by_id = [item for item in found if isinstance(item, Outcome)]
+        for start in range(0, len(by_id), BATCH):
+            added = _add(added, services.predictions.add_outcomes(by_id[start : start + BATCH]))
+        by_entity = [item for item in found if isinstance(item, EntityOutcome)]
+        name = deployment or (open_project().name if by_entity else "")
+        for start in range(0, len(by_entity), BATCH):
+            sent = services.predictions.add_entity_outcomes(name, by_entity[start : start + BATCH])
+            added = _add(added, sent)
+        if services.external.list_deployments():
+            from penstock.sdk.monitor import work_off  # it brings polars
+
+            work_off(services)
     if json:
-        print_json(OutcomesAdded(accepted, repeated, unmatched))
+        print_json(added)
         return
-    waiting = f", {unmatched} of them wait for their prediction" if unmatched else ""
-    noun = "outcome" if accepted == 1 else "outcomes"
-    console.print(f"{accepted:,} {noun} added{waiting}; {repeated:,} known before")
+    _tell(added)
+
+
+@app.command()
+def delay(
+    deployment: str = typer.Argument("", help="The deployment. [default: the project's own]"),
+    by: str = typer.Option("", help="An input column that outcomes.by names: a curve for each of its values."),
+    json: bool = JsonOption,
+    url: str = UrlOption,
+) -> None:
+    """How long outcomes take to be known, young predictions reckoned in (Kaplan-Meier)."""
+    name = deployment or open_project().name
+    with open_nearby(url) as services:
+        curves = services.monitoring.get_label_delay(name, by)
+    if json:
+        print_json(curves)
+        return
+    rows = [
+        (
+            curve.value or "all",
+            curve.predictions,
+            curve.outcomes,
+            *(_age(curve, share) for share in SHARES),
+            _end(curve),
+        )
+        for curve in curves
+    ]
+    print_table(
+        [
+            by or "predictions",
+            ">made",
+            ">outcomes",
+            *(f">{share:.0%} known by" for share in SHARES),
+            ">known in the end",
+        ],
+        rows,
+        empty="No window has closed yet, or nothing is counted by this column; see outcomes.by in the project file.",
+    )
+
+
+def _age(curve: DelayCurve, share: float) -> str:
+    age = next((age for age, known in zip(curve.ages_s, curve.known, strict=True) if known >= share), None)
+    return "-" if age is None else format_duration(timedelta(seconds=round(age)))
+
+
+def _end(curve: DelayCurve) -> str:
+    if not curve.known:
+        return "none so far"
+    return f"{curve.known[-1]:.0%}" if curve.is_complete else f"{curve.known[-1]:.0%} or more"
+
+
+def _add(one: OutcomesAdded, other: OutcomesAdded) -> OutcomesAdded:
+    return OutcomesAdded(
+        accepted=one.accepted + other.accepted,
+        repeated=one.repeated + other.repeated,
+        unmatched=one.unmatched + other.unmatched,
+        conflicting=one.conflicting + other.conflicting,
+    )
+
+
+def _tell(added: OutcomesAdded) -> None:
+    waiting = f", {added.unmatched} of them wait for their prediction" if added.unmatched else ""
+    noun = "outcome" if added.accepted == 1 else "outcomes"
+    console.print(f"{added.accepted:,} {noun} added{waiting}; {added.repeated:,} known before")
+    if added.conflicting:
+        console.print(f"{added.conflicting:,} said something else of the same moment; the one that sorts last is kept")
 
 
 def _one(prediction: str, value: str) -> Outcome:
@@ -64,29 +142,3 @@ def _one(prediction: str, value: str) -> Outcome:
     except InvalidInputError:
         parsed = value  # a bare word is a text
     return Outcome(prediction_id=PredictionId(prediction), value=parsed, at=datetime.now(UTC))
-
-
-def _read_file(name: str) -> list[Outcome]:
-    text, written_at = _read_text(name)
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    return [_read_line(name, number, line, written_at) for number, line in lines]
-
-
-def _read_text(name: str) -> tuple[str, datetime]:
-    """What a file says, and when it was written, so that the same file sent twice says the same twice."""
-    if name == "-":
-        return sys.stdin.read(), datetime.now(UTC)
-    try:
-        return Path(name).read_text(), datetime.fromtimestamp(Path(name).stat().st_mtime, UTC)
-    except FileNotFoundError as error:
-        raise NotFoundError(f"there is no file {name!r}") from error
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(f"{name} is no text: {error}") from error
-
-
-def _read_line(name: str, number: int, line: str, written_at: datetime) -> Outcome:
-    try:
-        read = codec.decode(line, _Line)
-    except InvalidInputError as error:
-        raise InvalidInputError(f"line {number} of {name}: {error.message}", hint=error.hint) from error
-    return Outcome(prediction_id=read.prediction_id, value=read.value, at=read.at or written_at)

@@ -5,53 +5,18 @@ windows without reading a row. The time is event time on both ends: when the out
 was made.
 """
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-
-import polars as pl
 
 from penstock.monitoring.types import DelayCounts, DelayCurve, SegmentDelays, Window
 from penstock.stats.survival import Cohort, Incidence, kaplan_meier
 
 BUCKETS_PER_DECADE = 20
-MAXIMUM_SEGMENTS = 50  # values of a column that are counted apart in one window; the most frequent ones
 
 
 def bucket_end_s(bucket: int) -> float:
     """The delay in seconds at which a bucket ends."""
     return 0.0 if bucket == 0 else float(10 ** ((bucket - 1) / BUCKETS_PER_DECADE))
-
-
-def count_answered(rows: pl.DataFrame) -> int:
-    """How many predictions of a window an outcome can come for: those that were answered."""
-    return int((rows["status"] != "error").sum())
-
-
-def count_delays(rows: pl.DataFrame) -> DelayCounts:
-    """How many outcomes came after which delay; one that happened before its prediction came at once.
-
-    Args:
-        rows: predictions with `at`, `status`, `outcome` and `outcome_at`.
-    """
-    known = rows.filter(pl.col("outcome").is_not_null(), pl.col("status") != "error")
-    seconds = (known["outcome_at"] - known["at"]).dt.total_microseconds() / 1e6
-    counts: dict[int, int] = {}
-    for second in seconds:
-        bucket = 0 if second <= 0 else max(1 + math.ceil(BUCKETS_PER_DECADE * math.log10(second) - 1e-9), 1)
-        counts[bucket] = counts.get(bucket, 0) + 1
-    return sorted(counts.items())
-
-
-def count_segments(rows: pl.DataFrame, columns: Iterable[str]) -> dict[str, dict[str, SegmentDelays]]:
-    """The same for each value of some input columns."""
-    found: dict[str, dict[str, SegmentDelays]] = {}
-    for column in columns:
-        values = rows["inputs"].str.json_decode(pl.Struct({column: pl.String})).struct.field(column)
-        apart = rows.with_columns(values.fill_null("").alias("value")).partition_by("value", maintain_order=True)
-        largest = sorted(apart, key=lambda own: (-own.height, own["value"][0]))[:MAXIMUM_SEGMENTS]
-        found[column] = {own["value"][0]: SegmentDelays(count_answered(own), count_delays(own)) for own in largest}
-    return found
 
 
 def find_curve(windows: Sequence[Window], as_of: datetime) -> Incidence:

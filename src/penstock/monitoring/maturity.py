@@ -26,7 +26,7 @@ from msgspec import Struct
 
 from penstock.core import codec
 from penstock.core.project.types import OutcomesSection
-from penstock.monitoring.delays import count_answered, count_delays, count_segments
+from penstock.monitoring.delay_counts import count_answered, count_delays, count_segments
 from penstock.monitoring.types import Maturity, Window
 from penstock.registry.format.types import Label
 from penstock.stats.survival import Incidence

@@ -1,4 +1,4 @@
-"""Reads the predictions and outcomes of one deployment, all pages of them; remembers nothing."""
+"""Reads the predictions and outcomes of one deployment, all pages of them; remembers only what never changes."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,7 +7,8 @@ import polars as pl
 
 from penstock.core.ids import SegmentId
 from penstock.core.project.types import OutcomesSection
-from penstock.predictions.entities import add_matches, match_entities, read_entities
+from penstock.predictions.entities import EntityReader, add_matches, match_entities
+from penstock.predictions.event_time import LAST
 from penstock.predictions.frames import join_outcomes, read_predictions
 from penstock.predictions.service import PredictionService
 from penstock.predictions.types import RecordedEntityOutcome, Segment
@@ -33,6 +34,8 @@ class PredictionReader:
         self._objects = objects
         self._deployment = deployment
         self._terms = terms
+        self._entities = EntityReader(objects)
+        self._answers_by_entity = False  # as far as is known
 
     def list_segments(self, after: int = 0, **those: Any) -> list[Segment]:
         """All segments after a number; `those` narrow them down as in `PredictionService.list_segments`."""
@@ -77,7 +80,7 @@ class PredictionReader:
 
     def find_times(self, entities: set[str], start: datetime, end: datetime) -> list[datetime]:
         """When predictions about some entities were made, of those from `start` up to `end`."""
-        held = read_entities(self._objects, self.list_segments(start=start, end=end + TICK))
+        held = self._entities.read(self.list_segments(start=start, end=end + TICK))
         own = held.filter(pl.col("entity").is_in(list(entities)), pl.col("at").is_between(start, end))
         times: list[datetime] = own["at"].unique().to_list()
         return times
@@ -92,29 +95,38 @@ class PredictionReader:
 
     def find_robbed_times(self, segments: list[Segment]) -> list[datetime]:
         """When the predictions were made whose outcome new ones of the same entity may have taken over."""
-        if self._terms.join == "all" or not segments:
+        if self._terms.join == "all" or not segments or not self._has_entity_outcomes():
             return []
         first = min(segment.first_at for segment in segments)
-        claimed = {item.entity for item in self.list_entity_outcomes(start=first)}
-        if not claimed:
-            return []
-        entities = set(read_entities(self._objects, segments)["entity"]) & claimed
+        own = self._entities.read(segments)["entity"].unique().to_list()
+        claimed = self._predictions.get_entity_outcomes(self._deployment, own, first, LAST) if own else []
+        entities = {item.entity for item in claimed}
         last = max(segment.last_at for segment in segments)
         return self.find_times(entities, first - self._terms.join_horizon, last) if entities else []
 
+    def _has_entity_outcomes(self) -> bool:
+        if not self._answers_by_entity:
+            self._answers_by_entity = bool(self._predictions.list_entity_outcomes(self._deployment, limit=1))
+        return self._answers_by_entity
+
     def _add_entities(self, rows: pl.DataFrame, segments: list[Segment]) -> pl.DataFrame:
-        if not rows.height:
+        if not rows.height or not self._has_entity_outcomes():
             return rows
         first, last = rows["at"].min(), rows["at"].max()
         if not isinstance(first, datetime) or not isinstance(last, datetime):
             raise TypeError("event times are no times")
-        outcomes = self.list_entity_outcomes(start=first, end=last + self._terms.join_horizon + TICK)
+        own = self._entities.read(segments)
+        outcomes = self._predictions.get_entity_outcomes(
+            self._deployment, own["entity"].unique().to_list(), first, last + self._terms.join_horizon + TICK
+        )
         if not outcomes:
             return rows
-        until = max(last, max(item.at for item in outcomes)) if self._terms.join == "last" else last
-        around = {segment.id: segment for segment in (*segments, *self.list_segments(start=first, end=until + TICK))}
-        held = read_entities(self._objects, around.values())
-        matched = match_entities(held, outcomes, horizon=self._terms.join_horizon, join=self._terms.join)
+        if self._terms.join == "last" and rows["name"].null_count():  # an id of its own comes only once
+            around = {segment.id: segment for segment in segments}
+            until = max(last, max(item.at for item in outcomes))
+            around |= {segment.id: segment for segment in self.list_segments(start=first, end=until + TICK)}
+            own = self._entities.read(around.values())
+        matched = match_entities(own, outcomes, horizon=self._terms.join_horizon, join=self._terms.join)
         return add_matches(rows, matched)
 
     def _read_part(self, segments: list[Segment], with_copies: bool) -> pl.DataFrame:

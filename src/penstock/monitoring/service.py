@@ -8,9 +8,10 @@ import msgspec
 from penstock.core import failpoints
 from penstock.core.ids import AlertId, Ref
 from penstock.core.project.types import Severity
+from penstock.monitoring.delays import list_curves
 from penstock.monitoring.lamps import Lamps, read_lamps
 from penstock.monitoring.store import MonitoringStore
-from penstock.monitoring.types import QUIET, Alert, AlertKind, Cursor, ReferenceSketch, Window
+from penstock.monitoring.types import QUIET, Alert, AlertKind, Cursor, DelayCurve, ReferenceSketch, Window
 from penstock.monitoring.windows import name_start
 from penstock.storage.database import Database
 from penstock.storage.references import drop_objects, keep_objects
@@ -98,6 +99,24 @@ class MonitoringService:
         """What is known of a deployment: did inputs, estimated performance or measured performance change?"""
         windows = self._store.list_windows(tx, deployment, None, LAMP_WINDOWS)
         return read_lamps(deployment, windows, self._store.list_alerts(tx, deployment, "open", MAXIMUM_PAGE))
+
+    @reads
+    def get_label_delay(self, tx: Transaction, deployment: str, by: str = "") -> list[DelayCurve]:
+        """How long outcomes take: the share of predictions whose outcome is known by each age (Kaplan-Meier).
+
+        Young predictions count at the ages they have reached, so the curve is not pulled down by what has not come yet.
+
+        Args:
+            deployment: its name.
+            by: an input column that `outcomes.by` names: a curve for each of its values, the largest first.
+
+        Returns:
+            One curve, or one a value; none before a window has closed.
+        """
+        windows = self._store.list_windows(tx, deployment, None, MAXIMUM_PAGE)
+        cursor = self._store.find_cursor(tx, deployment)
+        as_of = None if cursor is None else cursor.closed_until
+        return [] if as_of is None else list_curves(deployment, windows, as_of, by)
 
     @logs  # an alert that is open already leaves no entry
     def open_alert(

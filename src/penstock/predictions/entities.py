@@ -4,6 +4,8 @@ Nothing of it is kept, so predictions and outcomes may come late, twice and in a
 answer.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Literal
@@ -11,27 +13,53 @@ from typing import Literal
 import polars as pl
 
 from penstock.core import codec
+from penstock.core.ids import SegmentId
 from penstock.predictions.segment_file import decode_entities
 from penstock.predictions.types import RecordedEntityOutcome, Segment
 from penstock.storage.objects.stored import StoredObjects
 
+REMEMBERED_ROWS = 1_000_000  # some 100 MB
 _AT = pl.Datetime("us", "UTC")
 ENTITY_SCHEMA = pl.Schema({"id": pl.String(), "at": _AT, "entity": pl.String()})
 
 
-def read_entities(objects: StoredObjects, segments: Iterable[Segment]) -> pl.DataFrame:
-    """Whom the predictions of some segments were about, and when; without copies, errors, and rows without a key.
+class EntityReader:
+    """Reads whom predictions were about, and remembers it of the segments read last. Safe to share between threads."""
 
-    Returns:
-        Columns `id`, `at` (event time) and `entity`.
-    """
-    frames = [
-        decode_entities(objects.get_bytes(segment.digest))
-        .filter(pl.col("entity") != "")
-        .select(pl.format("{}-{}", pl.lit(segment.id), "row").alias("id"), "at", "entity")
-        for segment in segments
-    ]
-    return pl.concat(frames) if frames else ENTITY_SCHEMA.to_frame()
+    def __init__(self, objects: StoredObjects, remembered_rows: int = REMEMBERED_ROWS) -> None:
+        self._objects = objects
+        self._room = remembered_rows
+        self._held: OrderedDict[SegmentId, pl.DataFrame] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, segments: Iterable[Segment]) -> pl.DataFrame:
+        """Whom the predictions of some segments were about, and when; without copies, errors, and rows without a key.
+
+        Returns:
+            Columns `id`, `at` (event time) and `entity`.
+        """
+        frames = [self._read(segment) for segment in segments]
+        return pl.concat(frames) if frames else ENTITY_SCHEMA.to_frame()
+
+    def _read(self, segment: Segment) -> pl.DataFrame:
+        with self._lock:
+            known = self._held.get(segment.id)
+            if known is not None:
+                self._held.move_to_end(segment.id)
+                return known
+        found = (
+            decode_entities(self._objects.get_bytes(segment.digest))
+            .filter(pl.col("entity") != "")
+            .select(pl.format("{}-{}", pl.lit(segment.id), "row").alias("id"), "at", "entity")
+        )
+        with self._lock:
+            if segment.id not in self._held:
+                self._held[segment.id] = found
+                self._room -= found.height
+            while self._room < 0 and len(self._held) > 1:
+                _, oldest = self._held.popitem(last=False)
+                self._room += oldest.height
+        return found
 
 
 def match_entities(
@@ -44,7 +72,7 @@ def match_entities(
     """The outcome of each prediction that has one; of several the one that happened last counts.
 
     Args:
-        predictions: what `read_entities` gave: all of these entities up to the newest of the outcomes.
+        predictions: what `EntityReader` gave: all of these entities up to the newest of the outcomes.
         outcomes: of the entities.
         horizon: an outcome belongs to no prediction that lies further back.
         join: to the last prediction before the outcome, or to all within the horizon.

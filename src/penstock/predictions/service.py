@@ -226,6 +226,13 @@ class PredictionService:
         return self._store.get_outcomes(tx, segments)
 
     @reads
+    def get_entity_outcomes(
+        self, tx: Transaction, deployment: str, entities: list[str], start: datetime, end: datetime
+    ) -> list[RecordedEntityOutcome]:
+        """What is known to have become of some entities, from `start` up to before `end`."""
+        return self._store.get_entity_outcomes(tx, deployment, entities, start, end)
+
+    @reads
     def list_unmatched(self, tx: Transaction, after: int = 0, limit: int = 1000) -> list[RecordedOutcome]:
         """Outcomes whose prediction is not known, in order of arrival."""
         return self._store.list_outcomes(tx, None, after=after, limit=_page(limit))

@@ -134,6 +134,18 @@ class PredictionStore:
             found.update({(row.entity, row.at): row.value for row in rows})
         return found
 
+    def get_entity_outcomes(
+        self, tx: Transaction, deployment: str, entities: Iterable[str], start: datetime, end: datetime
+    ) -> list[RecordedEntityOutcome]:
+        """The outcomes of some entities that happened from `start` up to before `end`."""
+        found: list[RecordedEntityOutcome] = []
+        held = entity_outcomes.c
+        for keys in _slices(sorted(set(entities))):
+            query = select(entity_outcomes).where(held.deployment == deployment, held.entity.in_(keys))
+            rows = tx.execute(query.where(held.at >= start, held.at < end))
+            found += [from_row(RecordedEntityOutcome, row) for row in rows]
+        return found
+
     def upsert_entity_outcomes(self, tx: Transaction, statement: Any, rows: Sequence[RecordedEntityOutcome]) -> None:
         """Add or replace outcomes of entities with a statement that `Database.upsert` made."""
         tx.execute(statement, [{**to_row(row), "received_at": tx.now} for row in rows])

@@ -23,6 +23,7 @@ from penstock.governance.upkeep.packer import Packer
 from penstock.processes.child import Ticker, hear_stop
 from penstock.processes.exposure import check_exposure
 from penstock.processes.listener import BACKLOG
+from penstock.processes.watcher import Watcher
 from penstock.processes.wire import BoundedHttpProtocol
 from penstock.remote.discovery import LOCK_NAME, HomeLock, ServerInfo, read_owner_token, write_server_file
 from penstock.server.app import build_server
@@ -34,6 +35,7 @@ LOCK_WAIT_S = 20.0  # the server before us may still be finishing its writes
 SEALER_PAUSE_S = 1.0
 GRACE_S = 3.0
 PACKER_PAUSE_S = 60.0
+WATCH_PAUSE_S = 1.0
 KEEP_ALIVE_S = 75  # a training logs now and then, and a connection made anew would cost it more than its call
 MOST_CONNECTIONS = 4_000
 SPARE_FILES = 200  # for the database, the object store and the logs
@@ -79,7 +81,7 @@ def serve(
             check_exposure(config, has_tokens=bool(services.tokens.list_tokens()))
             owner_token = read_owner_token(config.home)
             app = build_server(services, config=config, owner=local_actor(), project=project, owner_token=owner_token)
-            with beside(services), _sealing(services), _packing(services):
+            with beside(services), _sealing(services), _packing(services), _watching(services):
                 url = _announce(config, listener)
                 run_uvicorn(app, listener, lambda: tell_ready(url) if tell_ready else None)
         finally:
@@ -103,6 +105,17 @@ def _sealing(services: Services) -> Iterator[None]:
 def _packing(services: Services) -> Iterator[None]:
     """Objects that were kept one by one are put into packs while the block runs."""
     ticker = Ticker("packer", Packer(services.upkeep, services.objects.blobs).tick, PACKER_PAUSE_S)
+    ticker.start()
+    try:
+        yield
+    finally:
+        ticker.stop()
+
+
+@contextlib.contextmanager
+def _watching(services: Services) -> Iterator[None]:
+    """Deployments that are served elsewhere are watched while the block runs."""
+    ticker = Ticker("watch of other deployments", Watcher(services).tick, WATCH_PAUSE_S)
     ticker.start()
     try:
         yield

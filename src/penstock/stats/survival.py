@@ -9,7 +9,7 @@ from msgspec import Struct
 from penstock.stats.arrays import FloatArray
 
 ENOUGH_EVENTS = 100  # with none in so many, up to 3 in a hundred may still come (the rule of three)
-LATE_SHARE = 0.01
+LATE_SHARE = 0.02
 
 
 class Cohort(Struct, frozen=True):
@@ -65,7 +65,7 @@ def kaplan_meier(cohorts: Sequence[Cohort]) -> Incidence:
     taken for what happens in general (censoring that does not depend on the event).
 
     It is complete where at least a hundred events were seen and the second half of the time watched brought at most a
-    hundredth of them: a curve that still rises may rise to anywhere. (The test of Maller and Zhou 1994 asks the same of
+    fiftieth of them: a curve that still rises may rise to anywhere. (The test of Maller and Zhou 1994 asks the same of
     a quiet time at the end, but takes events that share an age, as those counted by day do, for proof.)
 
     Source: Kaplan and Meier 1958; errors: Greenwood 1926.

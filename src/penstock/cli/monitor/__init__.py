@@ -7,6 +7,7 @@ from penstock.cli.apps import LazyGroup, group_app
 _TEXTS = {
     "windows": "Inputs that moved, measured performance, alerts; the name may be left out.",
     "calibrate": "How often the watches of this project raise false alarms.",
+    "import": "Watch a model that is served elsewhere: log its predictions from files.",
 }
 
 
@@ -14,7 +15,7 @@ class MonitorGroup(LazyGroup):
     """Its commands; without a name of one of them it is `windows`."""
 
     package = __name__
-    files: ClassVar = {name: name for name in _TEXTS}
+    files: ClassVar = {name: name for name in _TEXTS} | {"import": "imports"}
     texts: ClassVar = _TEXTS
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from penstock.catalogue.services import Services
 from penstock.cli.apps import command_app
 from penstock.cli.options import JsonOption, UrlOption
 from penstock.cli.output import console, print_json, print_table
-from penstock.cli.session import open_project, open_services
+from penstock.cli.session import open_nearby, open_project
 from penstock.core.project.types import Project
 from penstock.monitoring.lamps import Lamps
 from penstock.monitoring.spending import Spending, read_spending
@@ -29,8 +29,9 @@ def windows(
     """How the live model is doing: inputs that moved, estimated and measured performance, alerts and their budget."""
     project = None if deployment else open_project()
     name = project.name if project else deployment
-    with open_services(url) as services:
-        if deployment:
+    with open_nearby(url) as services:
+        elsewhere = {each.name for each in services.external.list_deployments()}
+        if deployment and deployment not in elsewhere:
             services.serving.get_deployment(deployment)  # refuses one that is not there
         found = services.monitoring.list_windows(name, limit=limit)
         alerts = services.monitoring.list_alerts(name, limit=10)
@@ -43,7 +44,8 @@ def windows(
     print_lamps(lamps)
     console.print()
     rows = [
-        (_start(w), w.rows, w.outcomes, w.version, _estimate(w), _performance(w.performance), _drift(w)) for w in found
+        (_start(w), w.rows, tell_coverage(w), w.version, _estimate(w), _performance(w.performance), _drift(w))
+        for w in found
     ]
     measured = next((w.performance.metric for w in found if w.performance is not None), "performance")
     print_table(
@@ -59,7 +61,8 @@ def windows(
     )
     if spending is not None:
         _print_spending(spending)
-    console.print(f"\nthe loop waits for: {escape(state.waiting_for)}")
+    if name not in elsewhere:
+        console.print(f"\nthe loop waits for: {escape(state.waiting_for)}")
 
 
 def print_lamps(lamps: Lamps) -> None:
@@ -100,6 +103,15 @@ def _estimate(window: Window) -> str:
 
 def _start(window: Window) -> str:
     return f"{window.start:%Y-%m-%d}" if window.start.time() == time(0) else f"{window.start:%Y-%m-%d %H:%M}"
+
+
+def tell_coverage(window: Window) -> str:
+    """How many outcomes are known, as a share of the predictions, and whether that is enough to compare."""
+    held = window.maturity
+    if held is None or not held.answered:
+        return f"{window.outcomes:,}"
+    young = "" if held.matured else ", young"
+    return f"{window.outcomes:,} ({held.known:.0%}{young})"
 
 
 def _performance(found: Performance | None) -> str:

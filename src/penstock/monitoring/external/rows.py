@@ -63,14 +63,23 @@ def find_inputs(frame: pl.DataFrame, roles: Roles) -> list[str]:
     Raises:
         InvalidInputError: a column that was named is not there, or none is left.
     """
-    for name in (*roles.named, *roles.inputs):
-        if name not in frame.columns:
-            hint = nearest_hint(name, frame.columns)
-            raise InvalidInputError(f"there is no column {name!r}", hint=hint, field=name)
+    check_columns(frame, [*roles.named, *roles.inputs])
     inputs = list(roles.inputs) or [name for name in frame.columns if name not in roles.named]
     if not inputs:
         raise InvalidInputError("no column is left as an input", hint="name fewer others, or give inputs")
     return inputs
+
+
+def check_columns(frame: pl.DataFrame, names: Sequence[str]) -> None:
+    """Say which of some columns a table lacks.
+
+    Raises:
+        InvalidInputError: it lacks one.
+    """
+    for name in names:
+        if name not in frame.columns:
+            hint = nearest_hint(name, frame.columns)
+            raise InvalidInputError(f"there is no column {name!r}", hint=hint, field=name)
 
 
 def find_classes(frame: pl.DataFrame, roles: Roles, task: Task) -> list[Label]:
@@ -117,18 +126,18 @@ def read_rows(
     """
     inputs = find_inputs(frame, roles)
     whole = frame.with_row_index("\0row").with_columns(
-        _time(frame, roles.time).fill_null(now).alias("\0at")
+        read_times(frame, roles.time).fill_null(now).alias("\0at")
         if not roles.time
-        else _time(frame, roles.time).alias("\0at"),
+        else read_times(frame, roles.time).alias("\0at"),
         _answer(frame, roles, task, classes).alias("\0output"),
         _text(frame, roles.id).alias("\0name"),
         _text(frame, roles.key).fill_null("").alias("\0key"),
         _label(frame, roles, task, classes).alias("\0label"),
-        _time(frame, roles.label_time).alias("\0label_at"),
+        read_times(frame, roles.label_time).alias("\0label_at"),
     )
     reasons = _find_wrong(whole, roles)
     if reasons["reason"].null_count() < whole.height and not skip_wrong:
-        raise _refuse(reasons)
+        raise refuse_rows(reasons, hint="mend them, or leave them out with skip_wrong (--skip-wrong)")
     sound = whole.filter(reasons["reason"].is_null())
     single = sound.unique("\0name", keep="first", maintain_order=True) if roles.id else sound
     ordered = single.sort("\0at", "\0row")
@@ -165,8 +174,8 @@ def _log_rows(ordered: pl.DataFrame, inputs: pl.DataFrame, version: int) -> pl.D
 _PLACES = {"at": pl.col("\0at"), "key": pl.col("\0key"), "output": pl.col("\0output")}
 
 
-def _time(frame: pl.DataFrame, name: str) -> pl.Series:
-    """A column as moments; null where a value is none."""
+def read_times(frame: pl.DataFrame, name: str) -> pl.Series:
+    """A column as moments in UTC; null where a value is none."""
     if not name:
         return pl.repeat(None, frame.height, dtype=_AT, eager=True)
     column = frame[name]
@@ -290,12 +299,13 @@ def _find_wrong(whole: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     return whole.select((pl.col("\0row") + 1).alias("row"), reason.alias("reason"))
 
 
-def _refuse(reasons: pl.DataFrame) -> InvalidInputError:
+def refuse_rows(reasons: pl.DataFrame, *, hint: str) -> InvalidInputError:
+    """What is wrong with some rows, the first of them named: columns `row`, from 1, and `reason`; null: nothing."""
     wrong = reasons.filter(pl.col("reason").is_not_null())
     told = "; ".join(f"row {row}: {reason}" for row, reason in wrong.head(TOLD).iter_rows())
     more = f"; and {wrong.height - TOLD} more" if wrong.height > TOLD else ""
     return InvalidInputError(
         f"{wrong.height} of {reasons.height} rows are wrong, and none was taken: {told}{more}",
-        hint="mend them, or leave them out with skip_wrong (--skip-wrong)",
+        hint=hint,
         field=f"rows[{wrong['row'][0] - 1}]",
     )
