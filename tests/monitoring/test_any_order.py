@@ -110,7 +110,7 @@ def check(schedules: Schedules, count: int, *, raised: set[str]) -> None:
         assert [window.start for window in expected] == [START + day * DAY for day in range(len(expected))]
         assert any(window.performance is not None for window in expected)
         open_kinds = {alert.kind for alert in schedules.sources.monitoring.list_alerts(f"in-order-{place}", "open")}
-        assert open_kinds == raised
+        assert raised <= open_kinds
         for seed in range(count // len(TERMS) + 1):
             name = f"s{place}-{seed}"
             found = schedules.run(name, terms, random.Random(seed))

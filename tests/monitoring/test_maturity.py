@@ -183,3 +183,33 @@ def test_the_curve_of_each_value_of_a_column_is_to_be_had(tmp_path: Path) -> Non
     assert by_region["north"].ages_s[0] == pytest.approx(2 * 3600, rel=0.13)
     assert by_region["south"].ages_s[0] == pytest.approx(5 * 86_400, rel=0.13)
     assert by_region["north"].known == by_region["south"].known == [1.0]
+
+
+def test_weighed_by_the_curve_a_young_window_shows_what_it_will_be(tmp_path: Path) -> None:
+    elsewhere = Elsewhere(tmp_path)
+    made: list[pl.DataFrame] = []
+    for day in range(14):  # in the second half of each day the answers are worse
+        early = elsewhere.make(day, 300, right=0.95).with_columns(
+            at=pl.col("at") - (pl.col("at") - START - day * DAY) / 2
+        )
+        late = elsewhere.make(day + 0.5, 300, right=0.65)
+        late = late.with_columns(at=pl.col("at") - (pl.col("at") - START - (day + 0.5) * DAY) / 2)
+        made.append(pl.concat([early, late]))
+        elsewhere.log(made[-1])
+        for frame in made:
+            tell(elsewhere, frame, day + 1, 0.7)
+        elsewhere.tick()
+    windows = elsewhere.windows()
+    assert not windows[-1].is_comparable
+    found = [w.maturity.weighted for w in windows if w.maturity is not None and w.maturity.weighted is not None]
+    assert found and all(0.74 < value < 0.86 for value in found)  # of 0.8 in the end
+    assert all(
+        window.maturity is None or window.maturity.weighted is None for window in windows if window.is_comparable
+    )
+
+
+def test_nothing_is_weighed_where_errors_become_known_at_another_speed(tmp_path: Path) -> None:
+    elsewhere = Elsewhere(tmp_path)
+    live(elsewhere, 30, mean_days=0.4, slow=8.0)
+    assert not all(window.is_comparable for window in elsewhere.windows())
+    assert [maturity.weighted for maturity in elsewhere.maturities() if maturity.weighted is not None] == []

@@ -26,9 +26,14 @@ def count_delays(rows: pl.DataFrame) -> DelayCounts:
     seconds = (known["outcome_at"] - known["at"]).dt.total_microseconds() / 1e6
     counts: dict[int, int] = {}
     for second in seconds:
-        bucket = 0 if second <= 0 else max(1 + math.ceil(BUCKETS_PER_DECADE * math.log10(second) - 1e-9), 1)
+        bucket = find_bucket(second)
         counts[bucket] = counts.get(bucket, 0) + 1
     return sorted(counts.items())
+
+
+def find_bucket(delay_s: float) -> int:
+    """The bucket of a delay in seconds; that of none is 0, and that of less than a second is 1."""
+    return 0 if delay_s <= 0 else max(1 + math.ceil(BUCKETS_PER_DECADE * math.log10(delay_s) - 1e-9), 1)
 
 
 def count_segments(rows: pl.DataFrame, columns: Iterable[str]) -> dict[str, dict[str, SegmentDelays]]:

@@ -18,6 +18,7 @@ negatives. One that comes still later is taken as it is, and the window is measu
 """
 
 import math
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -28,6 +29,7 @@ from penstock.core import codec
 from penstock.core.project.types import OutcomesSection
 from penstock.monitoring.delay_counts import count_answered, count_delays, count_segments
 from penstock.monitoring.types import Maturity, Window
+from penstock.monitoring.weighing import find_speeds, weigh
 from penstock.registry.format.types import Label
 from penstock.stats.survival import Incidence
 
@@ -60,6 +62,18 @@ class Ageing(Struct, frozen=True):
         return min(known) if known else None
 
 
+def weigh_outcomes(windows: Sequence[Window], ageing: Ageing) -> dict[datetime, float | None]:
+    """The weighted metric of each young window by its start; None where it would not be right (`weighing`)."""
+    held = [(window, window.maturity) for window in windows if window.maturity is not None]
+    if ageing.terms.absent == "negative" or not find_speeds([each for _, each in held if each.matured]).are_alike:
+        return {}
+    return {
+        window.start: weigh(maturity, window, ageing.curve, (ageing.as_of - window.end).total_seconds())
+        for window, maturity in held
+        if not maturity.matured
+    }
+
+
 def count_outcomes(rows: pl.DataFrame, terms: OutcomesSection) -> Maturity:
     """What a window knows of its outcomes; whether that is enough is judged later, and may change with time."""
     answered, delays = count_answered(rows), count_delays(rows)
@@ -81,6 +95,7 @@ def judge_maturity(window: Window, ageing: Ageing) -> Maturity | None:
         matured=not reason,
         matures_at=None if full_age is None else window.end + full_age,
         absent_is_negative=not reason and terms.absent == "negative",
+        weighted=None,
         note=reason,
     )
 

@@ -35,6 +35,7 @@ from penstock.monitoring.types import (
     Window,
 )
 from penstock.monitoring.watches import MOST_GROUPS, measure_harm
+from penstock.monitoring.weighing import sum_by_age
 from penstock.predictions.frames import unpack_json
 from penstock.registry.types import ModelVersion
 from penstock.stats.arrays import FloatArray
@@ -69,6 +70,7 @@ class WindowMeter:
         self._objects = objects
         self._project = project
         self._terms = project.outcomes
+        self._length = project.monitor.window
         self._budget = share_budget(project)
         self._references = References(monitoring, objects, project)
 
@@ -109,10 +111,11 @@ class WindowMeter:
         groups, group_notes = self._cut_groups(own)
         performance = measure(self.metric, labelled) if len(labelled) else None
         only = own["revision"].unique().to_list()
+        sums = sum_by_age(self._project.task, self.metric, own, model.classes if model else (), start, self._length)
         return Window(
             deployment=self._project.name,
             start=start,
-            end=start + self._project.monitor.window,
+            end=start + self._length,
             rows=rows.height,
             outcomes=outcomes,
             version=version,
@@ -126,7 +129,7 @@ class WindowMeter:
             watches=self._measure_harm(own, labelled, groups, model),
             estimate=self._prepare_estimate(own, model),
             groups=[*self._measure_groups(groups, model), *group_notes],
-            maturity=structs.replace(maturity, absent_is_negative=absent_is_negative),
+            maturity=structs.replace(maturity, sums=sums, absent_is_negative=absent_is_negative),
             revisions=[
                 self._count(
                     rows, number, performance if only == [number] else self._measure_revision(rows, number, model)

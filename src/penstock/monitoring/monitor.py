@@ -19,7 +19,7 @@ from penstock.monitoring.cause_finder import CauseFinder
 from penstock.monitoring.decay import WindowLosses, forget_judgement, judge_losses
 from penstock.monitoring.delays import find_curve
 from penstock.monitoring.estimates import Estimates
-from penstock.monitoring.maturity import Ageing, judge_maturity
+from penstock.monitoring.maturity import Ageing, judge_maturity, weigh_outcomes
 from penstock.monitoring.measuring import WindowMeter
 from penstock.monitoring.reading import PAGE, PredictionReader
 from penstock.monitoring.sources import MonitorSources
@@ -82,17 +82,19 @@ class Monitor:
         Where absence means something from now on, or no longer, the window is measured anew.
         """
         ageing = Ageing(self._project.outcomes, find_curve(list(known.values()), as_of), as_of)
-        changed, turned = set(), []
-        for start, window in known.items():
-            maturity = judge_maturity(window, ageing)
-            if maturity is None or maturity == window.maturity:
-                continue
-            if window.maturity is None or maturity.absent_is_negative != window.maturity.absent_is_negative:
-                turned.append(start)
-            known[start] = msgspec.structs.replace(window, maturity=maturity)
-            changed.add(start)
-        for start in self._measure(sorted(turned), known):
-            known[start] = msgspec.structs.replace(known[start], maturity=judge_maturity(known[start], ageing))
+        judged = {start: judge_maturity(window, ageing) for start, window in known.items()}
+        turned = [
+            start
+            for start, maturity in judged.items()
+            if maturity is not None and maturity.absent_is_negative != _counts_absence(known[start])
+        ]
+        aged = {start: msgspec.structs.replace(known[start], maturity=maturity) for start, maturity in judged.items()}
+        for start in self._measure(sorted(turned), aged):
+            aged[start] = msgspec.structs.replace(aged[start], maturity=judge_maturity(aged[start], ageing))
+        for start, value in weigh_outcomes(list(aged.values()), ageing).items():
+            aged[start] = _with_weighted(aged[start], value)
+        changed = {start for start, window in aged.items() if window != known[start]}
+        known.update(aged)
         return changed
 
     def _read_news(self) -> News | None:
@@ -146,7 +148,7 @@ class Monitor:
                     rows,
                     earlier,
                     before,
-                    absent_is_negative=bool(before and before.maturity and before.maturity.absent_is_negative),
+                    absent_is_negative=before is not None and _counts_absence(before),
                 )
                 done.add(start)
         return done
@@ -213,3 +215,13 @@ class Monitor:
         routes = {route.deployment: route for route in self._sources.serving.routing().deployments}
         route = routes.get(self._deployment)
         return None if route is None else route.stable.version
+
+
+def _counts_absence(window: Window) -> bool:
+    return window.maturity is not None and window.maturity.absent_is_negative
+
+
+def _with_weighted(window: Window, value: float | None) -> Window:
+    if window.maturity is None:
+        return window
+    return msgspec.structs.replace(window, maturity=msgspec.structs.replace(window.maturity, weighted=value))

@@ -18,6 +18,7 @@ AlertStatus = Literal["open", "resolved"]
 
 
 DelayCounts = list[tuple[int, int]]  # bucket of `monitoring.delays`, outcomes
+AgeSum = tuple[int, int, int, float]  # part of the window's time, bucket of the delay, outcomes, sum of the metric
 
 
 class SegmentDelays(Struct, frozen=True):
@@ -175,13 +176,14 @@ class Maturity(Struct, frozen=True, kw_only=True):
     answered: int  # predictions that an outcome can come for
     known: float  # share of them whose outcome is known; with absence as a negative only what really came counts
     delays: DelayCounts = []  # of those known
+    sums: list[AgeSum] = []  # of the metric over these outcomes, where it is a mean of values between 0 and 1
     segments: dict[str, dict[str, SegmentDelays]] = {}  # column -> value; those that `outcomes.by` asks for
     expected: float | None = None  # the share that should be known at this age, by the label-delay curve
     final: float | None = None  # the share that is ever known; None: it was not watched for long enough to say
     matured: bool = False  # enough is known: it alarms, and is what others are held against
     matures_at: datetime | None = None  # event time; None: there is no telling yet
     absent_is_negative: bool = False  # it is old enough for absence to mean something, and rows count so
-    weighted: float | None = None  # the metric of a young window with outcomes weighed by 1 / G(age), where that holds
+    weighted: float | None = None  # the metric of a young window, outcomes weighed by 1 / G(age) where that is right
     note: str = ""  # why it is not matured
 
 
