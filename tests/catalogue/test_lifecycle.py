@@ -12,6 +12,7 @@ from penstock.evaluation.gates import judge
 from penstock.governance.service import GovernanceService
 from penstock.governance.tokens.service import TokenService
 from penstock.governance.upkeep.service import UpkeepService
+from penstock.monitoring.external.service import ExternalService
 from penstock.registry.types import ModelVersion
 from penstock.tracking.deliveries.service import DeliveryService
 from penstock.tracking.experiments import ExperimentService
@@ -40,6 +41,7 @@ def look(shop: Shop) -> Lifecycle:
         inputs=InputService(shop.db),
         traces=TraceService(shop.db),
         taking_over=TakingOverService(shop.db),
+        external=ExternalService(shop.db, shop.services.serving),
         close=shop.db.close,
         **held,
     )

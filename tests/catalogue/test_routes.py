@@ -31,6 +31,7 @@ FACTS = {
     "logged_models.take_over_logged_model_points",
     "pipelines.release_claim",
     "pipelines.renew_claim",
+    "predictions.add_entity_outcomes",
     "predictions.add_outcomes",
     "serving.note_measures",
     "serving.report_gateway",

@@ -60,7 +60,9 @@ def test_every_command_that_is_shown_exists_with_its_options(line: str) -> None:
     command = Program(name="penstock").commands[words[0]]
     rest = words[1:]
     if subcommands := getattr(command, "commands", None):
-        assert rest, f"{line}: which of {sorted(subcommands)}?"
+        usual = getattr(command, "usual", "")  # the one that is meant where none is named
+        rest = rest if rest and (rest[0] in subcommands or not usual) else [usual, *rest]
+        assert rest[0], f"{line}: which of {sorted(subcommands)}?"
         command, rest = subcommands[rest[0]], rest[1:]
     context = command.make_context(line, rest, resilient_parsing=False)
     assert context.params is not None

@@ -1,5 +1,6 @@
 """`penstock server`: a real process that needs no project."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,16 +10,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+import penstock
 from penstock.sdk.connect import connect
 from penstock.storage.objects.collection.packing import FEWEST
 from penstock.storage.objects.open import open_object_store
 from s3_server import S3Server
 
+DAY = timedelta(days=1)
 HEAVY = ("polars", "scipy", "sklearn", "pandas", "skops", "joblib", "httpx", "rich", "pyarrow")
 MOST_IDLE_BYTES = 150 * 1024 * 1024
 
@@ -205,3 +209,24 @@ def test_artifacts_and_datasets_may_lie_in_a_bucket(tmp_path: Path, s3: S3Server
 def test_a_bucket_that_is_not_there_is_told_at_the_start(tmp_path: Path, s3: S3Server) -> None:
     said = run("server", "--home", tmp_path / "home", "--port", 0, "--objects", "s3://no-such-bucket/x")
     assert said.returncode == 1 and "there is no bucket for s3://no-such-bucket/x" in said.stderr
+
+
+def test_it_watches_models_that_are_served_elsewhere(tmp_path: Path) -> None:
+    count = 50
+    with running(tmp_path / "home") as (url, _), contextlib.closing(connect(url)) as services:
+        for number in range(3):
+            rows = {
+                "id": [f"{number}-{row}" for row in range(count)],
+                "at": [datetime(2025, 3, 3, tzinfo=UTC) + number * DAY + row * DAY / count for row in range(count)],
+                "income": [50.0 + row % 7 for row in range(count)],
+                "score": [0.8 if row % 3 else 0.2 for row in range(count)],
+            }
+            penstock.monitor.log(rows, "loans", task="binary", score="score", time="at", id="id", services=services)
+        known = {"id": rows["id"], "bad": [1] * count, "at": rows["at"]}
+        penstock.monitor.outcomes(known, "loans", entity="id", value="bad", time="at", services=services)
+        deadline = time.monotonic() + 60
+        while len(found := services.monitoring.list_windows("loans")) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert [(window.rows, window.version) for window in found] == [(count, 1)] * 2
+        assert services.monitoring.get_label_delay("loans")[0].predictions == 2 * count

@@ -17,11 +17,12 @@ class MonitorGroup(LazyGroup):
     package = __name__
     files: ClassVar = {name: name for name in _TEXTS} | {"import": "imports"}
     texts: ClassVar = _TEXTS
+    usual: ClassVar = "windows"
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The arguments, with the name of the command where that was left out."""
         is_named = bool(args) and (args[0] in self.files or args[0] == "--help")
-        return super().parse_args(ctx, args if is_named else ["windows", *args])
+        return super().parse_args(ctx, args if is_named else [self.usual, *args])
 
 
 app = group_app("How the live model is doing, and how far the watching can be trusted.", MonitorGroup)

@@ -7,7 +7,7 @@ labels filled in adds just those.
 
 import hashlib
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import polars as pl
@@ -22,7 +22,7 @@ from penstock.monitoring.external.service import ExternalService, merge_classes
 from penstock.monitoring.external.types import ExternalDeployment, ExternalVersion
 from penstock.predictions.segment_file import describe_frame, encode_frame
 from penstock.predictions.service import PredictionService
-from penstock.predictions.types import Outcome
+from penstock.predictions.types import Outcome, Segment
 from penstock.registry.format.signature import infer_columns
 from penstock.registry.format.types import Label
 from penstock.storage.objects.object_store import ObjectStore
@@ -30,6 +30,7 @@ from penstock.storage.objects.object_store import ObjectStore
 ROWS_PER_SEGMENT = 50_000
 REFERENCE_ROWS = 100_000  # of a first batch; more say no more
 OUTCOMES_PER_CALL = 5_000
+MOST_SEGMENTS = 10_000  # looked through for one that is known
 
 
 class Logged(Struct, frozen=True, kw_only=True):
@@ -179,10 +180,9 @@ def _send(sources: LogSources, deployment: str, rows: pl.DataFrame) -> tuple[int
         part = rows.slice(start, ROWS_PER_SEGMENT).with_columns(row=pl.int_range(pl.len(), dtype=pl.Int32))
         log = part.drop("label", "label_at")
         name = _name_segment(deployment, log)
-        before = sources.predictions.get_segments([name])
-        if not before:
+        described = describe_frame(name, deployment, log)
+        if not _is_known(sources, described):
             digest = sources.objects.put_bytes(encode_frame(log))
-            described = describe_frame(name, deployment, log)
             sources.predictions.add_segment(structs.replace(described, digest=digest))
             new_rows += part.height
         outcomes = [
@@ -195,6 +195,13 @@ def _send(sources: LogSources, deployment: str, rows: pl.DataFrame) -> tuple[int
             sent = sources.predictions.add_outcomes(outcomes[first : first + OUTCOMES_PER_CALL])
             new_outcomes += sent.accepted
     return new_rows, new_outcomes
+
+
+def _is_known(sources: LogSources, segment: Segment) -> bool:
+    """Whether it was sent before; where that is not seen, sending it again changes nothing either."""
+    end = segment.last_at + timedelta(microseconds=1)
+    held = sources.predictions.list_segments(segment.deployment, start=segment.first_at, end=end, limit=MOST_SEGMENTS)
+    return segment.id in {each.id for each in held}
 
 
 def _name_segment(deployment: str, rows: pl.DataFrame) -> SegmentId:
