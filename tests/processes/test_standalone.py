@@ -225,8 +225,9 @@ def test_it_watches_models_that_are_served_elsewhere(tmp_path: Path) -> None:
         known = {"id": rows["id"], "bad": [1] * count, "at": rows["at"]}
         penstock.monitor.outcomes(known, "loans", entity="id", value="bad", time="at", services=services)
         deadline = time.monotonic() + 60
-        while len(found := services.monitoring.list_windows("loans")) < 2:
+        while not (curves := services.monitoring.get_label_delay("loans")):
             assert time.monotonic() < deadline
             time.sleep(0.1)
+        found = services.monitoring.list_windows("loans")
         assert [(window.rows, window.version) for window in found] == [(count, 1)] * 2
-        assert services.monitoring.get_label_delay("loans")[0].predictions == 2 * count
+        assert curves[0].predictions == 2 * count
