@@ -58,3 +58,15 @@ def test_everything_that_may_alarm_has_a_share_and_all_shares_are_the_budget() -
 
 def test_a_budget_of_no_alarms_as_good_as_never_alarms() -> None:
     assert AlarmBudget(0, 90).level(1) <= 1e-12
+
+
+@given(alarms=st.floats(0.1, 5), windows=st.integers(16, 400), lived=st.integers(1, 600))
+def test_windows_tested_together_spend_what_was_saved_for_them(alarms: float, windows: int, lived: int) -> None:
+    budget = AlarmBudget(alarms, windows)
+    spent = sum(level for number in range(1, lived + 1) for level in budget.levels(number).values())
+    assert spent <= sum(budget.level(number) for number in range(1, lived + 1)) * 1.000001
+
+
+def test_each_window_is_tested_alone_and_every_fourth_and_sixteenth_together_with_those_before() -> None:
+    spans = {number: sorted(AlarmBudget(1, 90).levels(number)) for number in (1, 4, 8, 16, 17, 48)}
+    assert spans == {1: [1], 4: [1, 4], 8: [1, 4], 16: [1, 4, 16], 17: [1], 48: [1, 4, 16]}

@@ -1,10 +1,13 @@
 """Drift of inputs: what is found, what is left out, and how rarely it is found where there is none."""
 
+from functools import reduce
+
 import numpy as np
 import polars as pl
 import pytest
 
-from penstock.monitoring.drift import compare_inputs
+from penstock.monitoring.budget import AlarmBudget
+from penstock.monitoring.drift import compare_inputs, compare_spans
 from penstock.monitoring.sketches import TableSketch, sketch_frame
 
 
@@ -117,3 +120,53 @@ def test_rows_of_one_customer_do_not_pass_for_evidence() -> None:
 
     assert alarms(keyed=False) > 60
     assert alarms(keyed=True) <= 14  # expected 5
+
+
+def test_a_shift_too_small_for_one_window_is_seen_in_several_together() -> None:
+    rng = np.random.default_rng(10)
+    reference = sketch_frame(draw(rng, 5000))
+    windows = [sketch_frame(draw(rng, 100, shift=2)) for _ in range(16)]
+    together = reduce(TableSketch.merge, windows)
+    budget = AlarmBudget(1, 90)
+    alone = compare_spans(reference, {1: windows[-1]}, ["age", "colour"], budget.levels(16))
+    found = compare_spans(reference, {1: windows[-1], 16: together}, ["age", "colour"], budget.levels(16))
+    assert [column.drifted for column in alone] == [False, False]
+    assert [(column.drifted, column.windows) for column in found] == [(True, 16), (False, 1)]
+
+
+def test_more_categories_than_are_named_are_compared_by_buckets_and_keep_to_the_level() -> None:
+    rng = np.random.default_rng(11)
+    names = np.array([f"item-{number}" for number in range(4000)])
+    even = np.full(4000, 1 / 4000)
+    uneven = np.where(np.arange(4000) < 40, 6.0, 1.0)
+
+    def items(chances: np.ndarray, n: int) -> TableSketch:
+        return sketch_frame(pl.DataFrame({"item": rng.choice(names, n, p=chances / chances.sum())}))
+
+    reference = items(even, 40_000)
+    alarms = sum(compare_inputs(reference, items(even, 3000), ["item"], level=0.1)[0].drifted for _ in range(60))
+    assert alarms <= 14  # expected 6
+    (moved,) = compare_inputs(reference, items(uneven, 20_000), ["item"], level=0.001)
+    assert moved.drifted and "256 groups" in moved.note
+
+
+def test_large_sketches_allow_for_what_they_do_not_know_and_still_find_a_shift() -> None:
+    rng = np.random.default_rng(12)
+
+    def numbers(shift: float) -> TableSketch:
+        parts = [sketch_frame(pl.DataFrame({"x": rng.normal(shift, 1, 20_000)})) for _ in range(5)]
+        return reduce(TableSketch.merge, parts)
+
+    reference = numbers(0)
+    assert not any(compare_inputs(reference, numbers(0), ["x"], level=0.2)[0].drifted for _ in range(10))
+    assert compare_inputs(reference, numbers(0.05), ["x"], level=0.001)[0].drifted
+
+
+def test_the_stability_index_stands_beside_its_critical_value() -> None:
+    rng = np.random.default_rng(13)
+    still = compare_inputs(sketch_frame(draw(rng, 3000)), sketch_frame(draw(rng, 1000)), ["age"], level=0.01)[0]
+    moved = compare_inputs(sketch_frame(draw(rng, 3000)), sketch_frame(draw(rng, 1000, shift=5)), ["age"], level=0.01)[
+        0
+    ]
+    assert still.psi is not None and still.psi_critical is not None and still.psi < still.psi_critical
+    assert moved.psi is not None and moved.psi_critical is not None and moved.psi > moved.psi_critical

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from penstock.monitoring.monitor import Monitor
+from penstock.monitoring.sketches import decode_sketch
 from penstock.monitoring.types import Window
+from penstock.storage.references import list_kept
 from shop_world import DAY, EVEN, START, Shop
 
 WINTER = [6.0, 6.0, 6.0] + [1.0] * 9
@@ -186,3 +188,21 @@ def test_outcomes_of_another_deployment_are_no_news(shop: Shop, monitor: Monitor
     shop.request_at([START], deployment="other")
     assert not monitor.tick()
     assert shop.services.monitoring.get_cursor("shop") == before
+
+
+def test_the_sketches_of_a_window_are_kept_with_it_and_those_of_the_reference_once(
+    shop: Shop, monitor: Monitor
+) -> None:
+    for day in range(3):
+        shop.request(START + day * DAY, 200)
+    monitor.tick()
+    first, second = windows(shop)
+    assert first.sketches is not None and second.sketches is not None
+    sketch = decode_sketch(shop.services.objects.get_bytes(first.sketches))
+    assert sketch.rows == 200
+    assert set(sketch.columns) == {"user", "recent"}
+    kept = shop.services.monitoring.find_reference("shop", 1)
+    assert kept is not None
+    held = shop.db.read(list_kept)
+    owners = {str(owner) for owner, digest in held if digest in (first.sketches, kept.sketch)}
+    assert owners == {"window:shop/2011-03-07T00:00", "reference-sketch:shop/1"}

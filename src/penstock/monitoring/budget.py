@@ -5,16 +5,21 @@ expected. The watches of a project (`list_watches`) share N equally. Expectation
 to do with one another, all of them together raise at most N. Below, N is the share of one watch; a watch of several
 detectors, as of several groups, gives each an equal part of its share, for the same reason.
 
-**Inputs.** The t-th window that is compared with one reference is tested at
+**Inputs.** The t-th window that is compared with one reference has the level
 
     alpha_t = min( N / T,  6 N / (pi t)^2 )
 
-and Holm's procedure shares alpha_t between the columns of the window. Whatever the dependence between windows,
-expectations add up, so
+Half of it is for the window alone. A small shift is not seen in one window and plain in many, so each 4th window is
+also put together with the 3 before it, and each 16th with the 15 before it. A quarter of the level is for either, saved
+up over the windows that are put together: the block that ends with window t is tested at s alpha_t / 4, with s = 4 or
+16. Holm's procedure shares each level between the columns. Whatever the dependence between tests, expectations add up.
+alpha_t never grows with t, so s alpha_t is at most the sum of alpha over the block, all tests up to window t expect at
+most alpha_1 + ... + alpha_t false alarms, and
 
-- in any stretch of length D at most T * N / T = N windows alarm falsely, however often the reference changes;
 - one reference, over its whole life, alarms falsely at most N times, as 6 / (pi t)^2 sums to one. All windows share the
-  sampling error of their reference, so their false alarms would come together; this is what the second term bounds.
+  sampling error of their reference, so their false alarms would come together; this is what the second term bounds;
+- in any stretch of length D at most T * N / T = N tests alarm falsely, however often the reference changes, and at most
+  (3 + 15) / 4 * N / T more where a block began before the stretch.
 
 Besides significance nothing is asked: no rule of thumb says how large a shift must be. How large it is stands beside
 the p-value (`ColumnDrift.distance`).
@@ -39,6 +44,7 @@ from msgspec import Struct
 from penstock.core.project.types import Project, Task
 
 HIGHEST_LEVEL = 0.1  # a budget of many alarms per window would otherwise ask for tests that decide nothing
+SPANS = {1: 0.5, 4: 0.25, 16: 0.25}  # how many windows are tested together, and the part of the level that is for it
 LOWEST_LEVEL = 1e-12  # what a budget of none comes to
 
 
@@ -59,9 +65,14 @@ class AlarmBudget(Struct, frozen=True):
         return min(max(self.alarms / self.windows, LOWEST_LEVEL), HIGHEST_LEVEL)
 
     def level(self, number: int) -> float:
-        """The level of the test in the `number`-th window (from 1) against one reference."""
+        """The level of all tests of the `number`-th window (from 1) against one reference, were they alike."""
         spending = 6 * self.alarms / (math.pi * number) ** 2
         return max(min(self.rate, spending), LOWEST_LEVEL)
+
+    def levels(self, number: int) -> dict[int, float]:
+        """The level of each test that is made in the `number`-th window, by how many windows it puts together."""
+        own = {span: share * span * self.level(number) for span, share in SPANS.items() if number % span == 0}
+        return {span: min(level, HIGHEST_LEVEL) for span, level in own.items()}
 
     def run_length(self, rows: float) -> float:
         """A, the least mean number of rows to a false alarm, with so many rows in a window."""

@@ -8,16 +8,18 @@ What is measured is the whole way from rows to alarm, under the budget of the pr
 Holm's procedure, the level spent over time. What it cannot show are alarms of changes that are real.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 
 import numpy as np
 import polars as pl
 from msgspec import Struct
 
 from penstock.core.ids import Digest
-from penstock.monitoring.budget import AlarmBudget
+from penstock.monitoring.budget import SPANS, AlarmBudget
 from penstock.monitoring.decay import Harm, WindowLosses, judge_losses
-from penstock.monitoring.drift import compare_inputs
+from penstock.monitoring.drift import compare_spans
 from penstock.monitoring.sketches import TableSketch, sketch_frame
 from penstock.monitoring.types import LossEvidence
 from penstock.stats.arrays import FloatArray, IntArray, cluster_codes
@@ -141,10 +143,12 @@ def _drifting(
 ) -> Iterator[bool]:
     """Whether each window of one history alarms."""
     reference = draw.sketch(rng, draw.height)
+    past: deque[TableSketch] = deque(maxlen=max(SPANS))
     for number in range(1, plan.windows + 1):
-        window = draw.sketch(rng, plan.window_rows)
-        results = compare_inputs(reference, window, columns, level=budget.level(number))
-        yield any(result.drifted for result in results)
+        past.append(draw.sketch(rng, plan.window_rows))
+        levels = budget.levels(number)
+        spans = {span: reduce(TableSketch.merge, list(past)[-span:]) for span in levels}
+        yield any(result.drifted for result in compare_spans(reference, spans, columns, levels))
 
 
 class _Drawing:

@@ -7,7 +7,8 @@ from msgspec import Struct
 from penstock.monitoring.sketches.column import FEW_VALUES, ColumnSketch
 
 MANY_LABELS = 0.5  # a text column in which more than this share of the rows has a value of its own names the row
-LISTS = 0.5  # a text column in which this share of the values has several words holds lists
+LISTS = 0.5  # a text column in which this share of the values has several words may hold lists
+FEW_FIRSTS = 0.5  # and does if its first words are at most so many as its texts; names of two words have more
 _FAMILIES = {"number": "numbers", "text": "texts", "time": "times", "other": "nested values"}
 
 
@@ -37,8 +38,15 @@ def find_kind(reference: ColumnSketch, current: ColumnSketch) -> ColumnKind:
     return ColumnKind("category" if few else "number")
 
 
+def holds_lists(column: ColumnSketch) -> bool:
+    """Whether the texts of a column are lists of items, set apart by spaces."""
+    if column.firsts is None or column.labels is None or column.several < LISTS * column.held:
+        return False
+    return column.firsts.distinct <= FEW_FIRSTS * column.labels.distinct
+
+
 def _find_text_kind(reference: ColumnSketch) -> ColumnKind:
-    if reference.several >= LISTS * reference.held:
+    if holds_lists(reference):
         return ColumnKind("first", "the newest item of each list")
     different, held = reference.distinct, reference.held
     if different > MANY_LABELS * held and held > FEW_VALUES:

@@ -19,7 +19,7 @@ Beside the test stands the population stability index of the column with its cri
 its chi-square law (Yurdakul 2018); it decides nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -27,6 +27,30 @@ from penstock.monitoring.column_drift import compare_column, measure_stability
 from penstock.monitoring.sketches import TableSketch
 from penstock.monitoring.types import ColumnDrift
 from penstock.stats import multiplicity
+
+
+def compare_spans(
+    reference: TableSketch, spans: Mapping[int, TableSketch], columns: Sequence[str], levels: Mapping[int, float]
+) -> list[ColumnDrift]:
+    """Each column of a window, alone and together with windows before it, against the reference.
+
+    Args:
+        reference: rows from when the model was trained.
+        spans: the rows of so many windows that end with this one; 1 is this one alone.
+        columns: names.
+        levels: of the test of each span, as `AlarmBudget.levels` gives them.
+
+    Returns:
+        Of each column what the window alone shows, or, where that is nothing, the shortest span that shows a move.
+    """
+    found = compare_inputs(reference, spans[1], columns, level=levels[1])
+    for span in sorted(spans.keys() & levels.keys() - {1}):
+        longer = compare_inputs(reference, spans[span], columns, level=levels[span])
+        found = [
+            msgspec.structs.replace(long, windows=span) if long.drifted and not short.drifted else short
+            for short, long in zip(found, longer, strict=True)
+        ]
+    return found
 
 
 def compare_inputs(

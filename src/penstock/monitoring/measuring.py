@@ -10,7 +10,7 @@ from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import Project
 from penstock.monitoring.answers import pack_answers, read_answers
 from penstock.monitoring.budget import list_group_columns, share_budget
-from penstock.monitoring.drift import compare_inputs
+from penstock.monitoring.drift import compare_spans
 from penstock.monitoring.estimators import why_not_estimated
 from penstock.monitoring.fairness import cut_groups, measure_groups
 from penstock.monitoring.maturity import count_outcomes, read_absence
@@ -24,7 +24,7 @@ from penstock.monitoring.performance import (
 )
 from penstock.monitoring.references import References, keys_of, own_keys
 from penstock.monitoring.service import MonitoringService
-from penstock.monitoring.sketches import TableSketch, encode_sketch, sketch_frame
+from penstock.monitoring.sketches import TableSketch, decode_sketch, encode_sketch, sketch_frame
 from penstock.monitoring.types import (
     ColumnDrift,
     Estimate,
@@ -163,9 +163,26 @@ class WindowMeter:
         else:
             number = 1 + max((window.number for window in earlier if window.version == model.version), default=0)
         reference = self._references.get_sketch(model.version, model.reference)
-        level = self._budget.level(number)
+        levels = self._budget.levels(number)
         columns = self._project.monitor.columns or self._watched(model, reference)
-        return Comparison(number, level, compare_inputs(reference, sketch, columns, level=level))
+        spans = {span: self._read_span(sketch, number, span, model, earlier) for span in levels}
+        whole = {span: found for span, found in spans.items() if found is not None}
+        return Comparison(number, self._budget.level(number), compare_spans(reference, whole, columns, levels))
+
+    def _read_span(
+        self, sketch: TableSketch, number: int, span: int, model: ModelVersion, earlier: Sequence[Window]
+    ) -> TableSketch | None:
+        """A window and those before it, so many in all; None where one of them is not there."""
+        before = range(number - span + 1, number)
+        held = {w.number: w.sketches for w in earlier if w.version == model.version and w.number in before}
+        for digest in (held.get(each) for each in before):
+            if digest is None:
+                return None
+            found = decode_sketch(self._objects.get_bytes(digest))
+            if found.columns.keys() != sketch.columns.keys():
+                return None
+            sketch = found.merge(sketch)
+        return sketch
 
     def _watched(self, model: ModelVersion, reference: TableSketch) -> list[str]:
         """The inputs of the model, but for the key, which names the customer."""

@@ -9,7 +9,7 @@ from penstock.core.errors import InvalidInputError
 from penstock.datasets.types import Spread
 from penstock.monitoring.drift import compare_inputs
 from penstock.monitoring.sketches import ColumnSketch, TableSketch
-from penstock.monitoring.sketches.spreads import spread_columns
+from penstock.monitoring.spreads import spread_columns
 from penstock.monitoring.types import ColumnDrift
 
 LEVEL = 0.05  # of all columns together

@@ -40,6 +40,7 @@ class ColumnDrift(Struct, frozen=True, kw_only=True):
     drifted: bool = False
     psi: float | None = None  # population stability index, for those who know it; it decides nothing
     psi_critical: float | None = None  # what it exceeds by chance as often as the level says
+    windows: int = 1  # tested together: this one and those before it
     new_share: float = 0.0  # rows with a value the reference never had; 0 for numbers
     rows: int = 0
     note: str = ""  # what a reader should know: why it was skipped, what is new
@@ -214,7 +215,7 @@ class Window(Struct, frozen=True, kw_only=True):
     outcomes: int  # predictions whose outcome is known
     version: int | None = None  # of the model that answered most; the window is judged as its work
     number: int = 0  # the how-manieth comparison with this version's reference; 0: not compared
-    level: float | None = None  # of the drift test over all columns, from the false-alarm budget
+    level: float | None = None  # of the drift tests over all columns, from the false-alarm budget
     drift: list[ColumnDrift] = []
     drift_note: str = ""  # why there was no comparison
     performance: Performance | None = None

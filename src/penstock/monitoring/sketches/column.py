@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from penstock.stats.arrays import FloatArray, IntArray
 from penstock.stats.design_effect import design_effect
@@ -168,8 +168,7 @@ def _sketch_texts(column: pl.Series, groups: IntArray | None) -> ColumnSketch:
 def _sketch_lists(column: pl.Series, groups: IntArray | None) -> ColumnSketch:
     """Of the newest item of each list; an empty list is missing."""
     items = column.arr.first() if isinstance(column.dtype, pl.Array) else column.list.first()
-    sketch = _sketch_texts(items.cast(pl.String, strict=False), groups)
-    return structs.replace(sketch, firsts=sketch.labels, several=sketch.held)
+    return _sketch_texts(items.cast(pl.String, strict=False), groups)
 
 
 def first_words(texts: pl.Series) -> pl.Series:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from penstock.datasets.types import Bar, Spread
+from penstock.monitoring.columns import holds_lists
 from penstock.monitoring.sketches.column import ColumnSketch
 from penstock.stats.arrays import FloatArray
 from penstock.stats.sketches.frequencies import Frequencies
@@ -16,17 +17,14 @@ _TAIL = 0.005  # of the rows at either end share the outermost bars, so that a f
 
 def spread_columns(reference: ColumnSketch, current: ColumnSketch) -> Spread:
     """Ranges of numbers in order, or the most frequent values, and what is missing; nothing where neither is known."""
-    labels = [_labels(column) for column in (reference, current)]
+    is_list = holds_lists(reference)
+    labels = [column.first_labels() if is_list else column.labels for column in (reference, current)]
     is_few = reference.is_whole and labels[0] is not None and labels[1] is not None
     if reference.family == "number" and current.family in ("number", "empty") and not is_few:
         return Spread(_ranges(reference, current), is_ranges=True)
     if labels[0] is None or labels[1] is None:
         return Spread((), is_ranges=False)
     return Spread(_values(reference, current, labels[0], labels[1]), is_ranges=False)
-
-
-def _labels(column: ColumnSketch) -> Frequencies | None:
-    return column.first_labels() if 2 * column.several > column.held else column.labels
 
 
 def _ranges(reference: ColumnSketch, current: ColumnSketch) -> tuple[Bar, ...]:
