@@ -127,7 +127,7 @@ class Shop:
                     to_microseconds(at + DAY * (number / n)),
                     revision,
                     user,
-                    f'{{"user": "{user}", "recent": "{item} i0 i1"}}',
+                    f'{{"user": "{user}", "recent": "{item} i{number % 5} i1"}}',
                     '{"error": "down"}' if failed else '{"items": ["i0", "i1", "i2"], "scores": [3.0, 2.0, 1.0]}',
                     2000,
                     "error" if failed else "ok",
@@ -234,7 +234,7 @@ class Shop:
         """Rows of customers as they were when the model was trained; their newest item goes by `trained_on`."""
         rng = np.random.default_rng(99)
         newest = rng.choice(ITEMS, 2000, p=np.array(self.trained_on) / sum(self.trained_on))
-        rows = {"user": [f"r{n}" for n in range(2000)], "recent": [f"{item} i3" for item in newest]}
+        rows = {"user": [f"r{n}" for n in range(2000)], "recent": [f"{item} i{n % 5} i1" for n, item in enumerate(newest)]}
         return self.services.objects.put_bytes(_parquet(pl.DataFrame(rows)))
 
     def _ship(self, rows: list[PredictionRow], deployment: str = "shop") -> Segment:
