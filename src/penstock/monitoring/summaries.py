@@ -29,7 +29,8 @@ def _tell_drift(window: Window) -> str:
 
 def _tell_column(column: ColumnDrift) -> str:
     new = f", {column.new_share:.0%} of the rows new to the model" if column.new_share >= 0.01 else ""
-    return f"{column.column} moved by {column.distance or 0:.2f} (p = {column.p_value or 0:.1g}{new})"
+    over = f" over {column.windows} windows" if column.windows > 1 else ""
+    return f"{column.column} moved by {column.distance or 0:.2f}{over} (p = {column.p_value or 0:.1g}{new})"
 
 
 def _drift_evidence(window: Window) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def _drift_evidence(window: Window) -> dict[str, Any]:
             "p_value": column.p_value,
             "level": column.level,
             "distance": column.distance,
+            "windows": column.windows,
             "new_share": column.new_share,
         }
         for column in window.drift
