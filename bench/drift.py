@@ -40,7 +40,8 @@ POLARS = """
 import polars as pl
 t = time.perf_counter()
 table = pl.scan_parquet(sys.argv[2])
-ask = [pl.col(f"n{n}").cut([x / 4 for x in range(-16, 17)]).value_counts().implode() for n in range(30)]
+bins = [((pl.col(f"n{n}") + 4) * 4).clip(0, 32).cast(pl.UInt8) for n in range(30)]
+ask = [each.value_counts().implode() for each in bins]
 ask += [pl.col(f"c{n}").value_counts().implode() for n in range(10)]
 table.select(ask).collect(engine="streaming")
 found = []

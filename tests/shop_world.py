@@ -234,7 +234,10 @@ class Shop:
         """Rows of customers as they were when the model was trained; their newest item goes by `trained_on`."""
         rng = np.random.default_rng(99)
         newest = rng.choice(ITEMS, 2000, p=np.array(self.trained_on) / sum(self.trained_on))
-        rows = {"user": [f"r{n}" for n in range(2000)], "recent": [f"{item} i{n % 5} i1" for n, item in enumerate(newest)]}
+        rows = {
+            "user": [f"r{n}" for n in range(2000)],
+            "recent": [f"{item} i{n % 5} i1" for n, item in enumerate(newest)],
+        }
         return self.services.objects.put_bytes(_parquet(pl.DataFrame(rows)))
 
     def _ship(self, rows: list[PredictionRow], deployment: str = "shop") -> Segment:

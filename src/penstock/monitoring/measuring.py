@@ -23,6 +23,7 @@ from penstock.monitoring.performance import (
     read_labelled_rows,
 )
 from penstock.monitoring.references import References, keys_of, own_keys
+from penstock.monitoring.scores import calibrate_scores, sketch_answers
 from penstock.monitoring.service import MonitoringService
 from penstock.monitoring.sketches import TableSketch, decode_sketch, encode_sketch, sketch_frame
 from penstock.monitoring.types import (
@@ -101,7 +102,7 @@ class WindowMeter:
         versions = {held.number: held.version for held in self._serving.list_revisions(self._project.name)}
         version = _most_frequent(rows, versions)
         model = None if version is None else self._registry.get_version(self._project.name, version)
-        sketch = self._sketch(rows)
+        sketch = self._sketch(rows, model)
         compared = self._compare(rows.height, sketch, model, earlier, known)
         maturity, outcomes = count_outcomes(rows, self._terms), rows.height - rows["outcome"].null_count()
         if model is not None and model.classes:
@@ -139,10 +140,12 @@ class WindowMeter:
             sketches=self._objects.put_bytes(encode_sketch(sketch)),
         )
 
-    def _sketch(self, rows: pl.DataFrame) -> TableSketch:
+    def _sketch(self, rows: pl.DataFrame, model: ModelVersion | None) -> TableSketch:
         inputs, key = unpack_json(rows, "inputs"), self._project.deploy.key
         is_keyed = rows["key"].str.len_bytes().sum() > 0
-        return sketch_frame(inputs, own_keys(rows["key"]) if is_keyed else keys_of(inputs, key))
+        sketch = sketch_frame(inputs, own_keys(rows["key"]) if is_keyed else keys_of(inputs, key))
+        chances = calibrate_scores(rows, model.classes) if model and self._project.task == "binary" else None
+        return structs.replace(sketch, outputs=sketch_answers(rows), calibration=chances)
 
     def _compare(
         self,

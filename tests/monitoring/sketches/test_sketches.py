@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from penstock.core.errors import CorruptDataError, InvalidInputError
 from penstock.datasets.frames import open_files
+from penstock.monitoring.scores import calibrate_scores, sketch_answers
 from penstock.monitoring.sketches import (
     ColumnSketch,
     TableSketch,
@@ -120,6 +121,29 @@ def test_bytes_that_are_no_sketch_are_refused() -> None:
 def test_sketches_of_other_columns_do_not_merge() -> None:
     with pytest.raises(InvalidInputError, match="differ in the columns a, b"):
         sketch_frame(pl.DataFrame({"a": [1]})).merge(sketch_frame(pl.DataFrame({"b": [1]})))
+
+
+def test_answers_and_chances_come_back_and_merge_too() -> None:
+    rows = pl.DataFrame(
+        {
+            "status": ["ok", "ok", "error", "ok"],
+            "output": ['{"prediction":"yes","score":0.9}', '{"prediction":"no","score":0.2}', '{"error":"x"}', "{}"],
+            "outcome": ['"yes"', None, None, None],
+        }
+    )
+    chances = calibrate_scores(rows, ["no", "yes"])
+    assert chances is not None and (sum(chances.rows), sum(chances.known), sum(chances.events)) == (2, 1, 1)
+    assert calibrate_scores(rows, ["a", "b", "c"]) is None
+    answers = sketch_answers(rows)
+    assert answers["prediction"].labels is not None and answers["prediction"].labels.counts == {"yes": 1, "no": 1}
+    sketch = TableSketch(
+        rows=4, columns={"x": sketch_column(pl.Series([1, 2, 3, 4]))}, outputs=answers, calibration=chances
+    )
+    twice = decode_sketch(encode_sketch(sketch.merge(sketch)))
+    assert twice.outputs["score"].numbers.weigh()[0].tolist() == [0.2, 0.2, 0.9, 0.9]
+    assert twice.calibration is not None and sum(twice.calibration.rows) == 4
+    silent = TableSketch(rows=1, columns=sketch.columns)
+    assert sketch.merge(silent).outputs["score"].held == 2
 
 
 def test_nothing_merges_with_everything() -> None:

@@ -50,6 +50,7 @@ class _Column(Struct, frozen=True, array_like=True, kw_only=True):
 class _Table(Struct, frozen=True, array_like=True, kw_only=True):
     rows: int
     columns: list[_Column]
+    outputs: list[_Column]
     calibration: CalibrationHistogram | None
 
 
@@ -58,8 +59,8 @@ _decoder = msgspec.msgpack.Decoder(_Table)
 
 def encode_sketch(sketch: TableSketch) -> bytes:
     """A sketch as bytes; the same sketch always gives the same ones."""
-    columns = [_store_column(name, column) for name, column in sketch.columns.items()]
-    table = _Table(rows=sketch.rows, columns=columns, calibration=sketch.calibration)
+    columns, outputs = ([_store_column(*each) for each in held.items()] for held in (sketch.columns, sketch.outputs))
+    table = _Table(rows=sketch.rows, columns=columns, outputs=outputs, calibration=sketch.calibration)
     return MAGIC + msgspec.msgpack.encode(table)
 
 
@@ -85,6 +86,7 @@ def decode_sketch(data: bytes, name: str = "a sketch") -> TableSketch:
         return TableSketch(
             rows=table.rows,
             columns={column.name: _load_column(column) for column in table.columns},
+            outputs={column.name: _load_column(column) for column in table.outputs},
             calibration=table.calibration,
         )
     except (msgspec.MsgspecError, ValueError, TypeError, LookupError) as error:

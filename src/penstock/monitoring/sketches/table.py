@@ -22,11 +22,13 @@ class TableSketch(Struct, frozen=True, eq=False, kw_only=True):
     Attributes:
         rows: how many.
         columns: by name.
+        outputs: where the rows are predictions, what was answered.
         calibration: of predicted chances, where the rows are predictions of a binary model.
     """
 
     rows: int = 0
     columns: dict[str, ColumnSketch] = {}
+    outputs: dict[str, ColumnSketch] = {}
     calibration: CalibrationHistogram | None = None
 
     def merge(self, other: "TableSketch") -> "TableSketch":
@@ -43,9 +45,17 @@ class TableSketch(Struct, frozen=True, eq=False, kw_only=True):
         known = [each for each in (self.calibration, other.calibration) if each is not None]
         return TableSketch(
             rows=self.rows + other.rows,
-            columns={name: column.merge(other.columns[name]) for name, column in self.columns.items()},
+            columns=_merge(self.columns, other.columns),
+            outputs=_merge(self.outputs, other.outputs),
             calibration=known[0].merge(known[1]) if len(known) == 2 else next(iter(known), None),
         )
+
+
+def _merge(first: dict[str, ColumnSketch], second: dict[str, ColumnSketch]) -> dict[str, ColumnSketch]:
+    """By name; what one side lacks had no value there, as the scores of errors."""
+    names = [*first, *(name for name in second if name not in first)]
+    nothing = ColumnSketch(family="empty")
+    return {name: first.get(name, nothing).merge(second.get(name, nothing)) for name in names}
 
 
 def sketch_frame(rows: pl.DataFrame, keys: Sequence[str] | None = None) -> TableSketch:
