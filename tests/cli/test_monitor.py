@@ -1,0 +1,30 @@
+"""`penstock monitor`: with and without a name of its commands, and false alarms measured."""
+
+from pathlib import Path
+
+import pytest
+
+
+def test_the_windows_are_shown_where_no_command_is_named(project: Path, penstock) -> None:
+    assert penstock("monitor").out == penstock("monitor", "windows").out
+    assert penstock("monitor", "--json").json["windows"] == []
+    assert "calibrate" in penstock("monitor", "--help").out
+
+
+def test_without_a_live_version_there_is_nothing_to_calibrate(project: Path, penstock) -> None:
+    said = penstock("monitor", "calibrate")
+    assert said.code == 1
+    assert "project 'churned' has no live version" in said.err
+
+
+@pytest.mark.slow
+def test_false_alarms_are_measured_beside_the_budget(project: Path, penstock) -> None:
+    assert penstock("run").code == 0
+    words = ("monitor", "calibrate", "--replays", "3", "--windows", "17", "--rows", "40")
+    said = penstock(*words)
+    assert said.code == 0, said.err
+    assert "1 false alarm in 90 days is the budget" in said.out
+    assert "within" in said.out
+    (found,) = penstock(*words, "--json").json["calibrations"]
+    assert (found["watch"], found["replays"], found["windows"], found["window_rows"]) == ("inputs", 3, 17, 40)
+    assert found == penstock(*words, "--json").json["calibrations"][0]
