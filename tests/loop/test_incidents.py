@@ -7,7 +7,7 @@ import pytest
 
 from penstock.core.outward import Outward
 from penstock.loop.controller import Controller
-from penstock.loop.incidents import FailedEpisodes
+from penstock.loop.incidents import FailedEpisodes, StuckLoop
 from penstock.monitoring.incidents.channels.open import open_channel
 from penstock.monitoring.incidents.dispatcher import Dispatcher
 from penstock.monitoring.incidents.sources import AlertSource
@@ -28,7 +28,11 @@ class Told:
             services.incidents,
             project,
             {rule.label: open_channel(rule, Outward(), folder) for rule in project.alerts},
-            [AlertSource(services.monitoring, services.incidents, "shop"), FailedEpisodes(services.loop, "shop")],
+            [
+                AlertSource(services.monitoring, services.incidents, "shop"),
+                FailedEpisodes(services.loop, "shop"),
+                StuckLoop(services.loop, "shop"),
+            ],
             holder="a",
             url="http://penstock.test",
         )
@@ -142,3 +146,23 @@ def test_what_a_person_cancels_alarms_nobody(told: Told) -> None:
     told.shop.services.loop.cancel_episode(episode.id)
     told.settle()
     assert told.incidents == []
+
+
+def test_a_monitor_that_fails_is_an_alarm_and_a_sick_candidate_is_aborted_all_the_same(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.serve(0, weights=EVEN)
+    told.serve(1, 2, weights=WINTER)
+    told.finish(0.9)
+    with monkeypatch.context() as patch:
+        patch.setattr("penstock.monitoring.monitor.Monitor.tick", lambda self: 1 / 0)
+        told.shop.request(START + 3 * DAY, 300, 1, weights=WINTER)
+        told.shop.request(START + 3 * DAY, 300, 2, weights=WINTER, errors=200)
+        told.settle()
+        assert told.shop.services.serving.list_rollouts("shop")[0].state == "aborted"
+        (incident,) = [each for each in told.incidents if each.kinds == ("loop",)]
+        assert (incident.severity, incident.status) == ("page", "open")
+        assert "division by zero" in incident.summary
+        assert not told.shop.services.loop.get_state("shop").settled
+    told.serve(4, weights=EVEN)
+    assert [each.status for each in told.incidents if each.kinds == ("loop",)] == ["resolved"]

@@ -7,7 +7,9 @@ every effect checks, so two controllers never both act.
 import contextlib
 import logging
 
-from penstock.core.errors import ConflictError, PenstockError
+from msgspec.structs import replace
+
+from penstock.core.errors import ConflictError, PenstockError, UnavailableError
 from penstock.core.project.types import Project
 from penstock.loop.rollouts import RolloutWatch
 from penstock.loop.service import lease_name
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 
 LEASE_S = 10.0
 EPISODES = 1_000  # that cooldown and budget look back on
+_LONGEST_PROBLEM = 500  # characters
 
 
 class Controller:
@@ -43,8 +46,8 @@ class Controller:
         self._name = project.name
         self._holder = holder
         self._monitor = Monitor(sources, project)
-        self._steps = EpisodeSteps(sources, project)
         self._watch = RolloutWatch(sources, project)
+        self._steps = EpisodeSteps(sources, project, self._watch)
         self._lease: Lease | None = None
         self._look: Look | None = None
 
@@ -57,7 +60,7 @@ class Controller:
         if self._hold() is None:
             return False
         seen = self._loop.read_seen()  # before looking, so that what comes in meanwhile is not taken for looked at
-        watched = self._monitor.tick()
+        watched = self._try_monitor()
         lease = self._hold()  # closing windows may have taken long
         if lease is None:
             return watched
@@ -72,6 +75,19 @@ class Controller:
             log.info("a step was refused", extra={"project": self._name, "reason": str(error)})
             self._lease = None
             return watched
+
+    def _try_monitor(self) -> bool:
+        """Let the monitor look; while it fails nobody is promoted and nothing started, but what is sick still goes."""
+        try:
+            watched = self._monitor.tick()
+        except UnavailableError:
+            raise
+        except Exception as error:  # a segment that cannot be read must not keep a sick candidate in the traffic
+            log.exception("the monitor failed, and the loop goes on without it", extra={"project": self._name})
+            self._watch.doubt = f"the monitor fails: {error}"[:_LONGEST_PROBLEM]
+            return False
+        self._watch.doubt = ""
+        return watched
 
     def release(self) -> None:
         """Let another controller act at once; this one would begin anew."""
@@ -99,6 +115,8 @@ class Controller:
             return waiting
         if episode is not None:
             return self._steps.take(episode, seen, fence)
+        if self._watch.doubt:
+            return Waiting("the monitor to work again", settled=False)
         choice = choose_trigger(self._project.retrain, self._read_facts())
         if isinstance(choice, Waiting):
             return choice
@@ -173,13 +191,15 @@ class Controller:
 
     def _write_look(self, seen: Seen, waiting: Waiting, fence: int) -> None:
         """Say that there is nothing to do, once for each thing there is to say."""
-        now = self._loop.db.clock.now()
-        look = Look(project=self._name, seen=seen, settled=waiting.settled, waiting_for=waiting.reason, at=now)
-        if self._look is None or (look.seen, look.settled, look.waiting_for) != (
-            self._look.seen,
-            self._look.settled,
-            self._look.waiting_for,
-        ):
+        look = Look(
+            project=self._name,
+            seen=seen,
+            settled=waiting.settled and not self._watch.doubt,
+            waiting_for=waiting.reason,
+            problem=self._watch.doubt,
+            at=self._loop.db.clock.now(),
+        )
+        if self._look is None or replace(self._look, at=look.at) != look:
             self._loop.record_look(look, fence)
             self._look = look
 

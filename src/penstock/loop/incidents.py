@@ -1,4 +1,4 @@
-"""What the loop says of incidents: an episode that failed needs a person, who mends data or code."""
+"""What the loop says of incidents: an episode that failed, or a monitor that does, needs a person."""
 
 from datetime import datetime
 
@@ -29,6 +29,35 @@ class FailedEpisodes:
     def _is_cancelled(self, episode: Episode) -> bool:
         """Whether a person ended it, who knows."""
         return self._loop.get_episode(episode.id).decisions[-1].action == "cancel"
+
+
+class StuckLoop:
+    """What keeps a project's loop from knowing what it should, as a signal.
+
+    Args:
+        loop: where controllers say so.
+        project: whose.
+    """
+
+    def __init__(self, loop: LoopService, project: str) -> None:
+        self._loop = loop
+        self._project = project
+
+    def __call__(self) -> list[Signal]:
+        """What speaks now; nothing while all is well."""
+        look = self._loop.find_look(self._project)
+        if look is None or not look.problem:
+            return []
+        signal = Signal(
+            key=f"loop:{self._project}",
+            deployment=self._project,
+            kind="loop",
+            severity="page",  # nobody watches the model
+            since=look.at,
+            until=look.at,
+            summary=f"the model is not watched: {look.problem}",
+        )
+        return [signal]
 
 
 def _signal(episode: Episode, *, is_newest: bool) -> Signal:

@@ -35,13 +35,14 @@ class RolloutWatch:
         self._sources = sources
         self._project = project
         self._reader = PredictionReader(sources.predictions, sources.objects, project.name, project.outcomes)
+        self.doubt = ""  # why nothing may be promoted now, whatever else is seen; set by whoever looks before
         self._last: tuple[object, Judgement] | None = None
         self._noted: tuple[str, datetime] | None = None  # when the measures of which rollout were kept last
 
     def judge(self, rollout: Rollout, seen: Seen) -> Judgement:
         """Hold, advance or abort, with the numbers."""
         problem = self._find_load_problem(rollout)
-        asked = (rollout.id, rollout.step, seen.segments, seen.outcomes, problem)
+        asked = (rollout.id, rollout.step, seen.segments, seen.outcomes, problem, self.doubt)
         if self._last is not None and self._last[0] == asked:
             return self._last[1]
         outcomes, agreement = self._try_outcomes(rollout)
@@ -88,7 +89,7 @@ class RolloutWatch:
                 rewards=MIN_REWARDS if self._project.monitor.performance else 0,
             ),
             step_requests=_counts(own_step, rollout.revision).rows,
-            problems=[problem for problem in (outcomes.problem, self._find_staleness(rollout)) if problem],
+            problems=list(filter(None, (self.doubt, outcomes.problem, self._find_staleness(rollout)))),
             weighed=outcomes.weighed,
             # What was seen in the shadow and what comes after it are judged apart.
             alpha=ALPHA / 2 if rollout.steps[0] == 0 and len(rollout.steps) > 1 else ALPHA,

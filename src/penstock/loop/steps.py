@@ -37,13 +37,14 @@ class EpisodeSteps:
     Args:
         sources: the services.
         project: whose episodes.
+        watch: judges its rollouts.
     """
 
-    def __init__(self, sources: LoopSources, project: Project) -> None:
+    def __init__(self, sources: LoopSources, project: Project, watch: RolloutWatch) -> None:
         self._sources = sources
         self._project = project
         self._name = project.name
-        self._watch = RolloutWatch(sources, project)
+        self._watch = watch
 
     def take(self, episode: Episode, seen: Seen, fence: int) -> Waiting | None:
         """Take the step that is due; None when one was taken, else what the episode waits for.

@@ -16,7 +16,9 @@ class LoopStore:
     """Reads and writes episodes, decisions and looks."""
 
     def __init__(self, db: Database) -> None:
-        self._put_look: Insert = db.upsert(looks, keys=("project",), update=("seen", "settled", "waiting_for", "at"))
+        self._put_look: Insert = db.upsert(
+            looks, keys=("project",), update=("seen", "settled", "waiting_for", "problem", "at")
+        )
 
     def insert_episode(self, tx: Transaction, episode: Episode) -> None:
         """Add an episode; the database refuses a second open one of the same project."""

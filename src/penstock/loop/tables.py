@@ -54,5 +54,6 @@ looks = Table(
     Column("seen", Json, nullable=False),
     Column("settled", Boolean, nullable=False),
     Column("waiting_for", Text, nullable=False),
+    Column("problem", Text, nullable=False, server_default=""),
     Column("at", UtcTime, nullable=False),
 )

@@ -86,4 +86,5 @@ class Look(Struct, frozen=True, kw_only=True):
     seen: Seen
     settled: bool
     waiting_for: str
+    problem: str = ""  # what keeps it from knowing all it should: as long, it promotes nobody and starts nothing
     at: datetime

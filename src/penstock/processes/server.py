@@ -13,7 +13,7 @@ from penstock.core.project.parse import FILE_NAME, load_project
 from penstock.core.project.places import project_config
 from penstock.core.project.types import Project
 from penstock.loop.controller import Controller
-from penstock.loop.incidents import FailedEpisodes
+from penstock.loop.incidents import FailedEpisodes, StuckLoop
 from penstock.monitoring.incidents.channels.open import open_channel
 from penstock.monitoring.incidents.dispatcher import Dispatcher
 from penstock.monitoring.incidents.sources import AlertSource
@@ -66,6 +66,7 @@ def open_dispatcher(services: Services, project: Project, config: Config) -> Dis
         [
             AlertSource(services.monitoring, services.incidents, project.name),
             FailedEpisodes(services.loop, project.name),
+            StuckLoop(services.loop, project.name),
         ],
         holder=_holder(config),
         url=config.shown_url,

@@ -79,6 +79,8 @@ def _propose(incident: Incident, signals: Sequence[IncidentSignal], project: Pro
     faults = [fault for signal in signals for fault in _faults_in(signal.evidence)]
     if faults:
         return f"mend the data before anything else ({'; '.join(faults[:3])}); a retrain would learn the fault"
+    if "loop" in incident.kinds:
+        return "look into the server's log; candidates are judged still, but drift and decay are not seen"
     if "episode" in incident.kinds:
         return "look at what the run says; `penstock run` tries again once it is mended"
     answered = [kind for kind in incident.kinds if kind in project.retrain.when]

@@ -407,7 +407,7 @@ CREATE TABLE loop_looks (
 	seen TEXT NOT NULL,
 	settled BOOLEAN NOT NULL,
 	waiting_for TEXT NOT NULL,
-	at BIGINT NOT NULL,
+	at BIGINT NOT NULL, problem TEXT DEFAULT '' NOT NULL,
 	CONSTRAINT pk_loop_looks PRIMARY KEY (project)
 );
 

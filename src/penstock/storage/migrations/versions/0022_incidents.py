@@ -80,6 +80,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_incidents_deployment_status", "incidents", ["deployment", "status"], unique=False)
     op.add_column("alerts", sa.Column("severity", sa.String(length=20), server_default="notice", nullable=False))
+    op.add_column("loop_looks", sa.Column("problem", sa.Text(), server_default="", nullable=False))
     op.execute("UPDATE alerts SET severity = 'page' WHERE kind = 'performance'")
 
 
