@@ -94,9 +94,9 @@ class ShopServices:
 class Shop:
     """The shop, on a clock that is moved by hand; chance is seeded."""
 
-    def __init__(self, folder: Path, project_text: str = PROJECT) -> None:
+    def __init__(self, folder: Path, project_text: str = PROJECT, clock: ManualClock | None = None) -> None:
         self.folder = folder
-        self.clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+        self.clock = clock or ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
         self.db = open_database(folder, self.clock)
         Ledger(self.db, None)
         self.project: Project = parse_project(project_text, root=folder)
