@@ -16,6 +16,7 @@ BUSY = (
     PROJECT.replace('cooldown = "2d"', 'cooldown = "1s"')
     .replace('"3 per 30d"', '"100000 per 1d"')
     .replace("min_requests = 50", "min_requests = 30")
+    .replace("margin = 0.02", "margin = 0.5")
     .replace('performance = { metric = "precision_at_3" }\n', "")
 )
 OFFSETS = "clocks.json"  # how far each controller's clock is off, in seconds; the test rewrites it
