@@ -12,11 +12,13 @@ from penstock.core.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from penstock.core.identity import Actor, Role
 from penstock.core.ids import Digest
 from penstock.predictions.blocks import pack_rows
 from penstock.predictions.segment_log import SegmentLog
 from penstock.predictions.types import PredictionRow, Segment
 from penstock.registry.format.loaded import LoadedModel
+from penstock.registry.format.types import FastForm, ModelFacts
 from penstock.registry.loading import open_tree
 from penstock.serving.gateway import Gateway
 from penstock.serving.gateway_loop import GatewayLoop
@@ -26,6 +28,8 @@ from serving.gateways import GatewayUnderTest, wait_until
 from serving.models import Backend, make_ranking
 from vetting import unvetted
 
+SYSTEM = Actor("system", Role.ADMIN)
+FACTS = ModelFacts(flavor="sklearn", task="binary")
 ROW = [{"user": "u", "recent": ""}]
 
 
@@ -54,6 +58,45 @@ class Cable:
     def _pass(self) -> None:
         if self.is_cut:
             raise UnavailableError("the server is away")
+
+
+def test_a_fast_form_that_was_made_later_takes_over_without_another_revision(
+    gateway: GatewayUnderTest, backend: Backend
+) -> None:
+    version = backend.registry.get_version("churn", 1)
+    slow = backend.folder / "slow"
+    backend.objects.checkout(version.get_tree(), slow)
+    (slow / "marker").write_text("not the same digest")
+    form = FastForm(used=True)
+    waiting = backend.registry.add_version("churn", "elsewhere", tree=backend.objects.put_tree(slow), facts=FACTS)
+    backend.serving.deploy("churn", "churn", waiting.version)
+    gateway.loop.step()
+    before = gateway.gateway.table.get("churn").stable
+    backend.db.submit(
+        lambda tx: backend.registry.set_fast_form.join(tx, waiting, form, version.get_tree()), actor=SYSTEM
+    ).result()
+    gateway.loop.step()
+    after = gateway.gateway.table.get("churn").stable
+    assert after is not before
+    assert (before.route.fast, after.route.fast) == (None, version.tree)
+    assert after.route.number == before.route.number
+    assert gateway.predict("churn", [{"age": 20, "visits": 1}])[0]["prediction"] == 0
+
+
+def test_a_fast_form_that_cannot_be_loaded_leaves_the_model_as_it_is(
+    gateway: GatewayUnderTest, backend: Backend
+) -> None:
+    broken = backend.register_broken().get_tree()
+    version = backend.registry.add_version(
+        "churn", "elsewhere", tree=backend.registry.get_version("churn", 1).tree, facts=FACTS
+    )
+    backend.serving.deploy("churn", "churn", version.version)
+    backend.db.submit(
+        lambda tx: backend.registry.set_fast_form.join(tx, version, FastForm(used=True), broken), actor=SYSTEM
+    ).result()
+    gateway.loop.step()
+    assert gateway.predict("churn", [{"age": 20, "visits": 1}])[0]["version"] == version.version
+    assert not backend.serving.list_gateways()[0].failures
 
 
 def test_a_revision_that_cannot_be_loaded_is_reported_and_gets_no_traffic(

@@ -25,6 +25,8 @@ from penstock.processes.exposure import check_exposure
 from penstock.processes.listener import BACKLOG
 from penstock.processes.watcher import Watcher
 from penstock.processes.wire import BoundedHttpProtocol
+from penstock.registry.compiling.compiler import VersionCompiler
+from penstock.registry.loading import set_up_vetting
 from penstock.remote.discovery import LOCK_NAME, HomeLock, ServerInfo, read_owner_token, write_server_file
 from penstock.server.app import build_server
 from penstock.tracking.sealing import Sealer
@@ -36,6 +38,7 @@ SEALER_PAUSE_S = 1.0
 GRACE_S = 3.0
 PACKER_PAUSE_S = 60.0
 WATCH_PAUSE_S = 1.0
+COMPILER_PAUSE_S = 1.0
 KEEP_ALIVE_S = 75  # a training logs now and then, and a connection made anew would cost it more than its call
 MOST_CONNECTIONS = 4_000
 SPARE_FILES = 200  # for the database, the object store and the logs
@@ -81,7 +84,7 @@ def serve(
             check_exposure(config, has_tokens=bool(services.tokens.list_tokens()))
             owner_token = read_owner_token(config.home)
             app = build_server(services, config=config, owner=local_actor(), project=project, owner_token=owner_token)
-            with beside(services), _sealing(services), _packing(services), _watching(services):
+            with beside(services), _upkeep(services, config):
                 url = _announce(config, listener)
                 run_uvicorn(app, listener, lambda: tell_ready(url) if tell_ready else None)
         finally:
@@ -91,36 +94,24 @@ def serve(
 
 
 @contextlib.contextmanager
-def _sealing(services: Services) -> Iterator[None]:
-    """The points of ended runs are sealed while the block runs."""
-    ticker = Ticker("sealer", Sealer(services.tracking.db, services.tracking).tick, SEALER_PAUSE_S)
-    ticker.start()
-    try:
+def _upkeep(services: Services, config: Config) -> Iterator[None]:
+    """While the block runs: points of ended runs are sealed, objects that were kept one by one are put into packs,
+    deployments that are served elsewhere are watched, and versions that nobody has compiled are compiled.
+    """
+    vetting = set_up_vetting(services.trust.get_standing, config)
+    compiler = VersionCompiler(services.registry.db, services.registry, services.objects, config.cache, vetting)
+    tickers = [
+        Ticker("sealer", Sealer(services.tracking.db, services.tracking).tick, SEALER_PAUSE_S),
+        Ticker("packer", Packer(services.upkeep, services.objects.blobs).tick, PACKER_PAUSE_S),
+        Ticker("watch of other deployments", Watcher(services).tick, WATCH_PAUSE_S),
+        Ticker("compiler", compiler.tick, COMPILER_PAUSE_S),
+    ]
+    with contextlib.ExitStack() as stack:
+        for ticker in tickers:
+            stack.callback(ticker.stop)
+            ticker.start()
+        stack.callback(compiler.stop)
         yield
-    finally:
-        ticker.stop()
-
-
-@contextlib.contextmanager
-def _packing(services: Services) -> Iterator[None]:
-    """Objects that were kept one by one are put into packs while the block runs."""
-    ticker = Ticker("packer", Packer(services.upkeep, services.objects.blobs).tick, PACKER_PAUSE_S)
-    ticker.start()
-    try:
-        yield
-    finally:
-        ticker.stop()
-
-
-@contextlib.contextmanager
-def _watching(services: Services) -> Iterator[None]:
-    """Deployments that are served elsewhere are watched while the block runs."""
-    ticker = Ticker("watch of other deployments", Watcher(services).tick, WATCH_PAUSE_S)
-    ticker.start()
-    try:
-        yield
-    finally:
-        ticker.stop()
 
 
 def run_uvicorn(

@@ -16,7 +16,7 @@ from penstock.core.errors import CorruptDataError, InvalidInputError, Unavailabl
 from penstock.core.ids import Digest, new_id
 from penstock.registry.format.golden import FILE as GOLDEN_FILE
 from penstock.registry.format.loaded import LoadedModel, check_golden, load_model
-from penstock.registry.format.mlmodel import FILE, read_facts, read_mlmodel
+from penstock.registry.format.mlmodel import read_mlmodel
 from penstock.registry.runner.placement import choose_place
 from penstock.registry.runner.process import ModelProcess, RunnerSettings
 from penstock.registry.signing.manifest import FILE as SIGNATURE_FILE
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 _FOLDER = "model"
 _NOTE = "digests.json"  # of the files in the folder beside it
-_MLMODEL_LIMIT = 1_000_000  # bytes; no tool writes one as large
 
 
 AnyModel = LoadedModel | ModelProcess
@@ -66,7 +65,7 @@ def open_model(objects: StoredObjects, version: ModelVersion, cache: Path, vetti
     Raises:
         ConflictError: its files are not kept here.
     """
-    return open_tree(objects, version.get_tree(), cache, vetting, name=version.uri)
+    return open_tree(objects, version.fast_tree or version.get_tree(), cache, vetting, name=version.uri)
 
 
 def open_tree(objects: StoredObjects, tree: Digest, cache: Path, vetting: Vetting, *, name: str = "") -> AnyModel:
@@ -147,17 +146,6 @@ def _load_here(folder: Path) -> LoadedModel:
     model = load_model(folder)
     check_golden(model)
     return model
-
-
-def describe_form(objects: StoredObjects, version: ModelVersion) -> str:
-    """Which form of a version runs and why, in a line; empty where nothing says so."""
-    if version.tree is None:
-        return ""
-    entry = next((entry for entry in objects.get_tree(version.tree).entries if entry.name == FILE), None)
-    if entry is None or entry.size > _MLMODEL_LIMIT:
-        return ""
-    form = read_facts(objects.get_bytes(entry.digest)).fast_form
-    return "as it is: it was never compiled" if form is None else form.describe()
 
 
 def lay_out(objects: StoredObjects, tree: Digest, cache: Path) -> Path:

@@ -4,7 +4,7 @@ Rows belong to the `key` of a model, which stays what it is when the model is re
 as rows, so that no number is given twice and history can be read.
 """
 
-from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, Integer, String, Table, Text
+from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, Integer, String, Table, Text, and_
 
 from penstock.storage.columns import Json, UtcTime, metadata
 
@@ -66,6 +66,14 @@ model_versions = Table(
     Column("created_by", String(200), nullable=False),
     Column("updated_at", UtcTime, nullable=False, index=True),
     Column("deleted_at", UtcTime),
+    Column("fast_form", Json),
+    Column("fast_tree", String(64)),
+)
+Index(
+    "ix_model_versions_uncompiled",
+    model_versions.c.created_at,
+    sqlite_where=and_(*(model_versions.c[name].is_(None) for name in ("fast_form", "deleted_at"))),
+    postgresql_where=and_(*(model_versions.c[name].is_(None) for name in ("fast_form", "deleted_at"))),
 )
 
 model_version_tags = Table(

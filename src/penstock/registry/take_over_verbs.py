@@ -6,10 +6,10 @@ from msgspec import Struct, structs
 
 from penstock.core.errors import ConflictError
 from penstock.core.ids import Digest, Ref, RunId
+from penstock.registry.fast_form_verbs import FastFormVerbs
 from penstock.registry.format.types import ModelFacts
 from penstock.registry.names import URI_LIMIT, check_model_name, check_tags, check_text
 from penstock.registry.types import Model, ModelVersion, Stage
-from penstock.registry.version_verbs import VersionVerbs
 from penstock.storage.references import keep_objects
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs
@@ -47,7 +47,7 @@ class TakenVersion(Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
 
 
-class TakeOverVerbs(VersionVerbs):
+class TakeOverVerbs(FastFormVerbs):
     """Taking over; every verb may be repeated, after a stop at any point."""
 
     @logs
@@ -86,6 +86,8 @@ class TakeOverVerbs(VersionVerbs):
             )
         if version.tree is not None:
             keep_objects(tx, known.ref, [version.tree])
+        if version.tree not in (None, known.tree):
+            self._versions.update(tx, known, fast_form=None, fast_tree=None)  # what was compiled were other files
         self._versions.set_tags(tx, known, check_tags(version.tags))
         known = self._put_in_stage(tx, held, known, version.stage, "imported")
         values = {
@@ -100,8 +102,6 @@ class TakeOverVerbs(VersionVerbs):
     def _add_taken(self, tx: Transaction, held: Model, taken: TakenVersion) -> ModelVersion:
         if self._versions.was_given(tx, held.key, taken.version):
             raise ConflictError(f"version {taken.version} of model {held.name!r} was deleted here")
-        facts = structs.asdict(taken.facts)
-        del facts["fast_form"]  # stands in the directory alone
         version = ModelVersion(
             model=held.name,
             key=held.key,
@@ -118,7 +118,7 @@ class TakeOverVerbs(VersionVerbs):
             created_by=taken.created_by,
             updated_at=taken.updated_at,
             tags=check_tags(taken.tags),
-            **facts,
+            **structs.asdict(taken.facts),
         )
         self._versions.add(tx, version)
         self._models.update(tx, held.key, latest_version=max(held.latest_version, version.version))

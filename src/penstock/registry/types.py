@@ -8,7 +8,7 @@ from msgspec import Struct
 from penstock.core.errors import ConflictError
 from penstock.core.ids import Digest, Ref, ReportId, RunId
 from penstock.core.project.types import Task
-from penstock.registry.format.types import Label, Signature
+from penstock.registry.format.types import FastForm, Label, Signature
 
 CHAMPION = "champion"  # the version that serves
 CHALLENGER = "challenger"  # the version that wants to
@@ -78,6 +78,8 @@ class ModelVersion(Struct, frozen=True, kw_only=True):
     created_by: str
     updated_at: datetime
     tags: dict[str, str] = {}
+    fast_form: FastForm | None = None  # what came of compiling it; None: nobody has tried yet
+    fast_tree: Digest | None = None  # a copy of its directory with the fast form; None where its own has it, or none
 
     @property
     def ref(self) -> Ref:
@@ -102,6 +104,14 @@ class ModelVersion(Struct, frozen=True, kw_only=True):
                 hint="log the model to this server and register it again",
             )
         return self.tree
+
+    def describe_form(self) -> str:
+        """Which of its forms runs and why, in a line; empty where its files are not kept here."""
+        if self.tree is None:
+            return ""
+        if self.fast_form is None:
+            return "as it is: it waits for a server to compile it"
+        return self.fast_form.describe()
 
 
 class Alias(Struct, frozen=True, kw_only=True):

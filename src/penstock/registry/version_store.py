@@ -1,6 +1,6 @@
 """The SQL of model versions: one query per method, no rules. `model` is the key of a model."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from msgspec import structs
@@ -65,6 +65,17 @@ class VersionStore:
         query = select_versions().where(held.model == model, held.tree == tree, ran)
         found = self.read(tx, query.order_by(held.version).limit(1))
         return found[0] if found else None
+
+    def find_uncompiled(self, tx: Transaction) -> ModelVersion | None:
+        """The oldest version with files of which nothing says what came of compiling it."""
+        query = select_versions().where(held.tree.is_not(None), held.fast_form.is_(None))
+        found = self.read(tx, query.order_by(held.created_at).limit(1))
+        return found[0] if found else None
+
+    def find_fast_trees(self, tx: Transaction, trees: Collection[Digest]) -> dict[Digest, Digest]:
+        """The copies with a fast form of some directories."""
+        query = select(held.tree, held.fast_tree).where(held.tree.in_(trees), held.fast_tree.is_not(None), LIVE)
+        return {row.tree: row.fast_tree for row in tx.execute(query)}
 
     def list_of(
         self, tx: Transaction, model: str, limit: int, before: int | None, status: VersionStatus | None

@@ -48,7 +48,7 @@ class VersionVerbs(ModelVerbs):
         known = self._versions.find_made(tx, held.key, run_id, tree)
         if known is not None:
             return known
-        facts = ModelFacts(info.flavor, info.task, info.signature, info.classes, info.label)
+        facts = ModelFacts(info.flavor, info.task, info.signature, info.classes, info.label, info.fast_form)
         return self._add_version(
             tx, held, facts, run_id=run_id, tree=tree, reference=reference, report_id=report_id, tags=tags
         )
@@ -208,6 +208,7 @@ class VersionVerbs(ModelVerbs):
             signature=facts.signature,
             classes=facts.classes,
             label=facts.label,
+            fast_form=facts.fast_form,
             created_at=tx.now,
             created_by=tx.actor.name,
             updated_at=tx.now,

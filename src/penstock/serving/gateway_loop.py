@@ -229,13 +229,14 @@ class GatewayLoop:
     def _load(self, route: DeploymentRoute, revision: RevisionRoute) -> bool:
         """Bring a revision into memory; whether that was needed and done. What cannot be loaded is reported."""
         key = (route.deployment, revision.number)
-        if key in self._revisions:
+        held = self._revisions.get(key)
+        if held is not None and held.route.fast == revision.fast:
             return False
         failure = self._failures.get(key)
         if failure is not None and failure.retry_at > time.monotonic():
             return False
         try:
-            loaded = LiveRevision(revision, self._open_model(revision.tree))
+            loaded = LiveRevision(revision, self._open(revision))
             self._check_rules(route, loaded)
         except Exception as error:  # whatever is wrong with a model, the gateway has to go on with the others
             log.warning("revision %d of %s cannot be loaded: %s", revision.number, route.deployment, error)
@@ -247,7 +248,20 @@ class GatewayLoop:
         self._failures.pop(key, None)
         with self._lock:
             self._revisions[key] = loaded
+            if held is not None:
+                self._retired.append((time.monotonic() + RETIRE_AFTER_S, held))
         return True
+
+    def _open(self, revision: RevisionRoute) -> ServableModel:
+        """The model of a revision, in its fast form where that can be loaded."""
+        if revision.fast is not None:
+            try:
+                return self._open_model(revision.fast)
+            except (UnavailableError, OSError):
+                raise
+            except Exception as error:  # it is a convenience, and the model itself is there
+                log.warning("the fast form of version %d of %s: %s", revision.version, revision.model, error)
+        return self._open_model(revision.tree)
 
     def _check_rules(self, route: DeploymentRoute, revision: LiveRevision) -> None:
         """See that the deployment's rules can be applied to a model; one that serves already does so without them.

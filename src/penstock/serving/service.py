@@ -267,20 +267,31 @@ class ServingService:
     @reads
     def routing(self, tx: Transaction) -> Routing:
         """Where requests go now; gateways ask for this again and again."""
+        serving = [held for held in self._store.list_deployments(tx) if held.stable is not None]
+        previous = {held.name: self._find_previous(tx, held.stable) for held in serving}
+        named = [item for held in serving for item in (held.stable, held.candidate, previous[held.name]) if item]
+        fast = self._registry.find_fast_trees.join(tx, {revision.tree for revision in named})
+
+        def route(revision: Revision | None) -> RevisionRoute | None:
+            if revision is None:
+                return None
+            tree = revision.tree
+            return RevisionRoute(revision.number, revision.model, revision.version, tree, fast.get(tree))
+
         routes = [
             DeploymentRoute(
                 deployment=held.name,
                 key=held.key,
-                stable=_route(held.stable),
-                candidate=_route(held.candidate) if held.candidate and held.share else None,
+                stable=stable,
+                candidate=route(held.candidate) if held.share else None,
                 share=held.share,
-                shadow=_route(held.candidate) if held.candidate and not held.share else None,
+                shadow=None if held.share else route(held.candidate),
                 default=held.default,
                 rules=held.rules,
-                previous=_route(previous) if (previous := self._find_previous(tx, held.stable)) else None,
+                previous=route(previous[held.name]),
             )
-            for held in self._store.list_deployments(tx)
-            if held.stable is not None
+            for held in serving
+            if (stable := route(held.stable)) is not None
         ]
         return Routing(self._store.routing_number(tx), tuple(routes))
 
@@ -450,10 +461,6 @@ def _check_servable(version: ModelVersion) -> Digest:
             hint="save it with penstock or mlflow, and register it again",
         )
     return tree
-
-
-def _route(revision: Revision) -> RevisionRoute:
-    return RevisionRoute(revision.number, revision.model, revision.version, revision.tree)
 
 
 def _add_event(tx: Transaction, rollout: Rollout, action: Any, reason: str, evidence: dict[str, Any]) -> Rollout:

@@ -137,6 +137,7 @@ class RevisionRoute(Struct, frozen=True):
     model: str
     version: int
     tree: Digest
+    fast: Digest | None = None  # a copy of it with a fast form, made after it was registered
 
 
 class DeploymentRoute(Struct, frozen=True, kw_only=True):

@@ -35,6 +35,7 @@ KEPT: dict[str, Callable[..., object]] = {  # by whom
     "check_reports.tree": DatasetService.record_check_report.fn,  # of an accepted one: the version, and the quarantine
     "dataset_splits.tree": DatasetService.record_split.fn,
     "dataset_versions.tree": DatasetService._keep_version,
+    "model_versions.fast_tree": RegistryService.set_fast_form.fn,
     "model_versions.reference": RegistryService._add_version,
     "model_versions.tree": RegistryService._add_version,
     "monitoring_references.sketch": MonitoringService.record_reference.fn,

@@ -10,7 +10,6 @@ from penstock.cli.options import JsonOption, UrlOption
 from penstock.cli.output import ago, cell, console, print_json, print_table
 from penstock.cli.session import open_project, open_services
 from penstock.evaluation.types import Report
-from penstock.registry.loading import describe_form
 from penstock.registry.names import version_uri
 from penstock.registry.types import ModelVersion, Stage, VersionStatus
 
@@ -32,7 +31,7 @@ def show(
         verdicts = services.evaluation.list_verdicts(found.report_id) if found.report_id else []
         aliases = services.registry.list_aliases(name)
         versions = services.registry.list_versions(name)
-        form = describe_form(services.objects, found)
+        form = found.describe_form()
         standing = None if found.tree is None else services.trust.get_standing(found.tree)
     if json:
         print_json({"version": found, "runs": form, "report": report, "verdicts": verdicts, "standing": standing})

@@ -17,6 +17,7 @@ from penstock.registry.format.mlmodel import FILE, add_section, installed_versio
 from penstock.registry.format.open import open_flavor
 from penstock.registry.format.signature import cast
 from penstock.registry.format.types import ModelInfo
+from penstock.registry.signing.manifest import FILE as SIGNATURE_FILE
 
 
 def compile_model(source: Path, target: Path, sample: pl.DataFrame | None = None) -> ModelInfo:
@@ -42,7 +43,7 @@ def compile_model(source: Path, target: Path, sample: pl.DataFrame | None = None
     if rows.height == 0:
         raise InvalidInputError("the sample has no rows", hint="give some hundred typical rows", field="sample")
     given = cast(rows, model.signature.inputs)
-    shutil.copytree(source, target)
+    _copy(source, target)
     if model.info.fast_form is not None and model.info.fast_form.file:
         (target / model.info.fast_form.file).unlink(missing_ok=True)
     info = model.info
@@ -55,6 +56,15 @@ def compile_model(source: Path, target: Path, sample: pl.DataFrame | None = None
     add_section(target, info)
     check_golden(load_model(target))
     return info
+
+
+def _copy(source: Path, target: Path) -> None:
+    """The content of all files, as a sandbox lets nobody set times and modes; a signature speaks for other files."""
+    for path in source.rglob("*"):
+        place = target / path.relative_to(source)
+        if path.is_file() and path.name != SIGNATURE_FILE:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
 
 
 def _find_rows(model: LoadedModel) -> pl.DataFrame:

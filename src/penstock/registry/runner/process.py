@@ -17,7 +17,7 @@ import psutil
 from msgspec import Struct
 from numpy.typing import NDArray
 
-import penstock
+from penstock.compute.sandbox.own_code import run_module
 from penstock.compute.sandbox.sandbox import SandboxedProcess, start_in_sandbox
 from penstock.compute.sandbox.types import Limits, SandboxPlan
 from penstock.core import codec
@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 _MESSAGE_LENGTH = 2_000  # of what a model says about its errors
 _LOG_TAIL_BYTES = 2_000
-_PATH = "import sys; sys.path{put}; from penstock.registry.runner.child import main; main()"
 
 
 class ModelDiedError(PenstockError):
@@ -290,17 +289,13 @@ class ModelProcess:
 def _plan(
     folder: Path, settings: RunnerSettings, work: Path, python: Path, loader: str, paths: tuple[Path, ...]
 ) -> SandboxPlan:
-    """Run the child's entry point; our own packages stand behind those of the model's environment."""
-    ours = [Path(path) for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-    home = Path(penstock.__file__).parents[1]
-    behind = [str(path) for path in ours]
-    before = [str(path) for path in (*([] if home in ours else [home]), *paths)]
-    code = _PATH.format(put=f"[:0] = {before!r}; sys.path += {behind!r}")
+    """Run the child's entry point."""
+    argv, readable = run_module("penstock.registry.runner.child", paths)
     return SandboxPlan(
         python=python,
-        argv=("-I", "-c", code, str(folder), loader),
+        argv=(*argv, str(folder), loader),
         folder=work / "home",
-        readable=(folder, *ours, *paths),
+        readable=(folder, *readable),
         forbidden=settings.forbidden,
         limits=settings.limits,
     )

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from penstock.monitoring.types import Window
 from penstock.predictions.types import RevisionCounts
-from penstock.registry.loading import describe_form
 from penstock.server.web.context import PageContext
 from penstock.server.web.last_hour import HOUR, LastHour, draw_hour
 from penstock.server.web.plot import HALF
@@ -100,7 +99,7 @@ def _list_answering(context: PageContext, deployment: Deployment, hour: LastHour
             role,
             revision,
             share,
-            describe_form(services.objects, services.registry.get_version(revision.model, revision.version)),
+            services.registry.get_version(revision.model, revision.version).describe_form(),
             tell_standing(services.trust.get_standing(revision.tree)),
             hour.find(revision.number),
         )

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError
 from penstock.evaluation.types import MetricValue, Report, SliceResult
-from penstock.registry.loading import describe_form
 from penstock.registry.types import ModelVersion
 from penstock.server.web.context import LONGEST_NUMBER, PageContext, read_version
 from penstock.server.web.graph_svg import draw_lineage
@@ -92,7 +91,7 @@ def show_version(context: PageContext, request: Request) -> Response:
         "version.html",
         title=f"{name} version {number}",
         version=version,
-        form=describe_form(services.objects, version),
+        form=version.describe_form(),
         standing=tell_standing(services.trust.get_standing(version.tree)) if version.tree else None,
         aliases=_aliases(context, name).get(number, []),
         report=report,

@@ -538,7 +538,7 @@ CREATE TABLE model_versions (
 	created_at BIGINT NOT NULL,
 	created_by VARCHAR(200) NOT NULL,
 	updated_at BIGINT NOT NULL,
-	deleted_at BIGINT,
+	deleted_at BIGINT, fast_form TEXT, fast_tree VARCHAR(64),
 	CONSTRAINT pk_model_versions PRIMARY KEY (model, version),
 	CONSTRAINT fk_model_versions_model FOREIGN KEY(model) REFERENCES models ("key")
 );
@@ -947,6 +947,8 @@ CREATE INDEX ix_model_versions_source ON model_versions (source);
 
 CREATE INDEX ix_model_versions_tree ON model_versions (tree);
 
+CREATE INDEX ix_model_versions_uncompiled ON model_versions (created_at) WHERE fast_form IS NULL AND deleted_at IS NULL;
+
 CREATE INDEX ix_model_versions_updated_at ON model_versions (updated_at);
 
 CREATE UNIQUE INDEX ix_models_live_name ON models (name) WHERE deleted_at IS NULL;
@@ -1019,6 +1021,10 @@ CREATE UNIQUE INDEX uq_episodes_open ON episodes (project) WHERE ended_at IS NUL
 
 CREATE UNIQUE INDEX uq_tokens_live_name ON tokens (name) WHERE revoked_at IS NULL;
 
+<<<<<<< HEAD
 INSERT INTO alembic_version VALUES ('0022');
+=======
+INSERT INTO alembic_version VALUES ('0017');
+>>>>>>> f9753e6 (registry: what MLflow's clients register is compiled by the server)
 
 INSERT INTO experiments VALUES (0, 'Default', '', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), NULL, 'penstock')
