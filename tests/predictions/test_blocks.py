@@ -168,7 +168,7 @@ def test_files_of_the_older_format_are_read(tmp_path: Path) -> None:
 def test_parquet_files_of_the_older_format_are_read(tmp_path: Path) -> None:
     rows = [PredictionRow(5, 1, "k", "{}", "{}", 900)]
     target = tmp_path / "old.parquet"
-    to_frame([pack_rows(rows)], []).drop("propensity", "answered").write_parquet(target)
+    to_frame([pack_rows(rows)], []).drop("propensity", "answered", "caller_id").write_parquet(target)
     frame = decode_rows(target.read_bytes())
     assert frame.schema == SCHEMA and frame["propensity"].to_list() == [1.0]
     assert frame["answered"].to_list() == [None]
@@ -181,3 +181,13 @@ def test_columns_stand_once_in_a_file(tmp_path: Path) -> None:
     assert content.columns == [NUMBERS, OTHERS]
     assert [block.columns for block in content.blocks] == [0, 0, 0, 0, 1]
     assert content.frame().select(pl.col("propensity").unique()).item() == 1.0
+
+
+def test_a_block_of_an_older_version_is_read() -> None:
+    row = PredictionRow(5, 1, "", "{}", "{}", 1)
+    block = pack_rows([row])
+    block.columns = -1
+    fields = msgspec.msgpack.decode(msgspec.msgpack.encode(block))
+    assert fields[-1] == []  # the names of callers, which came last
+    old = msgspec.msgpack.decode(msgspec.msgpack.encode(fields[:-1]), type=Block)
+    assert to_frame([old], [])["caller_id"].to_list() == [None]

@@ -1,4 +1,4 @@
-"""Files of outcomes: JSON Lines by prediction id or entity, and tables by either."""
+"""Files of outcomes: JSON Lines by prediction id, entity or caller's id, and tables by either of the first two."""
 
 import sys
 from datetime import UTC, datetime
@@ -15,6 +15,17 @@ from penstock.predictions.types import EntityOutcome, Outcome
 TABLES = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq", ".arrow", ".feather")
 
 
+class CallerOutcome(Struct, frozen=True):
+    """What turned out to be true of a prediction that is named by what its caller called the request."""
+
+    caller_id: str
+    value: Any
+    at: datetime
+
+
+Told = Outcome | EntityOutcome | CallerOutcome
+
+
 class Columns(Struct, frozen=True, kw_only=True):
     """Which column of a table means what; one of `entity` and `id` is empty."""
 
@@ -28,10 +39,11 @@ class _Line(Struct, forbid_unknown_fields=True):
     value: Any
     prediction_id: PredictionId = PredictionId("")
     entity: str = ""
+    caller_id: str = ""
     at: datetime | None = None
 
 
-def read_outcomes(name: str, columns: Columns) -> list[Outcome | EntityOutcome]:
+def read_outcomes(name: str, columns: Columns) -> list[Told]:
     """The outcomes of a file.
 
     Args:
@@ -49,7 +61,7 @@ def read_outcomes(name: str, columns: Columns) -> list[Outcome | EntityOutcome]:
     return [_read_line(name, number, line, written_at) for number, line in lines]
 
 
-def _read_table(path: Path, columns: Columns) -> list[Outcome | EntityOutcome]:
+def _read_table(path: Path, columns: Columns) -> list[Told]:
     # They bring polars, which a command with a single outcome is quicker without.
     from penstock.datasets.frames.formats import read_table
     from penstock.monitoring.external.outcome_rows import read_outcome_rows
@@ -73,16 +85,18 @@ def _read_text(name: str) -> tuple[str, datetime]:
         raise InvalidInputError(f"{name} is no text: {error}") from error
 
 
-def _read_line(name: str, number: int, line: str, written_at: datetime) -> Outcome | EntityOutcome:
+def _read_line(name: str, number: int, line: str, written_at: datetime) -> Told:
     try:
         read = codec.decode(line, _Line)
     except InvalidInputError as error:
         raise InvalidInputError(f"line {number} of {name}: {error.message}", hint=error.hint) from error
-    if bool(read.prediction_id) == bool(read.entity):
+    if bool(read.prediction_id) + bool(read.entity) + bool(read.caller_id) != 1:
         raise InvalidInputError(
-            f"line {number} of {name} is about no prediction", hint="give prediction_id, or entity in its place"
+            f"line {number} of {name} has to name one of prediction_id, entity and caller_id",
         )
     at = read.at or written_at
+    if read.caller_id:
+        return CallerOutcome(read.caller_id, read.value, at)
     if read.entity:
         return EntityOutcome(entity=read.entity, value=read.value, at=at)
     return Outcome(prediction_id=read.prediction_id, value=read.value, at=at)

@@ -26,6 +26,7 @@ SCHEMA = pl.Schema(
         "status": pl.String(),
         "propensity": pl.Float64(),
         "answered": pl.String(),
+        "caller_id": pl.String(),
     }
 )
 STATUSES: tuple[Status, ...] = ("ok", "fallback", "error", "shadow", "shadow_error")
@@ -56,6 +57,7 @@ class Block(Struct, array_like=True, tag="block", kw_only=True):
     propensity: bytes = b""  # float64: the chance with which the revision was chosen; empty where all are 1
     columns: int = -1  # which `Columns` of the file; the log numbers them
     answered: list[str] = []  # of copies: the ids of the predictions that callers got; empty where none is a copy
+    caller_ids: list[str] = []  # what callers call their requests; empty where none has a name
 
 
 def pack(values: Sequence[Any] | NDArray[Any], kind: str) -> bytes:
@@ -104,18 +106,18 @@ def to_frame(blocks: Sequence[Block], columns: Sequence[Columns]) -> pl.DataFram
             "latency_ms": pl.Series(latency / 1000, dtype=pl.Float32),
             "status": pl.Series(STATUSES).gather(statuses),
             "propensity": propensity,
-            "answered": _answered(blocks),
+            "answered": _optional([(block.answered, block.rows) for block in blocks]),
+            "caller_id": _optional([(block.caller_ids, block.rows) for block in blocks]),
         },
         schema_overrides={"key": pl.String()},
     ).select(SCHEMA.names())
 
 
-def _answered(blocks: Sequence[Block]) -> pl.Series:
-    if not any(block.answered for block in blocks):
-        return pl.repeat(None, sum(block.rows for block in blocks), dtype=pl.String, eager=True)
-    return pl.Series(
-        [name or None for block in blocks for name in block.answered or [""] * block.rows], dtype=pl.String
-    )
+def _optional(parts: Sequence[tuple[list[str], int]]) -> pl.Series:
+    """Texts of which a block may have none, for a number of rows each; an empty one is none."""
+    if not any(texts for texts, _ in parts):
+        return pl.repeat(None, sum(rows for _, rows in parts), dtype=pl.String, eager=True)
+    return pl.Series([text or None for texts, rows in parts for text in texts or [""] * rows], dtype=pl.String)
 
 
 def _texts(blocks: Sequence[Block], columns: Sequence[Columns], counts: NDArray[Any]) -> tuple[pl.Series, pl.Series]:

@@ -30,8 +30,8 @@ def read_predictions(objects: StoredObjects, segments: Iterable[Segment], *, wit
     Returns:
         Columns `id`, `deployment`, `revision`, `at` (event time, UTC), `key`, `inputs` and `output` (JSON text),
         `latency_ms`, `status` ("ok", "fallback" or "error"), `propensity` (of the revision; 1 without a rollout),
-        `answered` (of a copy: the id of the prediction that the caller got), `name` (the id that whoever logged the
-        row from elsewhere calls it by).
+        `answered` (of a copy: the id of the prediction that the caller got), `caller_id` (what the caller calls it),
+        `name` (the id that whoever logged the row from elsewhere calls it by).
     """
     frames = [_read_segment(objects, segment) for segment in segments]
     found = pl.concat(frames) if frames else PREDICTION_SCHEMA.to_frame()

@@ -2,8 +2,9 @@
 
 Columns: `row` (Int32), `at` (event time, UTC), `revision` (Int32), `key`, `inputs` and `output` (JSON text),
 `latency_ms` (Float32), `status`, `propensity` (Float64; 1 in files that an older version wrote without it), `answered`
-(of a copy: the id of the prediction that the caller got; null otherwise, and missing in older files), `name` (the id
-that whoever logged the row from elsewhere calls it by; missing where penstock served).
+(of a copy: the id of the prediction that the caller got; null otherwise, and missing in older files), `caller_id` (what
+the caller calls the request; null where it has no name, and missing in older files), `name` (the id that whoever logged
+the row from elsewhere calls it by; missing where penstock served).
 A prediction's id is `SEGMENT-ROW`, so neither is stored per row.
 """
 
@@ -48,7 +49,8 @@ def decode_rows(data: bytes) -> pl.DataFrame:
     frame = pl.read_parquet(io.BytesIO(data))
     if "propensity" not in frame.columns:
         frame = frame.with_columns(propensity=pl.lit(1.0))
-    return frame if "answered" in frame.columns else frame.with_columns(answered=pl.lit(None, pl.String))
+    missing = [name for name in ("answered", "caller_id") if name not in frame.columns]
+    return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)
 
 
 def decode_entities(data: bytes) -> pl.DataFrame:

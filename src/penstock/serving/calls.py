@@ -45,6 +45,7 @@ class Call(Struct, frozen=True, kw_only=True):
     read_rows: Callable[[InputDecoder], Rows]
     parameters: Parameters = Parameters()
     version: int | None = None  # of the model; None leaves the choice to the routing
+    caller_id: str | None = None  # what the body calls this request
     task: Task | None = None  # what the model has to be for
     context: Any = None  # the protocol's own
 

@@ -13,6 +13,7 @@ from penstock.core.clock import Clock, SystemClock
 from penstock.core.errors import InvalidInputError, PenstockError, TooLargeError
 from penstock.predictions.segment_log import SegmentLog
 from penstock.serving.batching import Batcher, BatchLimits
+from penstock.serving.caller_ids import answer_back, choose_caller_id
 from penstock.serving.calls import Answer, Call
 from penstock.serving.encodings import unpack_body
 from penstock.serving.http import (
@@ -208,15 +209,17 @@ class Gateway:
             table = self._table if started < self._trusted_until else self._cautious
             live = table.get(call.deployment) if call.deployment else table.get_only()
             name = live.name
+            caller_id = choose_caller_id(call.caller_id, headers)
             if size > self.limits.inline_bytes:
-                answer, told = await self._predict_aside(protocol, live, call, started, deadline, size)
+                answer, told = await self._predict_aside(protocol, live, call, started, deadline, caller_id, size)
             else:
-                job = self._predictor.prepare(live, call, started, deadline)
+                job = self._predictor.prepare(live, call, started, deadline, caller_id)
                 await self._batcher.submit(job)
                 answer = self._collect(job, size)
                 told = protocol.write(call, answer)
             self._metrics.count_predictions(name, answer.predictions)
             self._metrics.count_request(name, told.status, time.perf_counter() - started)
+            told.headers.update(answer_back(headers, answer.predictions[0].id))
             return told
         except PenstockError as error:
             self._metrics.count_request(name, error.http_status, time.perf_counter() - started)
@@ -226,11 +229,18 @@ class Gateway:
             self._bytes_held -= size
 
     async def _predict_aside(
-        self, protocol: ServingProtocol, live: LiveDeployment, call: Call, started: float, deadline: float, size: int
+        self,
+        protocol: ServingProtocol,
+        live: LiveDeployment,
+        call: Call,
+        started: float,
+        deadline: float,
+        caller_id: str,
+        size: int,
     ) -> tuple[Answer, HttpAnswer]:
         """The same with the reading and writing on threads, as large bodies would keep the others waiting."""
         loop = asyncio.get_running_loop()
-        job = await loop.run_in_executor(self._pool, self._predictor.prepare, live, call, started, deadline)
+        job = await loop.run_in_executor(self._pool, self._predictor.prepare, live, call, started, deadline, caller_id)
         await self._batcher.submit(job)
         answer = self._collect(job, size)
         return answer, await loop.run_in_executor(self._pool, protocol.write, call, answer)

@@ -45,6 +45,14 @@ class Part:
         self.predictions: list[Prediction] = []
         self.error: PenstockError | None = None
 
+    def name_rows(self) -> list[str]:
+        """What the caller calls each row: the request's own id where that is all of it, else with the place: `id/2`."""
+        caller_id = self.job.caller_id
+        if not caller_id or (self.count == 1 and self.places is None):
+            return [caller_id] * self.count
+        places = range(self.count) if self.places is None else self.places
+        return [f"{caller_id}/{place}" for place in places]
+
 
 class Job:
     """One request for predictions.
@@ -57,16 +65,20 @@ class Job:
         deadline: on the same clock: not worth answering later.
         parts: what it was divided into.
         done: set on the event loop when all parts are answered.
+        caller_id: what the caller calls the request; may be empty.
     """
 
-    __slots__ = ("at_us", "call", "deadline", "done", "left", "live", "parts", "started")
+    __slots__ = ("at_us", "call", "caller_id", "deadline", "done", "left", "live", "parts", "started")
 
-    def __init__(self, live: LiveDeployment, call: Call, at_us: int, started: float, deadline: float) -> None:
+    def __init__(
+        self, live: LiveDeployment, call: Call, at_us: int, started: float, deadline: float, caller_id: str
+    ) -> None:
         self.live = live
         self.call = call
         self.at_us = at_us
         self.started = started
         self.deadline = deadline
+        self.caller_id = caller_id
         self.parts: list[Part] = []
         self.left = 0
         self.done: asyncio.Future[None] | None = None

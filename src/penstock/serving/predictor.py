@@ -36,7 +36,7 @@ class Predictor:
         self._segments = segments
         self._clock = clock
 
-    def prepare(self, live: LiveDeployment, call: Call, started: float, deadline: float) -> Job:
+    def prepare(self, live: LiveDeployment, call: Call, started: float, deadline: float, caller_id: str = "") -> Job:
         """Read the rows of a call, and choose who answers them.
 
         Args:
@@ -44,6 +44,7 @@ class Predictor:
             call: the request.
             started: `time.perf_counter()` when the request began.
             deadline: on the same clock.
+            caller_id: what the caller calls the request.
 
         Raises:
             InvalidInputError: a row does not fit the model; `field` says where.
@@ -52,7 +53,7 @@ class Predictor:
         asked = call.parameters
         if asked.timeout is not None:
             deadline = min(deadline, started + asked.timeout / 1e6)
-        job = Job(live, call, asked.event_time_us(self._clock.now()), started, deadline)
+        job = Job(live, call, asked.event_time_us(self._clock.now()), started, deadline, caller_id)
         _check_asked(live, call)
         rows = call.read_rows(live.stable.decoder)
         keys = _find_keys(live, rows, asked)
@@ -161,6 +162,7 @@ class Predictor:
         now = time.perf_counter()
         sizes = [part.count for part in batch]
         has_keys = any(part.keys for part in batch)
+        has_names = any(part.job.caller_id for part in batch)
         block = Block(
             rows=sum(sizes),
             at_us=spread([part.job.at_us for part in batch], sizes, "<i8"),
@@ -173,6 +175,7 @@ class Predictor:
             propensity=b""
             if all(part.propensity == 1.0 for part in batch)
             else spread([part.propensity for part in batch], sizes, "<f8"),
+            caller_ids=[name for part in batch for name in part.name_rows()] if has_names else [],
         )
         return self._segments.append(batch[0].job.live.name, block, columns)
 

@@ -10,5 +10,5 @@ def find_obstacle(folder: Path, info: ModelInfo) -> str:
     """Why a model is not compiled here; empty where it is tried."""
     place = choose_place(folder, info)
     if place.executes:
-        return f"its format ({info.flavor}) executes code, and such a model is compiled by nobody but its owner"
+        return f"its format ({info.flavor}) executes code, and such a model is not compiled here"
     return "" if place.requirements is None else place.reason

@@ -71,6 +71,7 @@ class OpenInferenceProtocol:
             read_rows=lambda decoder: read_tensors(asked.inputs, decoder, apart),
             parameters=asked.parameters,
             version=_read_version(path.version) if path.version else None,
+            caller_id=asked.id,
             context=asked,
         )
 
