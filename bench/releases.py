@@ -1,6 +1,6 @@
 """What a canary, a shadow and swaps cost those who ask: p99 of requests at a constant rate, in turns.
 
-    python bench/releases.py [--rate 300] [--seconds 6] [--rounds 5] [--only FORM] [--json]
+    python bench/releases.py [--rate 300] [--seconds 6] [--rounds 5] [--only FORM] [--ways WAY ...] [--json]
 
 One gateway worker, one row a request, sent at fixed moments whatever became of those before, so that a gateway that
 stops for a moment is seen. "plain" serves one revision, "canary" two at half the traffic each, "shadow" gives a second
@@ -36,6 +36,7 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=6.0, help="of each turn")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--only", choices=FORMS, help="one of the two forms")
+    options.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="beside plain, which is always one")
     options.add_argument("--kind", choices=("hgb", "lr"), default="hgb")
     options.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
     options.add_argument("--serve", nargs=4, metavar=("FORM", "WAY", "FOLDER", "FD"), help=argparse.SUPPRESS)
@@ -45,11 +46,12 @@ def main() -> None:
         serve(form, way, Path(folder), int(descriptor))
         return
     figures = {}
+    ways = tuple(way for way in WAYS if way == "plain" or way in given.ways)
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
         row = make_model(given.kind, Path(folder))[0].tolist()
         body = json.dumps({"inputs": [row]}).encode()
         for form in [given.only] if given.only else FORMS:
-            figures[form] = measure(form, Path(folder), body, given.rate, given.seconds, given.rounds)
+            figures[form] = measure(form, Path(folder), body, given.rate, given.seconds, given.rounds, ways)
     if given.json:
         print(json.dumps({"bench": "releases", "cpus": os.cpu_count(), "rate": given.rate, "figures": figures}))
         return
@@ -62,11 +64,13 @@ def main() -> None:
             print(f"{form:<12}{way:<10}{found['p50']:>8.2f}{found['p99']:>8.2f}{against:>+8.1%}")
 
 
-def measure(form: str, folder: Path, body: bytes, rate: float, seconds: float, rounds: int) -> dict[str, Any]:
+def measure(
+    form: str, folder: Path, body: bytes, rate: float, seconds: float, rounds: int, ways: tuple[str, ...]
+) -> dict[str, Any]:
     """Medians of each way over the rounds."""
-    found: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+    found: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for _ in range(rounds):
-        for way in WAYS:
+        for way in ways:
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 argv = [sys.executable, __file__, "--serve", form, way, str(folder), str(listener.fileno())]
                 port = listener.getsockname()[1]

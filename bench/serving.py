@@ -91,7 +91,7 @@ def main() -> None:
     options.add_argument("--empty", type=int, help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.empty is not None:
-        from penstock.processes.serve import run_uvicorn
+        from penstock.processes.http_server import run_uvicorn
 
         run_uvicorn(empty, socket.socket(fileno=given.empty))
         return

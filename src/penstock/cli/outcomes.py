@@ -39,7 +39,7 @@ def add(
         "", "--value", help='Its outcome, as JSON: 1, "yes" or ["item-7"]; with a table, the column that holds it.'
     ),
     deployment: str = typer.Option(
-        "", help="Whose predictions, by entity or caller's id. [default: the project's own]"
+        "", help="Whose predictions these are. [default: the project's own]"
     ),
     entity: str = typer.Option("", help="In a table: the column that says whom, as the key of the predictions does."),
     id: str = typer.Option("", "--id", help="In a table, in place of --entity: the column with prediction ids."),

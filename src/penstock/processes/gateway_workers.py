@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from penstock.core.errors import ConflictError
 from penstock.predictions.segment_log import SegmentLog
 from penstock.processes.child import Ticker
-from penstock.processes.serve import run_uvicorn
+from penstock.processes.http_server import run_uvicorn
 from penstock.processes.supervisor import ChildSpec
 from penstock.serving.gateway import Gateway
 from penstock.serving.gateway_loop import GatewayLoop

@@ -96,7 +96,7 @@ class Gateway:
         self._pool = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="penstock-predict")
         self._predictor = Predictor(segments, clock or SystemClock())
         self._batcher = Batcher(self._predictor.answer, self._pool, self.limits)
-        self._shadows = ShadowRunner(segments, self.limits.shadow)
+        self._shadows = ShadowRunner(segments, self.limits.shadow, lambda: self._under_way == 0)
         self._metrics = GatewayMetrics()
         self._shared = shared
         looks = (PrometheusProtocol(self._read_counts, segments.folder), ReadyProtocol(segments.folder))
