@@ -61,7 +61,7 @@ def _build(config: Config, db: Database, checkpoints: CheckpointLog) -> Services
     artifacts = ArtifactService(db)
     registry = RegistryService(db)
     objects = open_object_store(config.objects_url)
-    trust = TrustService(db, registry, objects)
+    trust = TrustService(db, registry, objects, config.demanded_signers)
     signer = OwnSigner(db, registry, trust, objects, config.home)
     predictions = PredictionService(db)
     pipelines = PipelineService(db, tracking)

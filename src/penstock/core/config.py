@@ -37,6 +37,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Port of the server: HTTP API and web pages."""
     gateway_port: int = DEFAULT_GATEWAY_PORT
     """Port of the gateway: predictions."""
+    signed_by: str = ""
+    """Names of signers, with commas: models that none of them has signed are refused; empty: any will do, or none."""
     token: str = ""
     """Bearer token every request must carry; empty: none is asked for, and only loopback is served."""
     inward: str = ""
@@ -60,6 +62,11 @@ class Config(Struct, frozen=True, kw_only=True):
     def host_names(self) -> list[str]:
         """The names in `hosts`, as a browser writes them."""
         return [name.strip().lower() for name in self.hosts.split(",") if name.strip()]
+
+    @property
+    def demanded_signers(self) -> tuple[str, ...]:
+        """The names in `signed_by`."""
+        return tuple(name.strip() for name in self.signed_by.split(",") if name.strip())
 
     @property
     def url(self) -> str:

@@ -40,7 +40,7 @@ class FastFormVerbs(VersionVerbs):
             return None
         if tree is not None:
             for check in self._checks:
-                check(tx, structs.replace(known, tree=tree))
+                check(tx, structs.replace(known, tree=tree), "compiling")
             keep_objects(tx, known.ref, [tree])
         tx.record("registry.compile", known.ref, form=form.describe(), tree=tree)
         return self._change_version(tx, known, fast_form=form, fast_tree=tree)

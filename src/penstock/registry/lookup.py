@@ -1,6 +1,7 @@
 """Finding models and versions, which every verb of the registry begins with."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
 from msgspec import Struct
 
@@ -26,7 +27,8 @@ class VersionUse(Struct, frozen=True):
 
 
 FindUses = Callable[[Transaction], Iterable[VersionUse]]
-CheckVersion = Callable[[Transaction, ModelVersion], None]
+Moment = Literal["registration", "promotion", "compiling"]
+CheckVersion = Callable[[Transaction, ModelVersion, Moment], None]
 
 
 class RegistryLookup:

@@ -104,7 +104,7 @@ class RegistryService(TakeOverVerbs):
                 hint="set its status to ready first",
             )
         for check in self._checks:
-            check(tx, target)
+            check(tx, target, "promotion")
         moved = Alias(
             model=held.name, alias=alias, version=version, moved_at=tx.now, moved_by=tx.actor.name, reason=reason
         )

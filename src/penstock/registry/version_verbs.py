@@ -216,7 +216,7 @@ class VersionVerbs(ModelVerbs):
         )
         check_tags(version.tags)
         for check in self._checks:
-            check(tx, version)
+            check(tx, version, "registration")
         self._versions.add(tx, version)
         keep_objects(tx, version.ref, filter(None, (version.tree, version.reference)))
         if version.run_id is not None:

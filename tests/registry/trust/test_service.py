@@ -22,7 +22,7 @@ from penstock.registry.signing.keys import SigningKey
 from penstock.registry.signing.manifest import AlteredError, read_folder
 from penstock.registry.trust.service import OWN_CODE, TrustService
 from penstock.registry.trust.signer import OwnSigner
-from penstock.registry.trust.types import NotTrustedError, Standing
+from penstock.registry.trust.types import NotSignedError, NotTrustedError, Standing
 from penstock.storage.database import Database
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.storage.objects.open import open_object_store
@@ -35,11 +35,11 @@ SAMPLE = pl.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, 0.0, 1.0]})
 class World:
     """A registry with an object store, and a model directory that is not registered yet."""
 
-    def __init__(self, db: Database, folder: Path) -> None:
+    def __init__(self, db: Database, folder: Path, demanded: tuple[str, ...] = ()) -> None:
         self.db = db
         self.objects: ObjectStore = open_object_store(folder / "objects")
         self.registry = RegistryService(db)
-        self.trust = TrustService(db, self.registry, self.objects)
+        self.trust = TrustService(db, self.registry, self.objects, demanded)
         self.folder = folder / "model"
         model = LinearRegression().fit(SAMPLE.to_numpy(), [1.0, 2.0, 3.0])
         self.info: ModelInfo = save_model(model, self.folder, task="regression", sample=SAMPLE)
@@ -220,3 +220,28 @@ def test_a_version_whose_files_are_gone_is_passed_over(world: World, signer: Own
     signer.close()
     assert world.trust.get_standing(TREE).signatures == ()
     assert len(world.trust.get_standing(tree).signatures) == 1
+
+
+def test_a_signature_can_be_demanded_at_registration_promotion_and_load(world: World, tmp_path: Path) -> None:
+    unsigned = world.register()
+    world.trust.add_signer("the vendor", world.key.public.pem)
+    strict = World(world.db, tmp_path / "strict", ("the vendor", "somebody"))
+    assert strict.objects.put_tree(world.folder) == unsigned
+    told = "is signed by nobody, and PENSTOCK_SIGNED_BY demands the vendor or somebody"
+    with pytest.raises(NotSignedError, match=told):
+        strict.registry.register("other", None, unsigned, strict.info)
+    with pytest.raises(NotSignedError, match=told):
+        strict.registry.move_alias("churn", "champion", 1)
+    with pytest.raises(NotSignedError, match=told):
+        strict.load(unsigned, tmp_path)
+    strict.trust.record_signature(unsigned, bundle.sign(read_folder(world.folder), world.key))
+    strict.registry.move_alias("churn", "champion", 1)
+    assert strict.load(unsigned, tmp_path) is not None
+
+
+def test_what_a_run_made_is_registered_before_it_is_signed_and_not_promoted(world: World, tmp_path: Path) -> None:
+    strict = World(world.db, tmp_path / "strict", ("the vendor",))
+    tree = strict.objects.put_tree(world.folder)
+    made = strict.registry.register("churn", RunId("0" * 32), tree, world.info)
+    with pytest.raises(NotSignedError):
+        strict.registry.move_alias("churn", "champion", made.version)

@@ -35,12 +35,13 @@ def verify(
         if found.folder is not None:
             signer = check_folder(found.folder, standing, found.name)
         else:
-            signer = check_signatures(
+            signers = check_signatures(
                 [held.bundle for held in standing.signatures],
                 standing.signers,
                 lambda algorithm: read_tree(services.objects, found.tree, found.name, algorithm),
                 found.name,
             )
+            signer = next(iter(signers), "")
     if not signer:
         raise AlteredError(f"{found.name} is not signed", hint=f"penstock models sign {target}")
     if json:

@@ -85,7 +85,10 @@ class VersionCompiler:
                 raise
             except (PenstockError, OSError) as error:
                 form, tree = FastForm(used=False, reason=str(error)), None
-            self._keep(version, form, tree)
+            try:
+                self._keep(version, form, tree)
+            except ConflictError as error:  # the copy lacks a signature that is demanded
+                self._keep(version, FastForm(used=False, reason=str(error)), None)
         log.info("a version was looked at: %s", form.describe(), extra={"version": version.uri})
         return True
 

@@ -1,12 +1,12 @@
 """Whether a model directory is what those who are trusted have signed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from penstock.registry.signing import bundle
 from penstock.registry.signing.keys import read_public_key
 from penstock.registry.signing.manifest import FILE, AlteredError, Manifest, check_files, read_folder
-from penstock.registry.trust.types import Signer, Standing
+from penstock.registry.trust.types import NotSignedError, Signer, Standing
 
 ReadManifest = Callable[[str], Manifest]  # the files as they are, by an algorithm
 
@@ -24,22 +24,39 @@ def check_folder(folder: Path, standing: Standing, name: str) -> str:
 
     Raises:
         AlteredError: it was signed and is not that any more, or by a key that does not count.
+        NotSignedError: somebody has to have signed it, and has not.
     """
     carried = folder / FILE
     texts = [held.bundle for held in standing.signatures]
     if carried.is_file():
         texts.append(carried.read_text(errors="replace"))
-    return check_signatures(texts, standing.signers, lambda algorithm: read_folder(folder, algorithm), name)
+    found = check_signatures(texts, standing.signers, lambda algorithm: read_folder(folder, algorithm), name)
+    check_demand(found, standing.demanded, name)
+    return next(iter(found), "")
 
 
-def check_signatures(texts: Sequence[str], signers: Sequence[Signer], read: ReadManifest, name: str) -> str:
-    """Check what is there against each of its signatures; see `check_folder`."""
-    signed_by = ""
+def check_signatures(texts: Sequence[str], signers: Sequence[Signer], read: ReadManifest, name: str) -> list[str]:
+    """Check what is there against each of its signatures; the names of whoever signed it. See `check_folder`."""
+    found: list[str] = []
     for text in texts:
         manifest, signer = verify(text, signers, name)
         check_files(manifest, read(manifest.algorithm).files, name)
-        signed_by = signed_by or signer.name
-    return signed_by
+        found.append(signer.name)
+    return found
+
+
+def check_demand(found: Collection[str], demanded: Collection[str], name: str) -> None:
+    """Refuse what none of those has signed who have to.
+
+    Raises:
+        NotSignedError: as it says.
+    """
+    if demanded and not set(found) & set(demanded):
+        held = f"only by {' and '.join(found)}" if found else "by nobody"
+        raise NotSignedError(
+            f"{name} is signed {held}, and PENSTOCK_SIGNED_BY demands {' or '.join(demanded)}",
+            hint="penstock models sign --key KEY.pem",
+        )
 
 
 def verify(text: str, signers: Sequence[Signer], name: str) -> tuple[Manifest, Signer]:

@@ -2,6 +2,7 @@
 
 from penstock.core.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from penstock.core.ids import Digest, Ref, RunId
+from penstock.registry.lookup import Moment
 from penstock.registry.names import check_text
 from penstock.registry.service import RegistryService
 from penstock.registry.signing.keys import PublicKey, read_public_key
@@ -19,16 +20,25 @@ from penstock.storage.verbs import logs, reads, writes
 OWN_CODE = "penstock_code"  # the flavor whose code is a project's own
 _LONGEST_REASON = 2_000
 _LARGEST_NAME = 250
-_CHECKED_BYTES = 256 * 1024 * 1024  # at a promotion; larger models are checked when they are loaded, as all are
 
 
 class TrustService:
-    """Decisions about code, signatures, and the keys that count."""
+    """Decisions about code, signatures, and the keys that count.
+
+    Args:
+        db: where they are kept.
+        registry: whose versions are checked.
+        objects: where the files of models are.
+        demanded: names of signers, one of whom has to have signed a model; empty: nobody has to.
+    """
 
     noun = "trust"
 
-    def __init__(self, db: Database, registry: RegistryService, objects: ObjectStore) -> None:
+    def __init__(
+        self, db: Database, registry: RegistryService, objects: ObjectStore, demanded: tuple[str, ...] = ()
+    ) -> None:
         self.db = db
+        self._demanded = demanded
         self._store = TrustStore(db)
         self._objects = objects
         registry.check_with(self.check_version)
@@ -75,6 +85,7 @@ class TrustService:
             decision=decisions[0] if decisions else None,
             signatures=tuple(self._store.list_signatures(tx, tree)),
             signers=tuple(self._store.list_signers(tx)),
+            demanded=self._demanded,
         )
 
     @writes
@@ -139,24 +150,28 @@ class TrustService:
         signer = self._find_signer(tx, key.fingerprint) or self._add_signer(tx, place, key)
         self._keep(tx, tree, signature, signer)
 
-    def check_version(self, tx: Transaction, version: ModelVersion) -> None:
-        """Refuse a version that was signed and is something else now, or whose signature does not count."""
+    def check_version(self, tx: Transaction, version: ModelVersion, moment: Moment) -> None:
+        """Refuse a version that was signed and is something else now, or lacks a signature that counts or is demanded.
+
+        Every byte is read, piece by piece. What a run of this penstock made may be registered before it is signed.
+
+        Raises:
+            AlteredError: it is not what was signed, or the key does not count.
+            NotSignedError: somebody has to have signed it, and has not.
+        """
         if version.tree is None:
             return
         name = f"version {version.version} of model {version.model!r}"
         carried = self._find_carried(version.tree)
         texts = [held.bundle for held in self._store.list_signatures(tx, version.tree)]
-        if not texts and carried is None:
-            return
-        if carried is None and self._size(version.tree) > _CHECKED_BYTES:
-            for text in texts:
-                checking.verify(text, self._store.list_signers(tx), name)
-            return
-        tree, signers = version.tree, self._store.list_signers(tx)
         texts += [] if carried is None else [carried]
-        checking.check_signatures(
+        tree, signers = version.tree, self._store.list_signers(tx)
+        found = checking.check_signatures(
             texts, signers, lambda algorithm: read_tree(self._objects, tree, version.model, algorithm), name
         )
+        is_own = version.run_id is not None and not version.source
+        if moment != "registration" or not is_own:
+            checking.check_demand(found, self._demanded, name)
         if carried is not None:
             _, signer = checking.verify(carried, signers, name)
             self._keep(tx, tree, carried, signer)
@@ -168,9 +183,6 @@ class TrustService:
         except NotFoundError:
             return None
         return self._objects.get_bytes(entry.digest).decode(errors="replace")
-
-    def _size(self, tree: Digest) -> int:
-        return sum(entry.size for _, entry in self._objects.list_files(tree))
 
     def _decide(
         self, tx: Transaction, tree: Digest, trusted: bool, reason: str, evidence: tuple[str, ...]

@@ -9,6 +9,7 @@ from pathlib import Path
 from penstock.core.errors import PenstockError
 from penstock.core.identity import Actor, Role
 from penstock.core.ids import Digest
+from penstock.registry.lookup import Moment
 from penstock.registry.service import RegistryService
 from penstock.registry.signing.bundle import sign
 from penstock.registry.signing.keys import open_own_key
@@ -55,7 +56,7 @@ class OwnSigner:
         if thread is not None:
             thread.join()
 
-    def _see(self, tx: Transaction, version: ModelVersion) -> None:
+    def _see(self, tx: Transaction, version: ModelVersion, moment: Moment) -> None:
         """Note a version; a signature is of its files, and does no harm where the transaction comes to nothing."""
         if version.tree is None:
             return

@@ -4,12 +4,16 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from penstock.core.errors import PermissionDeniedError
+from penstock.core.errors import ConflictError, PermissionDeniedError
 from penstock.core.ids import Digest, Ref
 
 
 class NotTrustedError(PermissionDeniedError):
     """Loading the model would run code that nobody vouches for."""
+
+
+class NotSignedError(ConflictError):
+    """A model lacks the signature that this penstock demands."""
 
 
 class TrustDecision(Struct, frozen=True, kw_only=True):
@@ -56,6 +60,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     decision: TrustDecision | None = None
     signatures: tuple[ModelSignature, ...] = ()
     signers: tuple[Signer, ...] = ()  # whose signatures count
+    demanded: tuple[str, ...] = ()  # names of signers, one of whom has to have signed; empty: nobody has to
 
     def require_trust(self, name: str, reason: str) -> None:
         """Refuse to run the code of a model that nobody vouches for.
