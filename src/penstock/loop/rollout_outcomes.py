@@ -1,5 +1,7 @@
 """What outcomes say of both revisions of a rollout."""
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 from msgspec import Struct
@@ -12,6 +14,7 @@ from penstock.stats.arrays import FloatArray
 from penstock.stats.sequential.evidence import Sums, add_up
 from penstock.stats.sequential.rewards import WeighedRewards
 
+PAIRED = "roc_auc"  # its values are of pairs of rows
 BOUNDED = ("binary", "multiclass", "ranking")  # tasks whose losses lie in 0 to 1 as they are
 
 
@@ -20,7 +23,7 @@ class Outcomes(Struct, frozen=True):
 
     rewards: dict[int, Sums] = {}
     metric: dict[int, Sums] = {}
-    weighed: WeighedRewards | None = None  # of the candidate beside the stable one, where the shares change
+    weighed: dict[str, WeighedRewards] = {}  # `reward`, `metric` of both revisions, where the shares change
     problem: str = ""  # why they could not be read
 
 
@@ -29,9 +32,10 @@ def add_up_outcomes(
 ) -> Outcomes:
     """What is known of the candidate and of the stable revision.
 
-    Where a rollout goes through several shares of the traffic, a reward is weighed by the chance with which its
-    revision was chosen. Then a customer counts once, with what he was shown at the share at which he came first: at a
-    later one his revision is no new choice.
+    Where a rollout goes through several shares of the traffic, rewards and values of the metric are weighed by the
+    chance with which their revision was chosen; pairs of scores are not, as no pair was chosen by itself. Then a
+    customer counts once, with what he was shown at the share at which he came first: at a later one his revision is no
+    new choice.
 
     Args:
         rollout: which.
@@ -55,20 +59,42 @@ def add_up_outcomes(
     }
     scale = 1.0 if task in BOUNDED else _scale(losses)
     rewards = {number: _rewards(found, scale) for number, found in losses.items()}
-    weighed = None
-    if len(shares) > 1 and not rollout.is_in_shadow:
-        weighed = WeighedRewards(floor=min(min(share, 1 - share) for share in shares))
-        for number, held in own.items():
-            for (chance,), part in held.group_by("chance", maintain_order=True):
-                values = _rewards(group_losses(task, metric, read_labelled_rows(task, part, classes[number])), scale)
-                is_b = np.full(len(values), number == rollout.revision)
-                weighed = weighed.add(values, is_b, np.full(len(values), chance))
+    weighed: dict[str, WeighedRewards] = {}
+    has_shares = len(shares) > 1 and not rollout.is_in_shadow
+    if has_shares:
+        weighed["reward"] = _weigh(
+            rollout,
+            own,
+            lambda number, part: _rewards(
+                group_losses(task, metric, read_labelled_rows(task, part, classes[number])), scale
+            ),
+        )
     metrics = {}
     if rollout.margins.metric is not None:
-        for number, held in own.items():  # pairs of rows have to stay pairs when more outcomes come
-            labelled = read_labelled_rows(task, held, classes[number], order=("outcome_at", "id"))
-            metrics[number] = add_up(bounded_values(metric, labelled))
+
+        def read(number: int, part: pl.DataFrame) -> FloatArray:
+            """Values of the metric; pairs of rows have to stay pairs when more outcomes come."""
+            order = ("outcome_at", "id")
+            return bounded_values(metric, read_labelled_rows(task, part, classes[number], order=order))
+
+        metrics = {number: add_up(read(number, held)) for number, held in own.items()}
+        if has_shares and metric != PAIRED:
+            weighed["metric"] = _weigh(rollout, own, read)
     return Outcomes({number: add_up(values) for number, values in rewards.items()}, metrics, weighed)
+
+
+def _weigh(
+    rollout: Rollout, own: dict[int, pl.DataFrame], read: Callable[[int, pl.DataFrame], FloatArray]
+) -> WeighedRewards:
+    """What was earned by both revisions, weighed by the chance with which each was chosen."""
+    shares = [share for share in rollout.steps if 0 < share < 1]
+    weighed = WeighedRewards(floor=min(min(share, 1 - share) for share in shares))
+    for number, held in own.items():
+        for (chance,), part in held.group_by("chance", maintain_order=True):
+            values = read(number, part)
+            is_b = np.full(len(values), number == rollout.revision)
+            weighed = weighed.add(values, is_b, np.full(len(values), chance))
+    return weighed
 
 
 def _first_choices(rows: pl.DataFrame, rollout: Rollout) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """Whether a rollout may go on: a pure function of what both revisions did so far, with tests that may be peeked at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -58,7 +58,7 @@ def judge_rollout(
     *,
     step_requests: int,
     problems: Sequence[str] = (),
-    weighed: WeighedRewards | None = None,
+    weighed: Mapping[str, WeighedRewards] = {},
     alpha: float = 0.05,
 ) -> Judgement:
     """Hold, advance or abort; what is not known holds.
@@ -75,8 +75,8 @@ def judge_rollout(
         needs: see there.
         step_requests: of the candidate since the present step began.
         problems: why what is known may be wrong or old; it does not go on while there is one.
-        weighed: the rewards of both, weighed by chances; where the shares of traffic change meanwhile they are compared
-            by these.
+        weighed: `reward` and `metric` of both, weighed by chances; where the shares of traffic change meanwhile they
+            are compared by these.
         alpha: see above.
     """
     if candidate.load_problem:
@@ -103,7 +103,11 @@ def judge_rollout(
 
 
 def _measure(
-    candidate: RevisionStats, stable: RevisionStats | None, needs: Needs, weighed: WeighedRewards | None, alpha: float
+    candidate: RevisionStats,
+    stable: RevisionStats | None,
+    needs: Needs,
+    weighed: Mapping[str, WeighedRewards],
+    alpha: float,
 ) -> list[Measure]:
     guard, margins = needs.guard, needs.margins
     bars = [guard.error_rate, guard.latency_p99_ms]
@@ -124,9 +128,9 @@ def _measure(
     if margins.latency_p99 is not None:
         found.append(compare_latency(candidate.counts, stable.counts, margins.latency_p99, levels))
     if rewards and margins.reward is not None:
-        found.append(compare_means("reward", *rewards, margins.reward, levels, weighed))
+        found.append(compare_means("reward", *rewards, margins.reward, levels, weighed.get("reward")))
     if metric and margins.metric is not None:
-        found.append(compare_means("metric", *metric, margins.metric, levels))
+        found.append(compare_means("metric", *metric, margins.metric, levels, weighed.get("metric")))
     return found
 
 
