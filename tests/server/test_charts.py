@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.server.web.charts import EMPTY, Bar, Mark, Point, Series, line_chart
-from penstock.server.web.heat import Cell, Row, heat_map
-from penstock.server.web.plot import fit_values, time_ticks
-from penstock.server.web.strips import common_range, interval_strip, share_meter, stretch_strip
+from penstock.server.web.drawings.charts import EMPTY, Bar, Mark, Point, Series, line_chart
+from penstock.server.web.drawings.heat import Cell, Row, heat_map
+from penstock.server.web.drawings.plot import fit_values, time_ticks
+from penstock.server.web.drawings.strips import common_range, interval_strip, share_meter, stretch_strip
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 WEEK = timedelta(weeks=1)

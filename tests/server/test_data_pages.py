@@ -8,7 +8,7 @@ import pytest
 from penstock.core.project.types import CheckSection, DataSection, DistributionBounds
 from penstock.datasets.ingest import add_version
 from penstock.datasets.types import DatasetChecksError
-from penstock.server.web import data_changes
+from penstock.server.web.data import changes
 from server.reading import Page, open_page, serve_shop
 from server.seeding import Shop, open_shop
 
@@ -96,7 +96,7 @@ def test_changes_show_files_columns_and_rows(world: tuple[Shop, str]) -> None:
 def test_rows_of_large_versions_are_compared_when_asked(
     world: tuple[Shop, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data_changes, "READ_AT_ONCE", 0)
+    monkeypatch.setattr(changes, "READ_AT_ONCE", 0)
     html = texts(world[1], "/data/customers/diff?before=1&after=2")
     assert "Compare them now" in html and "removed" not in html
     assert "1 removed" in texts(world[1], "/data/customers/diff?before=1&after=2&rows=compare")

@@ -4,8 +4,8 @@ from typing import Any
 
 from markupsafe import escape
 
-from penstock.server.web.evidence import read_evidence, tell_value
-from penstock.server.web.refs import link_ref, name_ref
+from penstock.server.web.words.evidence import read_evidence, tell_value
+from penstock.server.web.words.refs import link_ref, name_ref
 
 DIGEST = "25262989e328a6675ac3c582507b804f183a6105086a451b2db1353d0f8a1d08"
 REQUESTS = {"all": 87, "needed": 40, "step": 87}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from penstock.server.web.formats import (
+from penstock.server.web.words.formats import (
     format_bytes,
     format_cell,
     format_change,

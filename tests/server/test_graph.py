@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from penstock.core.ids import Ref
 from penstock.governance.types import LineageEdge
-from penstock.server.web.graph import BOX_HEIGHT, BOX_WIDTH, MOST_NODES, arrange, build_graph
-from penstock.server.web.graph_svg import draw_lineage
+from penstock.server.web.drawings.graph import BOX_HEIGHT, BOX_WIDTH, MOST_NODES, arrange, build_graph
+from penstock.server.web.drawings.graph_svg import draw_lineage
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ from penstock.core.ids import Digest, SegmentId, new_id
 from penstock.predictions.latency import count_latencies
 from penstock.predictions.service import PredictionService
 from penstock.predictions.types import RevisionCounts, Segment
-from penstock.server.web.charts import EMPTY
-from penstock.server.web.last_hour import LastHour, RecentTraffic, draw_hour
+from penstock.server.web.drawings.charts import EMPTY
+from penstock.server.web.sources.last_hour import LastHour, RecentTraffic, draw_hour
 
 START = datetime(2026, 1, 5, 12, 0, 20, tzinfo=UTC)
 
@@ -80,7 +80,7 @@ def test_what_is_older_than_an_hour_is_gone(predictions: PredictionService) -> N
 def test_more_deployments_than_are_remembered_are_still_read(
     predictions: PredictionService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("penstock.server.web.last_hour.MOST_DEPLOYMENTS", 2)
+    monkeypatch.setattr("penstock.server.web.sources.last_hour.MOST_DEPLOYMENTS", 2)
     recent = RecentTraffic()
     add(predictions, (1, 10, 0))
     for name in ("a", "b", "shop", "c", "shop"):

@@ -7,7 +7,14 @@ from xml.etree import ElementTree
 import pytest
 
 from penstock.core.ids import RolloutId
-from penstock.server.web.sequences import GOOD_ENOUGH, TOO_BAD, Judged, draw_measures, draw_sequence, read_judged
+from penstock.server.web.drawings.sequences import (
+    GOOD_ENOUGH,
+    TOO_BAD,
+    Judged,
+    draw_measures,
+    draw_sequence,
+    read_judged,
+)
 from penstock.serving.types import Rollout, RolloutEvent, RolloutMeasures
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

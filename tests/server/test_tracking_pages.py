@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from penstock.core.ids import RunId
-from penstock.server.web.curves import smooth_out
+from penstock.server.web.runs.curves import smooth_out
 from penstock.storage.transaction import Transaction
 from penstock.tracking.types import Metric
 from server.reading import Page, open_page, serve_shop

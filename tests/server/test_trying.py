@@ -11,7 +11,7 @@ from msgspec import structs
 
 from penstock.registry.format.types import Column
 from penstock.server.app import build_server
-from penstock.server.web.trying import read_row
+from penstock.server.web.deployments.trying import read_row
 from server.reading import Page, open_page
 from server.trying_world import OWNER, Trying, open_trying
 from serving_http import serve

@@ -38,11 +38,11 @@ from penstock.server.openapi import openapi_document
 from penstock.server.protocols.mlflow.app import MlflowApp, open_paths
 from penstock.server.protocols.mlflow.table import ENDPOINTS
 from penstock.server.readiness import ServerReadiness
-from penstock.server.web.asking import GatewayClient
 from penstock.server.web.context import error_page, wants_page
 from penstock.server.web.pages import PAGES, page_routes
 from penstock.server.web.render import FOLDER, Renderer, installed_version
 from penstock.server.web.sign_in import SIGN_IN, refuse_stranger, sign_in_routes
+from penstock.server.web.sources.asking import GatewayClient
 
 
 def build_server(

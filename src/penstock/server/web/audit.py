@@ -8,9 +8,9 @@ from penstock.core.errors import InvalidInputError
 from penstock.core.ids import Ref
 from penstock.governance.types import AuditEvent
 from penstock.server.web.context import PageContext
-from penstock.server.web.evidence import Evidence, read_evidence
-from penstock.server.web.formats import format_number
-from penstock.server.web.graph_svg import draw_lineage
+from penstock.server.web.drawings.graph_svg import draw_lineage
+from penstock.server.web.words.evidence import Evidence, read_evidence
+from penstock.server.web.words.formats import format_number
 
 PAGE_SIZE = 50
 EDGES_SHOWN = 300

@@ -15,10 +15,10 @@ from penstock.core.identity import Role
 from penstock.core.project.types import Project
 from penstock.server.bodies import read_body
 from penstock.server.dispatch import Identify
-from penstock.server.web.asking import GatewayClient
-from penstock.server.web.history_cache import HistoryCache
-from penstock.server.web.last_hour import RecentTraffic
 from penstock.server.web.render import Renderer
+from penstock.server.web.sources.asking import GatewayClient
+from penstock.server.web.sources.history_cache import HistoryCache
+from penstock.server.web.sources.last_hour import RecentTraffic
 
 LONGEST_NUMBER = 9  # digits
 FORM_BYTES = 1024 * 1024

@@ -5,33 +5,21 @@ from starlette.routing import Route
 from penstock.catalogue.services import Services
 from penstock.core.project.types import Project
 from penstock.server.dispatch import Identify
-from penstock.server.web import (
-    api_page,
-    artifacts,
-    audit,
-    compare,
-    data,
-    data_changes,
-    data_quality,
-    deployments,
-    episodes,
-    experiments,
-    loop,
-    models,
-    rollouts,
-    run_table,
-    runs,
-    trying,
-)
-from penstock.server.web.asking import GatewayClient
+from penstock.server.web import api_page, audit
 from penstock.server.web.context import FormFunction, PageContext, PageFunction, form, page
+from penstock.server.web.data import changes, datasets, quality
+from penstock.server.web.deployments import deployments, rollouts, trying
+from penstock.server.web.loop import episodes, overview
+from penstock.server.web.models import models
 from penstock.server.web.render import Renderer
+from penstock.server.web.runs import artifacts, compare, experiments, run, table
+from penstock.server.web.sources.asking import GatewayClient
 
 PAGES: dict[str, PageFunction] = {
-    "/": loop.show_loop,
-    "/runs": run_table.list_runs,
+    "/": overview.show_loop,
+    "/runs": table.list_runs,
     "/runs/compare": compare.compare_runs,
-    "/runs/{run}": runs.show_run,
+    "/runs/{run}": run.show_run,
     "/runs/{run}/artifacts/{path:path}": artifacts.show_artifact,
     "/runs/{run}/frame/{path:path}": artifacts.show_frame,
     "/experiments": experiments.list_experiments,
@@ -40,10 +28,10 @@ PAGES: dict[str, PageFunction] = {
     "/models": models.list_models,
     "/models/{model}": models.show_model,
     "/models/{model}/{version}": models.show_version,
-    "/data": data.list_datasets,
-    "/data/{dataset}/quality": data_quality.show_quality,
-    "/data/{dataset}/diff": data_changes.show_changes,
-    "/data/{dataset}/{version}": data.show_version,
+    "/data": datasets.list_datasets,
+    "/data/{dataset}/quality": quality.show_quality,
+    "/data/{dataset}/diff": changes.show_changes,
+    "/data/{dataset}/{version}": datasets.show_version,
     "/deployments": deployments.list_deployments,
     "/deployments/{deployment}": deployments.show_deployment,
     "/deployments/{deployment}/try": trying.show_try,

@@ -10,8 +10,8 @@ from starlette.responses import HTMLResponse
 
 from penstock.core import codec
 from penstock.server.identity import COOKIE
-from penstock.server.web import formats
-from penstock.server.web.refs import lineage_page, link_ref
+from penstock.server.web.words import formats
+from penstock.server.web.words.refs import lineage_page, link_ref
 
 FOLDER = Path(__file__).parent
 NAVIGATION = [

@@ -1,0 +1,118 @@
+"""The pages of deployments: what answers now, who gets how much of the traffic, and how each release went."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penstock.monitoring.types import Window
+from penstock.predictions.types import RevisionCounts
+from penstock.server.web.context import PageContext
+from penstock.server.web.deployments.rollouts import (
+    draw_share,
+    list_waiting,
+    name_strategy,
+    read_sides,
+    rollout_tone,
+)
+from penstock.server.web.drawings.plot import HALF
+from penstock.server.web.monitoring.watching import WINDOWS_SHOWN, draw_drift, draw_performance, draw_traffic
+from penstock.server.web.sources.last_hour import HOUR, LastHour, draw_hour
+from penstock.server.web.words.standing import Told, tell_standing
+from penstock.serving.types import Deployment, Revision
+
+REVISIONS_SHOWN = 50
+
+
+class Answering(Struct, frozen=True):
+    """A revision that gets traffic, with what it is and what it did in the last hour."""
+
+    role: str
+    revision: Revision
+    share: float
+    form: str
+    standing: Told
+    counts: RevisionCounts
+
+    @property
+    def rate(self) -> float:
+        """Requests per second over the whole hour."""
+        return self.counts.rows / HOUR.total_seconds()
+
+
+def list_deployments(context: PageContext, request: Request) -> Response:
+    """Every deployment with its traffic."""
+    services = context.services
+    rows = [(found, services.predictions.get_traffic(found.name)) for found in services.serving.list_deployments()]
+    return context.renderer.page(
+        request, "deployments.html", title="Deployments", rows=rows, gateways=services.serving.list_gateways()
+    )
+
+
+def show_deployment(context: PageContext, request: Request) -> Response:
+    """One deployment: who gets the traffic, the last hour, revisions, rollouts, and what is watched by window."""
+    services, name = context.services, request.path_params["deployment"]
+    deployment = services.serving.get_deployment(name)
+    windows = services.monitoring.list_windows(name, limit=WINDOWS_SHOWN)
+    alerts = services.monitoring.list_alerts(name, limit=20)
+    rollouts = services.serving.list_rollouts(name, limit=20)
+    running = next((rollout for rollout in rollouts if rollout.id == deployment.rollout), None)
+    hour = context.recent.read(services.predictions, name)
+    answering = _list_answering(context, deployment, hour)
+    revisions = sorted(services.serving.list_revisions(name), key=lambda r: -r.number)
+    return context.renderer.page(
+        request,
+        "deployment.html",
+        title=name,
+        deployment=deployment,
+        traffic=services.predictions.get_traffic(name),
+        answering=answering,
+        has_hour=bool(hour.minutes),
+        hour=draw_hour(hour, _name_revisions(answering, hour)),
+        others=[held for held in hour.revisions if held.revision not in {one.revision.number for one in answering}],
+        revisions=revisions[:REVISIONS_SHOWN],
+        older=len(revisions) - REVISIONS_SHOWN,
+        running=running,
+        sides=read_sides(context, deployment, running) if running else [],
+        meter=draw_share(deployment),
+        waiting_for=list_waiting(context, running) if running else [],
+        rollouts=rollouts,
+        alerts=alerts,
+        windows=windows,
+        performance=draw_performance(windows, alerts, context.project, area=HALF),
+        volume=draw_traffic(windows),
+        drift=draw_drift(windows),
+        rollout_tone=rollout_tone,
+        name_strategy=name_strategy,
+        window_length=_length(windows),
+    )
+
+
+def _list_answering(context: PageContext, deployment: Deployment, hour: LastHour) -> list[Answering]:
+    """The stable revision and the candidate, as far as there are any."""
+    both = (("stable", deployment.stable, 1 - deployment.share), ("candidate", deployment.candidate, deployment.share))
+    services = context.services
+    return [
+        Answering(
+            role,
+            revision,
+            share,
+            services.registry.get_version(revision.model, revision.version).describe_form(),
+            tell_standing(services.trust.get_standing(revision.tree)),
+            hour.find(revision.number),
+        )
+        for role, revision, share in both
+        if revision is not None
+    ]
+
+
+def _name_revisions(answering: Sequence[Answering], hour: LastHour) -> dict[int, str]:
+    """What the lines of a chart are called: those that answer now, and then those that did before."""
+    names = {held.revision.number: f"version {held.revision.version}, {held.role}" for held in answering}
+    return names | {held.revision: f"revision {held.revision}" for held in hour.revisions if held.revision not in names}
+
+
+def _length(windows: Sequence[Window]) -> timedelta | None:
+    return windows[-1].end - windows[-1].start if windows else None

@@ -1,0 +1,1 @@
+"""The loop of a project at a glance, and its episodes."""

@@ -1,0 +1,110 @@
+"""The pages of episodes: all of them in a table, and one told as a story."""
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penstock.loop.types import Decision, Episode
+from penstock.server.web.context import PageContext
+from penstock.server.web.words.evidence import Evidence, read_evidence
+
+STATE_TONES = {"promoted": "good", "refused": "warn", "failed": "bad"}
+ACTION_TONES = {
+    "promote": "good",
+    "pass": "good",
+    "advance": "good",
+    "refuse": "warn",
+    "abort": "bad",
+    "fail": "bad",
+    "cancel": "warn",
+}
+TITLES = {
+    "open": "It began",
+    "train": "A new model is trained",
+    "register": "The candidate is registered",
+    "pass": "The gates are passed",
+    "refuse": "The candidate is refused",
+    "deploy": "The candidate takes its first traffic",
+    "advance": "It takes more traffic",
+    "abort": "The rollout is aborted",
+    "promote": "The candidate is the new champion",
+    "fail": "The episode failed",
+    "cancel": "Somebody cancelled it",
+}
+STAGES = (
+    ("train", "Train"),
+    ("register", "Register"),
+    ("pass", "Judge"),
+    ("deploy", "Release"),
+    ("promote", "Promote"),
+)
+ENDINGS = {"refuse": "Refused", "abort": "Aborted", "fail": "Failed", "cancel": "Cancelled"}
+
+
+class Chapter(Struct, frozen=True):
+    """A decision as it is told."""
+
+    decision: Decision
+    title: str
+    tone: str
+    evidence: Evidence
+
+
+class Milestone(Struct, frozen=True):
+    """A stage of an episode: behind it, at it, or still to come."""
+
+    name: str
+    state: str  # done, now, ended, ahead
+
+
+def state_tone(episode: Episode) -> str:
+    """The colour of an episode's state."""
+    return STATE_TONES.get(episode.state, "accent")
+
+
+def list_episodes(context: PageContext, request: Request) -> Response:
+    """Every episode, the newest first."""
+    name = context.project.name if context.project else ""
+    episodes = context.services.loop.list_episodes(name, limit=200)
+    return context.renderer.page(request, "episodes.html", title="Episodes", episodes=episodes, tone=state_tone)
+
+
+def show_episode(context: PageContext, request: Request) -> Response:
+    """One episode as a story: what was seen, what was tried, what was decided and why."""
+    services = context.services
+    story = services.loop.get_episode(request.path_params["episode"])
+    episode = story.episode
+    alert = services.monitoring.get_alert(episode.alert_id) if episode.alert_id else None
+    return context.renderer.page(
+        request,
+        "episode.html",
+        title=f"Episode {episode.number}",
+        episode=episode,
+        milestones=trace_milestones(episode, story.decisions),
+        chapters=[_tell(decision, episode.project) for decision in story.decisions],
+        alert=alert,
+        waiting_for=services.loop.get_state(episode.project).waiting_for if episode.is_open else "",
+        tone=state_tone,
+    )
+
+
+def trace_milestones(episode: Episode, decisions: list[Decision]) -> list[Milestone]:
+    """How far an episode came; where it ended early, its end takes the place of what was due."""
+    done = {decision.action for decision in decisions}
+    ending = next((ENDINGS[decision.action] for decision in decisions if decision.action in ENDINGS), "")
+    trace: list[Milestone] = []
+    for action, name in STAGES:
+        if action in done:
+            trace.append(Milestone(name, "done"))
+        elif ending and not episode.is_open:
+            return [*trace, Milestone(ending, "ended")]
+        else:
+            is_now = episode.is_open and not any(milestone.state == "now" for milestone in trace)
+            trace.append(Milestone(name, "now" if is_now else "ahead"))
+    return trace
+
+
+def _tell(decision: Decision, project: str) -> Chapter:
+    title = TITLES.get(decision.action, decision.action.capitalize())
+    tone = ACTION_TONES.get(decision.action, "")
+    return Chapter(decision, title, tone, read_evidence(decision.evidence, project))

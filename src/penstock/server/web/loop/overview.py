@@ -1,0 +1,57 @@
+"""The first page: the loop of a project at a glance."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penstock.catalogue.lifecycle import read_lifecycle
+from penstock.server.web.context import PageContext
+from penstock.server.web.drawings.strips import share_meter
+from penstock.server.web.loop.episodes import state_tone
+from penstock.server.web.monitoring.watching import WINDOWS_SHOWN, draw_drift, draw_performance
+from penstock.server.web.words.statuses import status_tone
+
+EPISODES_SHOWN = 6
+FEW = 8  # of each kind, on the first page of a server without a project
+
+
+def show_loop(context: PageContext, request: Request) -> Response:
+    """The seven stages with their evidence, the live deployment, drift and performance over time, newest episodes."""
+    services, project = context.services, context.project
+    if project is None:
+        return _welcome(context, request)
+    windows = services.monitoring.list_windows(project.name, limit=WINDOWS_SHOWN)
+    alerts = services.monitoring.list_alerts(project.name)
+    live = next((d for d in services.serving.list_deployments() if d.name == project.name), None)
+    state = services.loop.get_state(project.name)
+    return context.renderer.page(
+        request,
+        "loop.html",
+        title="The loop",
+        project=project,
+        lifecycle=read_lifecycle(services, project),
+        live=live,
+        meter=share_meter(live.share, f"{live.share:.0%} to the candidate") if live and live.candidate else "",
+        traffic=services.predictions.get_traffic(project.name),
+        windows=windows,
+        performance=draw_performance(windows, alerts, project),
+        drift=draw_drift(windows),
+        episodes=services.loop.list_episodes(project.name, limit=EPISODES_SHOWN),
+        open_episode=state.episode,
+        alerts=[alert for alert in alerts if alert.status == "open"],
+        tone=state_tone,
+    )
+
+
+def _welcome(context: PageContext, request: Request) -> Response:
+    """What a server without a project begins with: its newest experiments, runs and models."""
+    services = context.services
+    return context.renderer.page(
+        request,
+        "welcome.html",
+        title="Server",
+        experiments=services.experiments.search_experiments(limit=FEW).experiments,
+        runs=services.tracking.search_runs(limit=FEW).runs,
+        models=services.registry.list_models(limit=FEW),
+        address=str(request.base_url).rstrip("/"),
+        tone=status_tone,
+    )

@@ -1,0 +1,1 @@
+"""How numbers, things, states and evidence are told on every page."""
