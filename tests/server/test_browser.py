@@ -102,6 +102,9 @@ def paths(shop: Shop) -> dict[str, str]:
         "refused episode": f"/episodes/{services.loop.list_episodes()[1].id}",
         "deployments": "/deployments",
         "deployment": f"/deployments/{shop.name}",
+        "monitoring": f"/deployments/{shop.name}/monitoring",
+        "window": f"/deployments/{shop.name}/windows/2026-03-09T00:00",
+        "column": f"/deployments/{shop.name}/windows/2026-03-09T00:00/aisle",
         "rollout": f"/rollouts/{services.serving.list_rollouts(shop.name)[0].id}",
         "ended rollout": f"/rollouts/{services.serving.list_rollouts(shop.name)[1].id}",
         "models": "/models",
@@ -196,7 +199,9 @@ def test_a_page_whose_server_is_away_waits_and_then_catches_up(
     complaints.clear()  # the browser notes a lost connection as an error
 
 
-@pytest.mark.parametrize("name", ["loop", "runs", "episode", "deployment", "rollout", "lineage", "audit"])
+@pytest.mark.parametrize(
+    "name", ["loop", "runs", "episode", "deployment", "monitoring", "window", "column", "rollout", "lineage", "audit"]
+)
 def test_everything_is_reached_by_the_tab_key_in_order_and_seen(open_page: Opener, shop: Shop, name: str) -> None:
     page = open_page(paths(shop)[name])
     wanted = page.evaluate((SCRIPTS / "focusable.js").read_text())
@@ -244,3 +249,22 @@ def test_points_of_a_chart_tell_their_value(open_page: Opener) -> None:
     told = page.locator("svg.chart.wide circle.hit + circle + title").first.text_content() or ""
     assert "precision_at_10 0." in told
     assert "version 1" in told
+
+
+def test_arrow_keys_lead_through_the_map_of_drift_and_enter_opens_a_cell(open_page: Opener, shop: Shop) -> None:
+    page = open_page(paths(shop)["monitoring"])
+    focused = "document.activeElement.getAttribute('href')"
+    page.locator("svg.heat g.row > a").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(focused).endswith("/windows/2026-01-05T00:00/aisle")
+    page.keyboard.press("End")
+    assert page.evaluate(focused).endswith("/windows/2026-05-18T00:00/aisle")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate(focused).endswith("/windows/2026-05-11T00:00/aisle")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/windows/2026-05-11T00:00/aisle")
+    assert page.locator("h1").inner_text().startswith("aisle")
+    page.get_by_role("link", name="the window before").press("Enter")
+    page.wait_for_url("**/windows/2026-05-04T00:00/aisle")

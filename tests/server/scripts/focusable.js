@@ -1,7 +1,8 @@
 // Counts what can be used on a page; `focusNow()` then tells which of them has the focus, and whether that is to be seen.
 () => {
   const all = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")];
-  const usable = all.filter((element) => element.checkVisibility() || element.closest("svg"));
+  const stops = all.filter((element) => element.tabIndex >= 0); // cells of a map are reached by the arrow keys
+  const usable = stops.filter((element) => element.checkVisibility() || element.closest("svg"));
   const shown = usable.filter((element) => {
     const closed = element.closest("details:not([open])");
     return !closed || element.parentElement === closed;

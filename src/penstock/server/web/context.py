@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
@@ -19,6 +20,8 @@ from penstock.server.web.render import Renderer
 from penstock.server.web.sources.asking import GatewayClient
 from penstock.server.web.sources.history_cache import HistoryCache
 from penstock.server.web.sources.last_hour import RecentTraffic
+from penstock.server.web.sources.remembered import Remembered
+from penstock.server.web.sources.window_cache import WindowCache
 
 LONGEST_NUMBER = 9  # digits
 FORM_BYTES = 1024 * 1024
@@ -38,6 +41,8 @@ class PageContext:
     gateway: GatewayClient
     histories: HistoryCache = field(default_factory=HistoryCache)
     recent: RecentTraffic = field(default_factory=RecentTraffic)
+    windows: WindowCache = field(default_factory=WindowCache)
+    distributions: Remembered[Any] = field(default_factory=lambda: Remembered(40))  # of windows
 
 
 PageFunction = Callable[[PageContext, Request], Response]

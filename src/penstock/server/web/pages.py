@@ -11,6 +11,7 @@ from penstock.server.web.data import changes, datasets, quality
 from penstock.server.web.deployments import deployments, rollouts, trying
 from penstock.server.web.loop import episodes, overview
 from penstock.server.web.models import models
+from penstock.server.web.monitoring import monitoring, window
 from penstock.server.web.render import Renderer
 from penstock.server.web.runs import artifacts, compare, experiments, run, table
 from penstock.server.web.sources.asking import GatewayClient
@@ -35,6 +36,9 @@ PAGES: dict[str, PageFunction] = {
     "/deployments": deployments.list_deployments,
     "/deployments/{deployment}": deployments.show_deployment,
     "/deployments/{deployment}/try": trying.show_try,
+    "/deployments/{deployment}/monitoring": monitoring.show_monitoring,
+    "/deployments/{deployment}/windows/{start}": window.show_window,
+    "/deployments/{deployment}/windows/{start}/{column:path}": window.show_column,
     "/rollouts/{rollout}": rollouts.show_rollout,
     "/episodes": episodes.list_episodes,
     "/episodes/{episode}": episodes.show_episode,

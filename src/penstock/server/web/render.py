@@ -12,6 +12,7 @@ from penstock.core import codec
 from penstock.server.identity import COOKIE
 from penstock.server.web.words import formats
 from penstock.server.web.words.refs import lineage_page, link_ref
+from penstock.server.web.words.windows import window_page
 
 FOLDER = Path(__file__).parent
 NAVIGATION = [
@@ -38,6 +39,8 @@ FILTERS = {
     "short": formats.shorten,
     "ref": link_ref,
     "lineage": lineage_page,
+    "window_page": lambda window: window_page(window.deployment, window.start),
+    "window_at": window_page,
     "json": codec.encode_text,
 }
 

@@ -1,13 +1,11 @@
 """The pages of deployments: what answers now, who gets how much of the traffic, and how each release went."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from penstock.monitoring.types import Window
 from penstock.predictions.types import RevisionCounts
 from penstock.server.web.context import PageContext
 from penstock.server.web.deployments.rollouts import (
@@ -17,8 +15,9 @@ from penstock.server.web.deployments.rollouts import (
     read_sides,
     rollout_tone,
 )
-from penstock.server.web.drawings.plot import HALF
-from penstock.server.web.monitoring.watching import WINDOWS_SHOWN, draw_drift, draw_performance, draw_traffic
+from penstock.server.web.monitoring.lamps import Lamp, read_lamps
+from penstock.server.web.monitoring.monitoring import WINDOWS_SHOWN, find_episodes, own_project
+from penstock.server.web.monitoring.performance import draw_performance
 from penstock.server.web.sources.last_hour import HOUR, LastHour, draw_hour
 from penstock.server.web.words.standing import Told, tell_standing
 from penstock.serving.types import Deployment, Revision
@@ -45,17 +44,25 @@ class Answering(Struct, frozen=True):
 def list_deployments(context: PageContext, request: Request) -> Response:
     """Every deployment with its traffic."""
     services = context.services
-    rows = [(found, services.predictions.get_traffic(found.name)) for found in services.serving.list_deployments()]
+    rows = [
+        (found, services.predictions.get_traffic(found.name), _light(context, found.name))
+        for found in services.serving.list_deployments()
+    ]
     return context.renderer.page(
         request, "deployments.html", title="Deployments", rows=rows, gateways=services.serving.list_gateways()
     )
+
+
+def _light(context: PageContext, name: str) -> list[Lamp]:
+    monitoring = context.services.monitoring
+    return read_lamps(context.windows.read(monitoring, name, WINDOWS_SHOWN), monitoring.list_alerts(name, "open"))
 
 
 def show_deployment(context: PageContext, request: Request) -> Response:
     """One deployment: who gets the traffic, the last hour, revisions, rollouts, and what is watched by window."""
     services, name = context.services, request.path_params["deployment"]
     deployment = services.serving.get_deployment(name)
-    windows = services.monitoring.list_windows(name, limit=WINDOWS_SHOWN)
+    windows = context.windows.read(services.monitoring, name, WINDOWS_SHOWN)
     alerts = services.monitoring.list_alerts(name, limit=20)
     rollouts = services.serving.list_rollouts(name, limit=20)
     running = next((rollout for rollout in rollouts if rollout.id == deployment.rollout), None)
@@ -80,13 +87,11 @@ def show_deployment(context: PageContext, request: Request) -> Response:
         waiting_for=list_waiting(context, running) if running else [],
         rollouts=rollouts,
         alerts=alerts,
-        windows=windows,
-        performance=draw_performance(windows, alerts, context.project, area=HALF),
-        volume=draw_traffic(windows),
-        drift=draw_drift(windows),
+        lamps=read_lamps(windows, services.monitoring.list_alerts(name, "open")),
+        episodes=find_episodes(context, alerts),
+        performance=draw_performance(windows, alerts, own_project(context.project, name)),
         rollout_tone=rollout_tone,
         name_strategy=name_strategy,
-        window_length=_length(windows),
     )
 
 
@@ -112,7 +117,3 @@ def _name_revisions(answering: Sequence[Answering], hour: LastHour) -> dict[int,
     """What the lines of a chart are called: those that answer now, and then those that did before."""
     names = {held.revision.number: f"version {held.revision.version}, {held.role}" for held in answering}
     return names | {held.revision: f"revision {held.revision}" for held in hour.revisions if held.revision not in names}
-
-
-def _length(windows: Sequence[Window]) -> timedelta | None:
-    return windows[-1].end - windows[-1].start if windows else None

@@ -33,6 +33,7 @@ class Point(Struct, frozen=True):
     low: float | None = None
     high: float | None = None
     note: str = ""  # shown when pointed at, in front of the value
+    link: str = ""  # where it leads, for whoever clicks it; it is no tab stop
 
 
 class Series(Struct, frozen=True):
@@ -40,13 +41,14 @@ class Series(Struct, frozen=True):
 
     name: str
     points: Sequence[Point]
+    is_guess: bool = False  # drawn with a broken line: it is estimated, or expected
 
 
 class Mark(Struct, frozen=True):
-    """A moment worth seeing: another version took over, or an alert was raised."""
+    """A moment worth seeing: another version, an alert, a window that drifted, or the one that is told about."""
 
     at: datetime
-    kind: Literal["takeover", "alert"]
+    kind: Literal["takeover", "alert", "drifted", "here"]
     text: str  # a word or two, written beside it
     label: str  # all of it, shown when pointed at
 
@@ -133,14 +135,14 @@ def _bar(scale: Scale, bar: Bar) -> str:
 
 def _mark(scale: Scale, mark: Mark) -> str:
     area, x = scale.area, scale.x(to_position(mark.at))
-    if mark.kind == "alert":
+    if mark.kind in ("alert", "drifted"):
         y = area.bottom_edge
         shape = f'<path class="alert" d="M{x - 6:.1f} {y - 1} L{x:.1f} {y - 12} L{x + 6:.1f} {y - 1} Z"/>'
         return f"<g>{shape}<title>{escape(mark.label)}</title></g>"
-    is_right = x > area.right_edge - 80
+    is_right = x > area.right_edge - 80 or (mark.kind == "here" and x > area.left + 80)
     place = f'x="{x + (-5 if is_right else 5):.1f}" y="{area.top - 4}" text-anchor="{"end" if is_right else "start"}"'
-    line = f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{area.top - 12}" y2="{area.bottom_edge}"/>'
-    text = f'<text class="mark-label" {place}>{escape(mark.text)}</text>'
+    line = f'<line class="mark {mark.kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{area.top - 12}" y2="{area.bottom_edge}"/>'
+    text = f'<text class="mark-label {mark.kind}" {place}>{escape(mark.text)}</text>'
     return f"<g>{line}{text}<title>{escape(mark.label)}</title></g>"
 
 
@@ -152,7 +154,8 @@ def _series(scale: Scale, series: Series, number: int) -> str:
         lower = " ".join(f"{_x(scale, p)},{scale.y(p.low or 0.0):.1f}" for p in reversed(band))
         parts.append(f'<polygon class="band-{number}" points="{upper} {lower}"/>')
     path = " ".join(f"{_x(scale, p)},{scale.y(p.value):.1f}" for p in series.points)
-    parts.append(f'<polyline class="line-{number}" points="{path}"/>')
+    broken = " broken" if series.is_guess else ""
+    parts.append(f'<polyline class="line-{number}{broken}" points="{path}"/>')
     if len(series.points) <= MOST_DOTS:
         parts += [_dot(scale, series.name, point, number) for point in series.points]
     return "".join(parts)
@@ -164,10 +167,9 @@ def _dot(scale: Scale, name: str, point: Point, number: int) -> str:
     interval = "" if point.low is None or point.high is None else f" [{point.low:.4g}, {point.high:.4g}]"
     text = f"{when}: {name} {format_measure(point.value)}{interval}"
     place = f'cx="{_x(scale, point)}" cy="{scale.y(point.value):.1f}"'
-    return (
-        f'<g><circle class="hit" {place} r="9"/><circle class="dot-{number}" {place} r="3"/>'
-        f"<title>{escape(text)}</title></g>"
-    )
+    dots = f'<circle class="hit" {place} r="9"/><circle class="dot-{number}" {place} r="3"/>'
+    drawn = f"{dots}<title>{escape(text)}</title>"
+    return f'<a href="{escape(point.link)}" tabindex="-1">{drawn}</a>' if point.link else f"<g>{drawn}</g>"
 
 
 def _x(scale: Scale, point: Point) -> str:
@@ -176,13 +178,17 @@ def _x(scale: Scale, point: Point) -> str:
 
 def _legend(series: Sequence[tuple[int, Series]], marks: Sequence[Mark], bar: Bar | None, band: str) -> str:
     """What is drawn, and only that."""
-    told = [f'<span><i class="key-{number}"></i>{escape(one.name)}</span>' for number, one in series]
+    told = [
+        f'<span><i class="key-{number}{" broken" if one.is_guess else ""}"></i>{escape(one.name)}</span>'
+        for number, one in series
+    ]
     if any(point.low is not None for _, one in series for point in one.points):
         told.append(f'<span><i class="key-band"></i>{escape(band)}</span>')
     if bar:
         told.append(f'<span><i class="key-bar"></i>{escape(bar.label)}</span>')
     if any(mark.kind == "takeover" for mark in marks):
         told.append('<span><i class="key-mark"></i>another version took over</span>')
-    if any(mark.kind == "alert" for mark in marks):
-        told.append('<span><i class="key-alert"></i>alert</span>')
+    for kind in ("alert", "drifted"):
+        if any(mark.kind == kind for mark in marks):
+            told.append(f'<span><i class="key-alert"></i>{kind}</span>')
     return f'<figcaption class="legend">{"".join(told)}</figcaption>' if len(told) > 1 else ""

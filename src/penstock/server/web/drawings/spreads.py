@@ -10,18 +10,22 @@ _TOP, _BOTTOM = 8, 24
 _GAP = 0.22  # of the width of a pair, between two pairs
 
 
-def spread_chart(spread: Spread, title: str) -> Markup:
+Names = tuple[str, str]
+
+
+def spread_chart(spread: Spread, title: str, names: Names = ("before", "after")) -> Markup:
     """A pair of bars for each range, in order; the ends are written below.
 
     Args:
         spread: ranges of numbers or times.
         title: read out by screen readers.
+        names: of the two, as a pair is told that is pointed at.
     """
     if not spread.bars:
         return Markup('<p class="empty">Nothing to draw.</p>')
     top = max(max(bar.before, bar.after) for bar in spread.bars) or 1.0
     pitch = _WIDTH / len(spread.bars)
-    drawn = "".join(_pair(bar, place * pitch, pitch, top) for place, bar in enumerate(spread.bars))
+    drawn = "".join(_pair(bar, place * pitch, pitch, top, names) for place, bar in enumerate(spread.bars))
     floor = _HEIGHT - _BOTTOM
     axis = f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{floor}" y2="{floor}"/>'
     first, last = spread.bars[0].label.partition(" to ")[0], spread.bars[-1].label.rpartition(" to ")[2]
@@ -35,10 +39,10 @@ def spread_chart(spread: Spread, title: str) -> Markup:
     )
 
 
-def _pair(bar: Bar, left: float, pitch: float, top: float) -> str:
+def _pair(bar: Bar, left: float, pitch: float, top: float, names: Names) -> str:
     width = pitch * (1 - _GAP) / 2
     start = left + pitch * _GAP / 2
-    text = f"{bar.label}: {format_share(bar.before)} before, {format_share(bar.after)} after"
+    text = f"{bar.label}: {format_share(bar.before)} {names[0]}, {format_share(bar.after)} {names[1]}"
     rects = [
         _rect("spread-before", start, width, bar.before / top),
         _rect("spread-after", start + width, width, bar.after / top),

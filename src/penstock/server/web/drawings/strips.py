@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 from msgspec import Struct
 
-WIDTH, HEIGHT = 160, 16
+WIDTH, HEIGHT, TALL = 160, 16, 32
 
 
 class Range(Struct, frozen=True):
@@ -100,5 +100,22 @@ def pair_strip(before: float, after: float) -> Markup:
     return _strip("".join(bars))
 
 
-def _strip(content: str) -> Markup:
-    return Markup(f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">{content}</svg>')
+def twin_strip(pairs: Sequence[tuple[float, float]]) -> Markup:
+    """Two spreads over the same bins: the first as a filled shape, the second as bars upon it."""
+    top = max((share for pair in pairs for share in pair), default=0.0) or 1.0
+    pitch, floor, height = (WIDTH - 8) / max(len(pairs), 1), TALL - 1, TALL - 2
+    shapes = []
+    for place, (before, after) in enumerate(pairs):
+        left = 4 + place * pitch
+        shapes.append(_upright("before", left + pitch * 0.06, pitch * 0.88, before / top * height, floor))
+        shapes.append(_upright("after", left + pitch * 0.28, pitch * 0.44, after / top * height, floor))
+    return _strip("".join(shapes), TALL)
+
+
+def _upright(tone: str, x: float, width: float, height: float, floor: float) -> str:
+    return f'<rect class="{tone}" x="{x:.1f}" y="{floor - height:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
+
+
+def _strip(content: str, height: int = HEIGHT) -> Markup:
+    css = "strip tall" if height == TALL else "strip"
+    return Markup(f'<svg class="{css}" viewBox="0 0 {WIDTH} {height}" aria-hidden="true">{content}</svg>')

@@ -7,10 +7,14 @@ from penstock.catalogue.lifecycle import read_lifecycle
 from penstock.server.web.context import PageContext
 from penstock.server.web.drawings.strips import share_meter
 from penstock.server.web.loop.episodes import state_tone
-from penstock.server.web.monitoring.watching import WINDOWS_SHOWN, draw_drift, draw_performance
+from penstock.server.web.monitoring.drift_map import draw_drift
+from penstock.server.web.monitoring.lamps import read_lamps
+from penstock.server.web.monitoring.monitoring import WINDOWS_SHOWN
+from penstock.server.web.monitoring.performance import draw_performance
 from penstock.server.web.words.statuses import status_tone
 
 EPISODES_SHOWN = 6
+COLUMNS_SHOWN = 10
 FEW = 8  # of each kind, on the first page of a server without a project
 
 
@@ -19,7 +23,7 @@ def show_loop(context: PageContext, request: Request) -> Response:
     services, project = context.services, context.project
     if project is None:
         return _welcome(context, request)
-    windows = services.monitoring.list_windows(project.name, limit=WINDOWS_SHOWN)
+    windows = context.windows.read(services.monitoring, project.name, WINDOWS_SHOWN)
     alerts = services.monitoring.list_alerts(project.name)
     live = next((d for d in services.serving.list_deployments() if d.name == project.name), None)
     state = services.loop.get_state(project.name)
@@ -34,7 +38,8 @@ def show_loop(context: PageContext, request: Request) -> Response:
         traffic=services.predictions.get_traffic(project.name),
         windows=windows,
         performance=draw_performance(windows, alerts, project),
-        drift=draw_drift(windows),
+        drift=draw_drift(windows, most=COLUMNS_SHOWN),
+        lamps=read_lamps(windows, services.monitoring.list_alerts(project.name, "open")),
         episodes=services.loop.list_episodes(project.name, limit=EPISODES_SHOWN),
         open_episode=state.episode,
         alerts=[alert for alert in alerts if alert.status == "open"],

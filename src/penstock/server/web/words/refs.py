@@ -77,7 +77,9 @@ def _page(ref: Ref) -> str:
         return f"/{'models' if ref.kind == 'model-version' else 'data'}/{quote(name)}/{number}"
     if ref.kind in ("run", "episode", "deployment", "rollout"):
         return f"/{ref.kind}s/{identity}"
-    if ref.kind in ("revision", "window") and name:
+    if ref.kind == "window" and name:
+        return f"/deployments/{quote(name, safe='')}/windows/{number}"
+    if ref.kind == "revision" and name:
         return f"/deployments/{quote(name)}"
     return lineage_page(ref)
 

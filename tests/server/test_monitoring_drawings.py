@@ -1,0 +1,278 @@
+"""What pages draw and tell of monitoring, without a server."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct, structs
+
+from factories import open_database
+from penstock.core.project.parse import parse_project
+from penstock.monitoring.service import MonitoringService
+from penstock.monitoring.types import Window
+from penstock.server.web.drawings.charts import EMPTY
+from penstock.server.web.monitoring.distributions import MISSING, OTHERS, compare_column
+from penstock.server.web.monitoring.drift_map import MOST_CELLS, draw_drift
+from penstock.server.web.monitoring.fairness import draw_fairness
+from penstock.server.web.monitoring.lamps import read_lamps
+from penstock.server.web.monitoring.performance import draw_coverage, draw_failures, draw_performance
+from penstock.server.web.monitoring.spending import read_spending
+from penstock.server.web.sources.remembered import Remembered
+from penstock.server.web.sources.window_cache import WindowCache
+from server.watched import DAY, START, alert, drift, window
+
+
+class Estimate(Struct, frozen=True):
+    """What the estimator says of a window."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+    dropped: bool = False
+    state: Any = None
+
+
+class State(Struct, frozen=True):
+    withdrawn: str = ""
+
+
+class Group(Struct, frozen=True):
+    column: str
+    group: str
+    rows: int
+    performance: Any
+    note: str = ""
+
+
+class Maturity(Struct, frozen=True):
+    expected: float | None
+
+
+class RichWindow(Window, frozen=True, kw_only=True):
+    """A window with all that parts of monitoring add to it."""
+
+    estimate: Estimate | None = None
+    groups: tuple[Group, ...] = ()
+    maturity: Maturity | None = None
+
+
+def test_columns_that_moved_most_stand_first() -> None:
+    calm, once, now = drift("calm"), drift("once", 1e-9, drifted=True), drift("now", 1e-5, drifted=True)
+    windows = [
+        window(0, calm, once, drift("now"), drift("odd", 1e-3)),
+        window(1, calm, once, drift("now"), drift("odd")),
+        window(2, calm, drift("once"), now, drift("odd")),
+    ]
+    found = draw_drift(windows)
+    root = ElementTree.fromstring(f"<all>{found.drawing}</all>")
+    order = [row[0][0].text for row in root.iter("g") if row.get("class") == "row"]
+    assert order == ["now", "once", "odd", "calm"]
+
+
+def test_every_cell_leads_to_its_column_in_its_window_and_says_what_was_found() -> None:
+    moved = drift("price", 1e-9, drifted=True, distance=0.4, new_share=0.2)
+    drawing = draw_drift([window(0, drift("price")), window(1, moved)]).drawing
+    assert 'href="/deployments/shop/windows/2026-01-06T00:00/price" tabindex="-1"' in drawing
+    assert "price, 6 Jan 2026: drifted, p &lt; 0.0001 against a level of 0.001, distance 0.400, 20% new" in drawing
+    assert "values that the reference lacks" in drawing and "how far it moved" in drawing
+
+
+def test_a_name_is_one_tab_stop_and_leads_to_the_newest_window_in_which_it_moved() -> None:
+    moved = drift("price", 1e-9, drifted=True)
+    drawing = draw_drift([window(0, moved), window(1, moved), window(2, drift("price"))]).drawing
+    stops = [link for link in drawing.split("<a ")[1:] if 'tabindex="-1"' not in link.partition(">")[0]]
+    assert len(stops) == 1
+    assert stops[0].startswith('href="/deployments/shop/windows/2026-01-06T00:00/price"')
+
+
+def test_columns_that_could_never_be_compared_and_those_beyond_the_limit_are_left_out() -> None:
+    columns = [drift(f"c{number}") for number in range(30)]
+    found = draw_drift([window(0, *columns, drift("name", None, note="it names the row"))], most=10)
+    assert (found.columns, found.shown) == (30, 10)
+    assert "name" not in found.drawing
+
+
+def test_many_windows_share_cells_and_the_worst_of_them_is_shown() -> None:
+    windows = [window(day, drift("price", 1e-9 if day == 501 else 0.5, drifted=day == 501)) for day in range(1000)]
+    found = draw_drift(windows)
+    assert found.per_cell == 14
+    assert found.drawing.count('<rect class="cell') <= MOST_CELLS
+    assert found.drawing.count('class="cell drifted"') == 1
+    worst = START + DAY * 501
+    assert f"windows/{worst:%Y-%m-%d}T00:00/price" in found.drawing
+
+
+def test_a_map_of_a_thousand_windows_and_fifty_columns_stays_small() -> None:
+    windows = [window(day, *[drift(f"c{number}", distance=0.3) for number in range(50)]) for day in range(1000)]
+    assert len(draw_drift(windows).drawing) < 600_000
+
+
+def test_lamps_are_three_and_unknown_is_not_off() -> None:
+    assert [lamp.state for lamp in read_lamps([], [])] == ["unknown"] * 3
+    inputs, estimated, measured = read_lamps([window(0, drift("price"))], [])
+    assert [lamp.state for lamp in (inputs, estimated, measured)] == ["off", "unknown", "off"]
+    assert (inputs.pages, measured.pages) == (False, True)
+    blind = window(0, number=0, drift_note="12 rows are too few", performance=None, loss=None)
+    assert [lamp.state for lamp in read_lamps([blind], [])] == ["unknown"] * 3
+
+
+def test_a_lamp_says_since_when_and_why() -> None:
+    moved = [window(day, drift("price", 1e-9 if day > 1 else 0.5, drifted=day > 1)) for day in range(5)]
+    lamp = read_lamps(moved, [])[0]
+    assert (lamp.state, lamp.since) == ("on", START + 2 * DAY)
+    assert "price moved away from what version 1 was trained on" in lamp.why
+    assert lamp.link.endswith("windows/2026-01-09T00:00")
+
+
+def test_an_open_alert_keeps_its_lamp_on_and_lights_no_other() -> None:
+    calm = [window(day, drift("price")) for day in range(5)]
+    assert [lamp.state for lamp in read_lamps(calm, [alert(1)])] == ["on", "unknown", "off"]
+    assert [lamp.state for lamp in read_lamps(calm, [alert(1, "performance")])] == ["off", "unknown", "on"]
+    assert [lamp.state for lamp in read_lamps(calm, [alert(1, status="resolved")])] == ["off", "unknown", "off"]
+    of_old = alert(1, evidence={"version": 7})
+    assert [lamp.state for lamp in read_lamps(calm, [of_old])] == ["off", "unknown", "off"]
+
+
+def test_an_estimate_lights_its_own_lamp_and_goes_dark_when_it_is_withdrawn() -> None:
+    fallen = window(0, kind=RichWindow, estimate=Estimate(0.7, 0.6, 0.8, dropped=True))
+    assert read_lamps([fallen], [])[1].state == "on"
+    withdrawn = window(0, kind=RichWindow, estimate=Estimate(0.7, state=State("it was wrong twice")))
+    lamp = read_lamps([withdrawn], [])[1]
+    assert lamp.state == "unknown" and "it was wrong twice" in lamp.why
+
+
+def test_the_estimate_stands_beside_what_was_measured() -> None:
+    windows = [window(day, kind=RichWindow, estimate=Estimate(0.8, 0.7, 0.9)) for day in range(3)]
+    drawing = draw_performance(windows, [], None)
+    assert "accuracy, measured" in drawing and "estimated before outcomes are known" in drawing
+    assert 'class="line-2 broken"' in drawing
+    assert "estimated" not in draw_performance([window(day) for day in range(3)], [], None)
+
+
+def test_coverage_is_a_share_and_knows_what_is_expected() -> None:
+    windows = [window(day, kind=RichWindow, maturity=Maturity(0.95)) for day in range(3)]
+    drawing = draw_coverage(windows)
+    assert "outcome known 80" in drawing and "expected by now 95" in drawing
+    assert "% of predictions" in drawing
+
+
+def test_failures_are_drawn_by_revision() -> None:
+    assert "5 Jan 2026: revision 1 2.0000" in draw_failures([window(0), window(1)])
+
+
+def test_fairness_has_a_line_for_each_group_and_the_gap() -> None:
+    def held(value: float) -> Any:
+        return structs.replace(window(0).performance, value=value)  # type: ignore[type-var]
+
+    groups = [Group("sex", "f", 40, held(0.8)), Group("sex", "m", 60, held(0.9)), Group("sex", "x", 3, None, "few")]
+    views = draw_fairness([window(day, kind=RichWindow, groups=tuple(groups)) for day in range(2)])
+    assert [view.column for view in views] == ["sex"]
+    assert "f 0.8000" in views[0].groups and "m 0.9000" in views[0].groups
+    assert "gap between the best and the worst group 0.1000" in views[0].gap
+    assert [group.note for group in views[0].newest] == ["", "", "few"]
+    assert draw_fairness([window(0)]) == []
+
+
+PROJECT = """
+[project]
+name = "shop"
+task = "binary"
+[pipeline]
+entry = "pipeline:train"
+[monitor]
+window = "1d"
+false_alarms = "1 per 10d"
+performance = { metric = "accuracy", at_least = 0.8 }
+"""
+
+
+def test_what_was_spent_of_the_budget_is_the_sum_of_levels_in_its_period(tmp_path: Path) -> None:
+    monitor = parse_project(PROJECT, root=tmp_path).monitor
+    windows = [window(day, level=0.02) for day in range(30)]
+    raised = [alert(5), alert(25), alert(26, "performance"), alert(27, "performance", evidence={"below_bar": True})]
+    found = read_spending(monitor, windows, raised)
+    assert found is not None
+    assert found.since == START + timedelta(days=20)
+    inputs, loss, bar = found.watches
+    assert (inputs.tests, inputs.spent, inputs.alarms) == (10, pytest.approx(0.2), 1)
+    assert (loss.tests, loss.spent, loss.alarms) == (10, pytest.approx(1 / 3), 1)
+    assert (bar.tests, bar.alarms) == (10, 1)
+    assert sum(watch.allowed for watch in found.watches) == pytest.approx(1)
+    assert found.drawing.count('class="alert"') == 4  # those before the period are seen as well
+    assert read_spending(monitor, [], []) is None
+
+
+@given(
+    before=st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=60),
+    after=st.lists(st.sampled_from(["a", "b", "d", None]), min_size=1, max_size=60),
+)
+def test_shares_of_values_add_up_on_either_side(before: list[str | None], after: list[str | None]) -> None:
+    first, second = (pl.DataFrame({"c": held}, schema={"c": pl.String}) for held in (before, after))
+    found = compare_column("c", first, second)
+    if not any(before):
+        assert found.note
+        return
+    for side in ("before", "after"):
+        assert sum(getattr(bar, side) for bar in found.spread.bars) == pytest.approx(1)
+    assert set(found.new) == {label or MISSING for label in after} - {label or MISSING for label in before}
+
+
+def test_rare_values_share_a_bar_and_a_new_one_that_is_frequent_is_named() -> None:
+    reference = pl.DataFrame({"c": [f"v{number % 40}" for number in range(400)]})
+    current = pl.DataFrame({"c": ["new"] * 50 + [f"v{number % 40}" for number in range(50)]})
+    found = compare_column("c", reference, current)
+    assert found.spread.bars[-1].label == OTHERS
+    assert found.new == ("new",)
+    assert sum(bar.after for bar in found.spread.bars) == pytest.approx(1)
+
+
+def test_ranges_hold_what_lies_beyond_the_reference() -> None:
+    rng = np.random.default_rng(1)
+    found = compare_column("x", pl.DataFrame({"x": rng.normal(0, 1, 500)}), pl.DataFrame({"x": rng.normal(9, 1, 500)}))
+    assert found.spread.is_ranges
+    assert sum(bar.after for bar in found.spread.bars) == pytest.approx(1)
+    assert sum(bar.before for bar in found.spread.bars[-6:]) == 0
+
+
+def test_the_cache_reads_only_what_is_new_or_revised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monitoring = MonitoringService(open_database(tmp_path))
+    for day in range(5):
+        monitoring.record_window(window(day, loss=None))
+    cache, read = WindowCache(), []
+    list_windows = monitoring.list_windows
+
+    def count(*args: Any, **kwargs: Any) -> list[Window]:
+        read.append(list_windows(*args, **kwargs))
+        return read[-1]
+
+    monkeypatch.setattr(monitoring, "list_windows", count)
+    assert cache.read(monitoring, "shop", 100) == list_windows("shop")
+    assert cache.read(monitoring, "shop", 3) == list_windows("shop", limit=3)
+    assert [len(found) for found in read] == [5]
+    monitoring.record_window(window(3, loss=None, rows=7))
+    monitoring.record_window(window(5, loss=None))
+    assert cache.read(monitoring, "shop", 100) == list_windows("shop")
+    assert [len(found) for found in read] == [5, 3]
+    assert cache.read(monitoring, "shop", 100) == list_windows("shop")
+    assert cache.read(monitoring, "other", 100) == []
+    assert len(read) == 2
+
+
+def test_of_what_is_remembered_the_oldest_goes_first() -> None:
+    made: list[int] = []
+    held: Remembered[int] = Remembered(2)
+    for key in (1, 2, 1, 3, 1, 2):
+        assert held.get(key, lambda key=key: made.append(key) or key) == key  # type: ignore[misc]
+    assert made == [1, 2, 3, 2]
+
+
+def test_without_windows_nothing_is_drawn() -> None:
+    assert draw_performance([], [], None) == EMPTY
+    assert draw_coverage([]) == EMPTY
