@@ -137,7 +137,11 @@ def test_things_are_called_as_people_call_them() -> None:
         "model-version:suggest/3": ("model version", "suggest 3", "/models/suggest/3"),
         "dataset-version:events/2": ("dataset version", "events 2", "/data/events/2"),
         "run:01m7x403ptsm30k1gh5gde6f3c": ("run", "de6f3c", "/runs/01m7x403ptsm30k1gh5gde6f3c"),
-        "window:suggest/2026-05-11T00:00": ("window", "suggest, 11 May 2026", "/deployments/suggest"),
+        "window:suggest/2026-05-11T00:00": (
+            "window",
+            "suggest, 11 May 2026",
+            "/deployments/suggest/windows/2026-05-11T00:00",
+        ),
         "alert:suggest-drift-20260511T0600": (
             "alert",
             "drift, 11 May 2026, 06:00",

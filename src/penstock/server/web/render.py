@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse
 
 from penstock.core import codec
 from penstock.server.identity import COOKIE
+from penstock.server.web.drawings.gates import draw_gate
 from penstock.server.web.words import formats
 from penstock.server.web.words.refs import lineage_page, link_ref
 from penstock.server.web.words.windows import window_page
@@ -41,6 +42,7 @@ FILTERS = {
     "lineage": lineage_page,
     "window_page": lambda window: window_page(window.deployment, window.start),
     "window_at": window_page,
+    "gate_strip": draw_gate,
     "json": codec.encode_text,
 }
 

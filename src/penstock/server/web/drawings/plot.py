@@ -38,6 +38,7 @@ class Area(Struct, frozen=True, kw_only=True):
 
 
 WIDE = Area(width=1080, height=270)
+STORY = Area(width=720, height=240, left=60, time_ticks=7, css="middle")  # two thirds of a page
 HALF = Area(width=520, height=240, left=56, time_ticks=5, css="half")
 
 

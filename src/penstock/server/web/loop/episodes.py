@@ -6,31 +6,16 @@ from starlette.responses import Response
 
 from penstock.loop.types import Decision, Episode
 from penstock.server.web.context import PageContext
-from penstock.server.web.words.evidence import Evidence, read_evidence
+from penstock.server.web.loop.story import (
+    compare_stretches,
+    draw_release,
+    find_run,
+    read_seen,
+    tell_acts,
+    tell_short,
+)
 
 STATE_TONES = {"promoted": "good", "refused": "warn", "failed": "bad"}
-ACTION_TONES = {
-    "promote": "good",
-    "pass": "good",
-    "advance": "good",
-    "refuse": "warn",
-    "abort": "bad",
-    "fail": "bad",
-    "cancel": "warn",
-}
-TITLES = {
-    "open": "It began",
-    "train": "A new model is trained",
-    "register": "The candidate is registered",
-    "pass": "The gates are passed",
-    "refuse": "The candidate is refused",
-    "deploy": "The candidate takes its first traffic",
-    "advance": "It takes more traffic",
-    "abort": "The rollout is aborted",
-    "promote": "The candidate is the new champion",
-    "fail": "The episode failed",
-    "cancel": "Somebody cancelled it",
-}
 STAGES = (
     ("train", "Train"),
     ("register", "Register"),
@@ -39,15 +24,6 @@ STAGES = (
     ("promote", "Promote"),
 )
 ENDINGS = {"refuse": "Refused", "abort": "Aborted", "fail": "Failed", "cancel": "Cancelled"}
-
-
-class Chapter(Struct, frozen=True):
-    """A decision as it is told."""
-
-    decision: Decision
-    title: str
-    tone: str
-    evidence: Evidence
 
 
 class Milestone(Struct, frozen=True):
@@ -74,15 +50,20 @@ def show_episode(context: PageContext, request: Request) -> Response:
     services = context.services
     story = services.loop.get_episode(request.path_params["episode"])
     episode = story.episode
-    alert = services.monitoring.get_alert(episode.alert_id) if episode.alert_id else None
+    run = find_run(context, episode)
     return context.renderer.page(
         request,
         "episode.html",
         title=f"Episode {episode.number}",
         episode=episode,
+        short=tell_short(episode, story.decisions, run),
         milestones=trace_milestones(episode, story.decisions),
-        chapters=[_tell(decision, episode.project) for decision in story.decisions],
-        alert=alert,
+        acts=tell_acts(story.decisions, episode.project),
+        seen=read_seen(context, episode),
+        run=run,
+        steps=services.pipelines.list_steps(run.id) if run else [],
+        measures=draw_release(context, episode),
+        stretches=compare_stretches(context, episode),
         waiting_for=services.loop.get_state(episode.project).waiting_for if episode.is_open else "",
         tone=state_tone,
     )
@@ -102,9 +83,3 @@ def trace_milestones(episode: Episode, decisions: list[Decision]) -> list[Milest
             is_now = episode.is_open and not any(milestone.state == "now" for milestone in trace)
             trace.append(Milestone(name, "now" if is_now else "ahead"))
     return trace
-
-
-def _tell(decision: Decision, project: str) -> Chapter:
-    title = TITLES.get(decision.action, decision.action.capitalize())
-    tone = ACTION_TONES.get(decision.action, "")
-    return Chapter(decision, title, tone, read_evidence(decision.evidence, project))

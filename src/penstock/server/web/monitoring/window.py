@@ -34,7 +34,7 @@ def show_window(context: PageContext, request: Request) -> Response:
     alerts = [held for held in context.services.monitoring.list_alerts(window.deployment, limit=200)]
     pictures = [
         picture_column(window.deployment, window.start, drift, held.spread if held else None)
-        for drift in sorted(window.drift, key=_by_oddity)
+        for drift in sorted(window.drift, key=by_oddity)
         for held in [found.columns.get(drift.column)]
     ]
     return context.renderer.page(
@@ -81,7 +81,7 @@ def show_column(context: PageContext, request: Request) -> Response:
         chart=draw_ranges(held.spread, name) if held and is_ranges else None,
         values=list_values(held.spread, held.new) if held and not is_ranges else [],
         history=_draw_history(near, window, name),
-        others=sorted((one for one in window.drift if one.column != name and one.drifted), key=_by_oddity),
+        others=sorted((one for one in window.drift if one.column != name and one.drifted), key=by_oddity),
         link=lambda column: column_page(window.deployment, window.start, column),
         turn=_find_neighbours(near, window, name),
     )
@@ -159,5 +159,6 @@ def _draw_history(near: Sequence[Window], window: Window, name: str) -> Markup:
     )
 
 
-def _by_oddity(drift: ColumnDrift) -> tuple[bool, float, str]:
+def by_oddity(drift: ColumnDrift) -> tuple[bool, float, str]:
+    """Less for what moved more."""
     return not drift.drifted, 2.0 if drift.p_value is None else drift.p_value, drift.column
