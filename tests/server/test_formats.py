@@ -22,7 +22,15 @@ from penstock.server.web.words.formats import (
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0, "0"), (8571, "8,571"), (0.84555, "0.8456"), (1e-5, "1e-05"), (1234567.8, "1,234,568")],
+    [
+        (None, "–"),
+        (0, "0"),
+        (8571, "8,571"),
+        (0.84555, "0.8456"),
+        (1e-5, "1e-05"),
+        (10290.4, "10,290"),
+        (1234567.8, "1,234,568"),
+    ],
 )
 def test_numbers_have_four_digits_that_count(value: float | None, text: str) -> None:
     assert format_number(value) == text

@@ -18,10 +18,10 @@ from penstock.monitoring.service import MonitoringService
 from penstock.monitoring.types import Window
 from penstock.server.web.drawings.charts import EMPTY
 from penstock.server.web.monitoring.distributions import MISSING, OTHERS, compare_column
-from penstock.server.web.monitoring.drift_map import MOST_CELLS, draw_drift
+from penstock.server.web.monitoring.drift_map import MOST_CELLS, NARROW_CELLS, draw_drift
 from penstock.server.web.monitoring.fairness import draw_fairness
 from penstock.server.web.monitoring.lamps import read_lamps
-from penstock.server.web.monitoring.performance import draw_coverage, draw_failures, draw_performance
+from penstock.server.web.monitoring.performance import NARROW_WINDOWS, draw_coverage, draw_failures, draw_performance
 from penstock.server.web.monitoring.spending import read_spending
 from penstock.server.web.sources.remembered import Remembered
 from penstock.server.web.sources.window_cache import WindowCache
@@ -63,6 +63,11 @@ class RichWindow(Window, frozen=True, kw_only=True):
     maturity: Maturity | None = None
 
 
+def wide(drawing: str) -> str:
+    """What a wide screen shows of a drawing."""
+    return drawing.partition('<div class="on-narrow">')[0]
+
+
 def test_columns_that_moved_most_stand_first() -> None:
     calm, once, now = drift("calm"), drift("once", 1e-9, drifted=True), drift("now", 1e-5, drifted=True)
     windows = [
@@ -71,7 +76,7 @@ def test_columns_that_moved_most_stand_first() -> None:
         window(2, calm, drift("once"), now, drift("odd")),
     ]
     found = draw_drift(windows)
-    root = ElementTree.fromstring(f"<all>{found.drawing}</all>")
+    root = ElementTree.fromstring(f"<all>{wide(found.drawing)}</all>")
     order = [row[0][0].text for row in root.iter("g") if row.get("class") == "row"]
     assert order == ["now", "once", "odd", "calm"]
 
@@ -87,7 +92,7 @@ def test_every_cell_leads_to_its_column_in_its_window_and_says_what_was_found() 
 def test_a_name_is_one_tab_stop_and_leads_to_the_newest_window_in_which_it_moved() -> None:
     moved = drift("price", 1e-9, drifted=True)
     drawing = draw_drift([window(0, moved), window(1, moved), window(2, drift("price"))]).drawing
-    stops = [link for link in drawing.split("<a ")[1:] if 'tabindex="-1"' not in link.partition(">")[0]]
+    stops = [link for link in wide(drawing).split("<a ")[1:] if 'tabindex="-1"' not in link.partition(">")[0]]
     assert len(stops) == 1
     assert stops[0].startswith('href="/deployments/shop/windows/2026-01-06T00:00/price"')
 
@@ -103,10 +108,21 @@ def test_many_windows_share_cells_and_the_worst_of_them_is_shown() -> None:
     windows = [window(day, drift("price", 1e-9 if day == 501 else 0.5, drifted=day == 501)) for day in range(1000)]
     found = draw_drift(windows)
     assert found.per_cell == 14
-    assert found.drawing.count('<rect class="cell') <= MOST_CELLS
-    assert found.drawing.count('class="cell drifted"') == 1
+    assert wide(found.drawing).count('<rect class="cell') <= MOST_CELLS
+    assert wide(found.drawing).count('class="cell drifted"') == 1
     worst = START + DAY * 501
     assert f"windows/{worst:%Y-%m-%d}T00:00/price" in found.drawing
+
+
+def test_a_narrow_screen_shows_the_newest_windows_or_those_around_the_one_that_is_told() -> None:
+    windows = [window(day, drift("price")) for day in range(40)]
+    narrow = draw_drift(windows).drawing.removeprefix(wide(draw_drift(windows).drawing))
+    assert narrow.count('<rect class="cell') == NARROW_CELLS
+    assert "price, 13 Feb 2026" in narrow and "price, 5 Jan 2026" not in narrow
+    drawing = draw_performance(windows, [], None)
+    assert drawing.removeprefix(wide(drawing)).count('class="hit"') == NARROW_WINDOWS
+    drawing = draw_performance(windows, [], None, told=windows[3])
+    assert "8 Jan 2026" in drawing.removeprefix(wide(drawing))
 
 
 def test_a_map_of_a_thousand_windows_and_fifty_columns_stays_small() -> None:
@@ -205,7 +221,7 @@ def test_what_was_spent_of_the_budget_is_the_sum_of_levels_in_its_period(tmp_pat
     assert (loss.tests, loss.spent, loss.alarms) == (10, pytest.approx(1 / 3), 1)
     assert (bar.tests, bar.alarms) == (10, 1)
     assert sum(watch.allowed for watch in found.watches) == pytest.approx(1)
-    assert found.drawing.count('class="alert"') == 4  # those before the period are seen as well
+    assert wide(found.drawing).count('class="alert"') == 4  # those before the period are seen as well
     assert read_spending(monitor, [], []) is None
 
 

@@ -1,4 +1,4 @@
-"""`penstock demo`: watch a product-suggestion model live through the whole loop."""
+"""`penstock demo`: watch a model live through the whole loop: suggestions of a shop, or suspicion of claims."""
 
 import contextlib
 import shutil
@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import typer
@@ -16,8 +17,10 @@ from rich.markup import escape
 from penstock.cli.apps import command_app
 from penstock.cli.options import JsonOption
 from penstock.cli.output import open_console
+from penstock.core import codec
 from penstock.core.config import Config
 from penstock.core.project.places import project_config
+from penstock.demo.fraud.run import FraudOptions, FraudResult, run_fraud
 from penstock.demo.live import Handle
 from penstock.demo.report import DemoResult, json_line
 from penstock.demo.run import DemoOptions, run_demo
@@ -27,33 +30,46 @@ from penstock.remote.remote import open_remote
 from penstock.storage.objects.open import open_object_store
 
 app = command_app()
+Story = Literal["shop", "fraud"]
+_FOLDERS = {
+    ("shop", False): "shop",
+    ("shop", True): "shop-log",
+    ("fraud", False): "claims",
+    ("fraud", True): "claims-log",
+}
 PATIENCE_S = 120.0  # with a server that was killed and comes back
 
 
 @app.command()
 def demo(
-    data: Path = typer.Option(None, help="A real transaction log, Parquet or CSV, instead of the simulator."),
-    folder: Path = typer.Option(
-        None, help="Where the shop's project is written, and found again. [default: shop, or shop-log with --data]"
+    story: Story = typer.Option("shop", help="A shop that suggests products, or a claims office that looks for fraud."),
+    data: Path = typer.Option(
+        None, help="A real transaction log, or a file of real claims, Parquet or CSV, instead of the simulator."
     ),
-    weeks: int = typer.Option(None, help="Weeks after the first release. [default: 24 simulated, or the whole log]"),
-    seed: int = typer.Option(7, help="Of the simulated shop."),
+    folder: Path = typer.Option(
+        None,
+        help="Where the project is written, and found again. [default: shop or claims, with --data also -log]",
+    ),
+    weeks: int = typer.Option(
+        None, help="Weeks after the first release. [default: 24 of the shop, 128 of the claims, or all of the data]"
+    ),
+    seed: int = typer.Option(7, help="Of the simulator."),
     keep: bool = typer.Option(False, "--keep", help="Leave everything running at the end, until Ctrl-C."),
     json: bool = JsonOption,
 ) -> None:
     """Train, release, watch, retrain and release again, unattended, and measure what it brought.
 
-    A simulated shop's customers, or those of a real log, are served week by week. Interrupted, the same command goes on
-    with the week that was not finished. With --json the last line of standard output is the result.
+    A simulated shop's customers, or those of a real log, are served week by week; or motor claims, of which some are
+    fraud that is found out late, four weeks at a time. Interrupted, the same command goes on where it was. With --json
+    the last line of standard output is the result.
     """
     console = open_console(stderr=json)
-    folder = folder or Path("shop-log" if data else "shop")
-    options = DemoOptions(folder=folder, data=data, weeks=weeks, seed=seed)
+    folder = folder or Path(_FOLDERS[story, data is not None])
 
     def start(project: Path) -> contextlib.AbstractContextManager[Handle]:
         return _started(project, console)
 
-    def linger(result: DemoResult) -> None:
+    def linger(result: DemoResult | FraudResult) -> None:
         console.print(f"\nthe pages of this project: {result.page_url}" if keep else "")
         if keep:
             console.print("[dim]everything is left running; Ctrl-C stops it[/dim]")
@@ -63,12 +79,20 @@ def demo(
             _tell_how_to_look(console, folder)
 
     try:
-        result = run_demo(options, start, console, linger)
+        if story == "fraud":
+            periods = None if weeks is None else weeks // 4
+            told = codec.encode_text(
+                run_fraud(FraudOptions(folder=folder, data=data, periods=periods, seed=seed), start, console, linger)
+            )
+        else:
+            told = json_line(
+                run_demo(DemoOptions(folder=folder, data=data, weeks=weeks, seed=seed), start, console, linger)
+            )
     except KeyboardInterrupt:
-        console.print("\n[yellow]interrupted[/yellow]: the same command goes on with the week that was not finished")
+        console.print("\n[yellow]interrupted[/yellow]: the same command goes on where it was")
         sys.exit(130)
     if json:
-        typer.echo(json_line(result))
+        typer.echo(told)
 
 
 @contextlib.contextmanager

@@ -1,29 +1,25 @@
-"""The demo's port filled by running processes: HTTP to the gateway, services through the server."""
+"""A running penstock as a demo drives it: HTTP to the gateway, services through the server."""
 
 import contextlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
 from msgspec import Struct
 
 from penstock.catalogue.services import Services
-from penstock.core import codec
 from penstock.core.errors import ConflictError, NotFoundError, UnavailableError
-from penstock.demo.port import Ask, EpisodeLine, Reply, Tell
+from penstock.demo.port import EpisodeLine, Tell
 from penstock.loop.types import Decision, Episode, LoopState
 from penstock.predictions.types import Outcome
-from penstock.registry.format.ranking import RankingModel
 from penstock.registry.loading import lay_out
 
 T = TypeVar("T")
 
-PROJECT = "suggest"
-SHOWN = 20
 CONNECTIONS = 6
 PATIENCE_S = 120.0  # for processes that were killed and come back
 SETTLE_S = 900.0  # the longest that training and judging may take
@@ -42,24 +38,20 @@ class Handle(Struct, frozen=True):
     token: str = ""  # shown to the gateway, where one is asked for
 
 
-class _Suggestion(Struct, frozen=True):
-    id: str
-    items: list[str]
-
-
-class _Suggestions(Struct, frozen=True):
-    predictions: list[_Suggestion]
-
-
 class LivePenstock:
-    """Requests go one by one over a few connections, as they would from a shop's pages.
+    """One project: releases its first model, asks it, tells outcomes, and waits until the loop has done what it can.
 
     Every call is repeated while a process is away: requests are safe to repeat, and the services know a repeated call
     by its key.
+
+    Args:
+        handle: where it is found.
+        project: its name.
     """
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, handle: Handle, project: str) -> None:
         self.page_url = handle.page_url
+        self.project = project
         self._services = handle.services
         self._cache = handle.cache
         limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
@@ -81,7 +73,7 @@ class LivePenstock:
         if self._first_release() is None:
             tell("the first model is trained: data version, pipeline, evaluation, gates, registry, release")
             with contextlib.suppress(ConflictError):  # an interrupted demo left one open
-                self._insist(lambda: self._services.loop.open_episode(PROJECT, "the demo's first model"))
+                self._insist(lambda: self._services.loop.open_episode(self.project, "the demo's first model"))
             self.wait_settled(tell)
         if self._first_release() is None:
             last = self._episodes()[-1]
@@ -89,19 +81,20 @@ class LivePenstock:
                 f"the first model was not released: episode {last.number} is {last.state}: {last.summary}",
                 hint=f"see {self.page_url}",
             )
-        self._wait(lambda: self._http.get(f"/v2/models/{PROJECT}/ready").is_success, "the gateway to serve the model")
+        ready = f"/v2/models/{self.project}/ready"
+        self._wait(lambda: self._http.get(ready).is_success, "the gateway to serve the model")
 
-    def load_first(self) -> RankingModel:
-        """The first released version from the registry, checked byte for byte."""
+    def fetch_first(self) -> Path:
+        """The directory of the first released version, checked byte for byte."""
         first = self._first_release()
         if first is None:
-            raise NotFoundError(f"no version of {PROJECT!r} was released yet")
-        version = self._insist(lambda: self._services.registry.get_version(PROJECT, first))
-        return RankingModel.load(lay_out(self._services.objects, version.get_tree(), self._cache))
+            raise NotFoundError(f"no version of {self.project!r} was released yet")
+        version = self._insist(lambda: self._services.registry.get_version(self.project, first))
+        return lay_out(self._services.objects, version.get_tree(), self._cache)
 
-    def predict(self, asked: Sequence[Ask]) -> list[Reply]:
-        """One request each, some at a time."""
-        return list(self._threads.map(self._ask, asked))
+    def ask(self, bodies: Sequence[dict[str, Any]]) -> list[bytes]:
+        """The answers to some requests, sent one by one over a few connections, in the same order."""
+        return list(self._threads.map(self._ask, bodies))
 
     def add_outcomes(self, outcomes: list[Outcome]) -> None:
         """Post them in parts; repeating changes nothing."""
@@ -116,7 +109,7 @@ class LivePenstock:
             time.sleep(PAUSE_S)
         deadline = time.monotonic() + SETTLE_S
         while True:
-            state: LoopState = self._insist(lambda: self._services.loop.get_state(PROJECT))
+            state: LoopState = self._insist(lambda: self._services.loop.get_state(self.project))
             self._tell_decisions(tell)
             if state.settled:
                 return state.waiting_for
@@ -149,11 +142,11 @@ class LivePenstock:
         return next((episode.version for episode in self._episodes() if episode.state == "promoted"), None)
 
     def _episodes(self) -> list[Episode]:
-        found: list[Episode] = self._insist(lambda: self._services.loop.list_episodes(PROJECT, limit=1000))
+        found: list[Episode] = self._insist(lambda: self._services.loop.list_episodes(self.project, limit=1000))
         return sorted(found, key=lambda episode: episode.number)
 
     def _tell_decisions(self, tell: Tell) -> None:
-        newest = self._insist(lambda: self._services.loop.list_episodes(PROJECT, limit=1))
+        newest = self._insist(lambda: self._services.loop.list_episodes(self.project, limit=1))
         if not newest:
             return
         episode = newest[0]
@@ -164,12 +157,11 @@ class LivePenstock:
             tell(_describe(episode, decision))
         self._told = len(story.decisions)
 
-    def _ask(self, ask: Ask) -> Reply:
-        body = {"rows": [ask.inputs], "time": ask.at.isoformat(), "k": SHOWN, "exclude": ask.exclude}
+    def _ask(self, body: dict[str, Any]) -> bytes:
         content = msgspec.json.encode(body)
 
         def post() -> httpx.Response:
-            response = self._http.post(f"/predict/{PROJECT}", content=content)
+            response = self._http.post(f"/predict/{self.project}", content=content)
             if response.status_code in (429, 502, 503, 504):
                 raise UnavailableError(f"the gateway answered {response.status_code}: {response.text[:300]}")
             return response
@@ -177,8 +169,7 @@ class LivePenstock:
         response: httpx.Response = self._insist(post)
         if response.is_error:
             raise ConflictError(f"the gateway answered {response.status_code}: {response.text[:300]}")
-        answer = codec.decode(response.content, _Suggestions).predictions[0]
-        return Reply(answer.id, answer.items)
+        return response.content
 
     def _wait(self, holds: Callable[[], bool], what: str) -> None:
         def check() -> None:

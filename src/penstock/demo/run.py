@@ -12,7 +12,8 @@ from rich.console import Console
 from penstock.core.errors import InvalidInputError
 from penstock.demo.book import Book, DemoSettings
 from penstock.demo.driver import Driver
-from penstock.demo.live import Handle, LivePenstock
+from penstock.demo.live import Handle
+from penstock.demo.live_shop import ShopPenstock
 from penstock.demo.report import DemoResult, summarize
 from penstock.demo.retail import RetailLog, read_retail
 from penstock.demo.scaffold import write_shop
@@ -93,7 +94,7 @@ def _run(source: Source, settings: DemoSettings, folder: Path, handle: Handle, c
     book.open(settings)
     weeks = range(source.warm_up, source.weeks)
     scores: list[Score] = []
-    with closing(LivePenstock(handle)) as penstock, Screen(console, source) as screen:
+    with closing(ShopPenstock(handle)) as penstock, Screen(console, source) as screen:
         driver = Driver(source, penstock, book, screen.tell)
         driver.warm_up()
         for week in weeks:

@@ -1,6 +1,7 @@
-"""Lays out the shop's project in a folder."""
+"""Lays out the project of a demo in a folder."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from penstock.core.errors import ConflictError
@@ -11,19 +12,28 @@ GITIGNORE = "# penstock's state and logs, and what the demo writes\n.penstock/\n
 
 
 def write_shop(folder: Path) -> None:
-    """Write the project, or leave it as it is where it was written before.
+    """Write the shop's project, or leave it as it is where it was written before.
 
     Raises:
         ConflictError: the folder holds something else.
     """
-    if all((folder / name).exists() for name in FILES):
+    write_demo(folder, PROJECT, FILES)
+
+
+def write_demo(folder: Path, project: Path, files: Sequence[str]) -> None:
+    """Write the files of a project, or leave them as they are where they were written before.
+
+    Raises:
+        ConflictError: the folder holds something else.
+    """
+    if all((folder / name).exists() for name in files):
         return
-    if folder.exists() and (not folder.is_dir() or not set(_names(folder)) <= {*FILES, ".gitignore"}):
+    if folder.exists() and (not folder.is_dir() or not set(_names(folder)) <= {*files, ".gitignore"}):
         raise ConflictError(f"{folder} holds something else than a demo", hint="give another --folder")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text(GITIGNORE)
-    for name in FILES:
-        shutil.copyfile(PROJECT / name, folder / name)
+    for name in files:
+        shutil.copyfile(project / name, folder / name)
 
 
 def _names(folder: Path) -> list[str]:

@@ -2,7 +2,7 @@
 () => {
   const all = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")];
   const stops = all.filter((element) => element.tabIndex >= 0); // cells of a map are reached by the arrow keys
-  const usable = stops.filter((element) => element.checkVisibility() || element.closest("svg"));
+  const usable = stops.filter((element) => element.checkVisibility() || element.closest("svg")?.checkVisibility());
   const shown = usable.filter((element) => {
     const closed = element.closest("details:not([open])");
     return !closed || element.parentElement === closed;

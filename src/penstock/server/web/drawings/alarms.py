@@ -6,7 +6,7 @@ from datetime import datetime
 from markupsafe import Markup, escape
 from msgspec import Struct, structs
 
-from penstock.server.web.drawings.plot import WIDE, Area, Scale, time_axis, to_position
+from penstock.server.web.drawings.plot import MAP, Area, Scale, time_axis, to_position
 
 LANE = 26
 
@@ -29,7 +29,7 @@ class Lane(Struct, frozen=True):
 
 
 def alarm_line(
-    lanes: Sequence[Lane], span: tuple[datetime, datetime], since: datetime, *, title: str, area: Area = WIDE
+    lanes: Sequence[Lane], span: tuple[datetime, datetime], since: datetime, *, title: str, area: Area = MAP
 ) -> Markup:
     """The lanes over time; what lies in the period that is counted stands on a ground of its own.
 

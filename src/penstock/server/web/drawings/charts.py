@@ -74,6 +74,7 @@ def line_chart(
     time: str = "event time",
     is_log: bool = False,
     band: str = "95% interval",
+    most: float | None = None,
 ) -> Markup:
     """Lines over event time or over steps, with their intervals as bands and a legend of what is drawn.
 
@@ -90,12 +91,13 @@ def line_chart(
         time: which time it is, where it is one.
         is_log: whether values stand by their logarithms; all of them are above zero.
         band: what lies between the low and the high of the points.
+        most: what no value can be above, such as 100 of a share in percent.
     """
     drawn = [(number % COLOURS + 1, one) for number, one in enumerate(series) if one.points]
     if not drawn:
         return EMPTY
     lines = [one for _, one in drawn]
-    scale = _scale(lines, area, bar, span, from_zero=from_zero, is_log=is_log)
+    scale = _scale(lines, area, bar, span, from_zero=from_zero, is_log=is_log, most=most)
     is_time = isinstance(lines[0].points[0].at, datetime)
     seen = [mark for mark in marks if scale.holds(to_position(mark.at))]
     parts = [value_axis(scale, unit), time_axis(scale, time) if is_time else step_axis(scale, axis)]
@@ -116,11 +118,12 @@ def _scale(
     *,
     from_zero: bool,
     is_log: bool,
+    most: float | None,
 ) -> Scale:
     points = [point for one in series for point in one.points]
     values = [value for p in points for value in (p.value, p.low, p.high) if value is not None]
     values += [bar.value] if bar else []
-    low, high, step = fit_logarithms(values) if is_log else fit_values(values, from_zero=from_zero)
+    low, high, step = fit_logarithms(values) if is_log else fit_values(values, from_zero=from_zero, most=most)
     positions = [to_position(at) for at in span] if span else [to_position(point.at) for point in points]
     return Scale(area=area, low=low, high=high, step=step, start=min(positions), end=max(positions), is_log=is_log)
 

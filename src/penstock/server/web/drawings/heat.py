@@ -6,10 +6,10 @@ from datetime import datetime
 from markupsafe import Markup, escape
 from msgspec import Struct, structs
 
-from penstock.server.web.drawings.plot import WIDE, Area, Scale, time_axis, to_position
+from penstock.server.web.drawings.plot import MAP, Area, Scale, time_axis, to_position
 
 ROW = 22
-NAME_LENGTH = 14
+NAME_LENGTH = 20
 MARK = 5.0  # height of the sign for new values
 LEAST_FAR = 0.1  # a distance below this is not drawn
 
@@ -43,7 +43,7 @@ LEGEND = (
 )
 
 
-def heat_map(rows: Sequence[Row], *, title: str, area: Area = WIDE) -> Markup:
+def heat_map(rows: Sequence[Row], *, title: str, area: Area = MAP) -> Markup:
     """The map with its legend; only what occurs is explained.
 
     The names are tab stops, and the arrow keys lead from there through the cells (`static/map.js`).

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from markupsafe import escape
+from markupsafe import Markup, escape
 from msgspec import Struct
 
 _DAY_S = 86_400
@@ -38,8 +38,15 @@ class Area(Struct, frozen=True, kw_only=True):
 
 
 WIDE = Area(width=1080, height=270)
+MAP = Area(width=1080, height=270, left=148)  # with room for the names of columns
+NARROW = Area(width=360, height=230, left=52, right=10, time_ticks=3, css="narrow")  # a phone
 STORY = Area(width=720, height=240, left=60, time_ticks=7, css="middle")  # two thirds of a page
 HALF = Area(width=520, height=240, left=56, time_ticks=5, css="half")
+
+
+def on_either(wide: Markup, narrow: Markup) -> Markup:
+    """Two drawings of the same, of which the width of the screen shows one."""
+    return Markup('<div class="on-wide">{}</div><div class="on-narrow">{}</div>').format(wide, narrow)
 
 
 class Scale(Struct, frozen=True, kw_only=True):
@@ -74,13 +81,20 @@ def to_position(at: datetime | float) -> float:
     return at.timestamp() if isinstance(at, datetime) else float(at)
 
 
-def fit_values(values: Sequence[float], *, from_zero: bool) -> tuple[float, float, float]:
-    """The ends of an axis that holds all values, at round numbers, and the distance between its lines."""
+def fit_values(values: Sequence[float], *, from_zero: bool, most: float | None = None) -> tuple[float, float, float]:
+    """The ends of an axis that holds all values, at round numbers, and the distance between its lines.
+
+    Args:
+        values: at least one.
+        from_zero: whether the axis begins at zero.
+        most: what no value can be above, a round number; the axis ends there where it would go beyond.
+    """
     low, high = min(values), max(values)
     room = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
     bottom = 0.0 if from_zero or 0 <= low < (high - low) * 0.35 else low - room
     step = nice_step(high + room - bottom)
-    return math.floor(bottom / step + 1e-9) * step, math.ceil((high + room) / step - 1e-9) * step, step
+    start, end = math.floor(bottom / step + 1e-9) * step, math.ceil((high + room) / step - 1e-9) * step
+    return start, end if most is None or high > most else min(end, most), step
 
 
 def fit_logarithms(values: Sequence[float]) -> tuple[float, float, float]:

@@ -135,7 +135,7 @@ def read_seen(context: PageContext, episode: Episode) -> SeenView | None:
         alert=alert,
         window=window,
         when=tell_window(window),
-        performance=draw_performance(near, alerts, project, upto=window, area=STORY),
+        performance=draw_performance(near, alerts, project, told=window, area=STORY),
         columns=_picture(context, window),
         cause=read_evidence(cause, episode.project) if isinstance(cause, dict) and cause else None,
     )
@@ -210,9 +210,8 @@ def tell_short(episode: Episode, decisions: Sequence[Decision], run: Run | None)
         made = f", version {episode.version}" if episode.version else ""
         lines.append(("Tried", f"a model was trained{until}{took}{made}"))
     lines += [("Decided", held.reason) for held in decisions if held.action in ("pass", "refuse")]
-    if not episode.is_open and episode.summary and episode.summary not in [text for _, text in lines]:
-        lines.append(("Ended", episode.summary))
-    return lines
+    ended = "not yet" if episode.is_open else episode.summary
+    return lines if ended in [text for _, text in lines] else [*lines, ("Ended", ended)]
 
 
 def _tell_length(start: datetime, end: datetime) -> str:

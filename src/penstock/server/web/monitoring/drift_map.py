@@ -5,16 +5,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from markupsafe import Markup
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from penstock.monitoring.types import ColumnDrift, Window
+from penstock.server.web.drawings import plot
 from penstock.server.web.drawings.heat import Cell, Row, heat_map
+from penstock.server.web.drawings.plot import MAP, on_either
 from penstock.server.web.words.formats import format_p_value, format_share
 from penstock.server.web.words.windows import column_page, tell_span, tell_window
 
 TONES = ((1e-4, "odder"), (1e-2, "odd"))  # p-values below which a cell is tinted
 MOST_CELLS = 72  # side by side; where there are more windows, a cell shows the one of its windows that moved most
+NARROW_CELLS = 10  # on a phone
 COLUMNS_SHOWN = 20
+TITLE = "Drift by column and window"
+NARROW = structs.replace(plot.NARROW, left=132)
 NEW = 0.01  # share of rows with new values that is worth a sign
 
 
@@ -46,8 +51,9 @@ def draw_drift(windows: Sequence[Window], *, most: int = COLUMNS_SHOWN) -> Drift
     per_cell = max(1, math.ceil(len(windows) / MOST_CELLS))
     bins = [windows[first : first + per_cell] for first in range(0, len(windows), per_cell)]
     rows = [_row(name, bins, seen[name]) for name in order[:most]]
-    drawing = heat_map(rows, title="Drift by column and window")
-    return DriftMap(drawing, len(seen), len(rows), per_cell)
+    near = [structs.replace(row, cells=row.cells[-NARROW_CELLS:]) for row in rows]
+    drawing, narrow = (heat_map(held, title=TITLE, area=area) for held, area in ((rows, MAP), (near, NARROW)))
+    return DriftMap(on_either(drawing, narrow) if rows else drawing, len(seen), len(rows), per_cell)
 
 
 def _by_column(windows: Sequence[Window]) -> dict[str, dict[datetime, Seen]]:

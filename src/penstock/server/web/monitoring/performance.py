@@ -7,12 +7,13 @@ from markupsafe import Markup
 
 from penstock.core.project.types import Project
 from penstock.monitoring.types import Alert, RevisionFigures, Window
-from penstock.server.web.drawings.charts import Bar, Mark, Point, Series, line_chart
-from penstock.server.web.drawings.plot import HALF, WIDE, Area
+from penstock.server.web.drawings.charts import EMPTY, Bar, Mark, Point, Series, line_chart
+from penstock.server.web.drawings.plot import HALF, MAP, NARROW, Area, on_either
 from penstock.server.web.monitoring.figures import find_estimate, find_maturity
 from penstock.server.web.words.windows import middle, span, tell_window, window_page
 
 PERCENT = 100
+NARROW_WINDOWS = 12  # on a phone
 REVISIONS_SHOWN = 6  # the newest
 
 
@@ -21,18 +22,34 @@ def draw_performance(
     alerts: Sequence[Alert],
     project: Project | None,
     *,
-    area: Area = WIDE,
-    upto: Window | None = None,
+    area: Area = MAP,
+    told: Window | None = None,
 ) -> Markup:
     """The measured metric of each window with its interval, the estimate beside it, and who answered.
+
+    A narrow screen shows the newest windows, or those around the one that is told about.
 
     Args:
         windows: oldest first.
         alerts: marked at their windows.
         project: whose bar is drawn.
         area: how large.
-        upto: a window that is told about; it is marked.
+        told: a window that is told about; it is marked.
     """
+    near = around(windows, told)
+    wide, narrow = (_draw(held, alerts, project, size, told) for held, size in ((windows, area), (near, NARROW)))
+    return on_either(wide, narrow) if wide != EMPTY else EMPTY
+
+
+def around(windows: Sequence[Window], told: Window | None) -> Sequence[Window]:
+    """As many windows as fit on a narrow screen: the newest, or those around one that is told about."""
+    place = len(windows) if told is None else windows.index(told) + NARROW_WINDOWS // 2
+    return windows[: max(place, NARROW_WINDOWS)][-NARROW_WINDOWS:]
+
+
+def _draw(
+    windows: Sequence[Window], alerts: Sequence[Alert], project: Project | None, area: Area, told: Window | None
+) -> Markup:
     measured = [(w, w.performance) for w in windows if w.performance is not None and w.performance.value is not None]
     points = [
         Point(middle(w), p.value, p.low, p.high, f"{tell_window(w)}, version {w.version}", _page(w))
@@ -53,10 +70,17 @@ def draw_performance(
         title=f"{metric} by window",
         unit=metric,
         area=area,
-        marks=[*_takeovers(windows), *_raised(alerts, windows), *_told(upto)],
+        marks=[*_takeovers(windows), *_raised(alerts, windows), *_told(told)],
         bar=_bar(project, metric),
         span=span(windows),
+        most=_most(points),
     )
+
+
+def _most(points: Sequence[Point]) -> float | None:
+    """A metric whose values and intervals never leave 0 to 1 has no axis beyond 1."""
+    ends = [end for point in points for end in (point.value, point.low, point.high) if end is not None]
+    return 1.0 if ends and min(ends) >= 0 and max(ends) <= 1 else None
 
 
 def draw_traffic(windows: Sequence[Window], *, area: Area = HALF) -> Markup:
@@ -82,7 +106,13 @@ def draw_coverage(windows: Sequence[Window], *, area: Area = HALF) -> Markup:
     if expected:
         series.append(Series("expected by now", expected, is_guess=True))
     return line_chart(
-        series, title="Outcomes by window", unit="% of predictions", area=area, span=span(windows), from_zero=True
+        series,
+        title="Outcomes by window",
+        unit="% of predictions",
+        area=area,
+        span=span(windows),
+        from_zero=True,
+        most=PERCENT,
     )
 
 

@@ -7,7 +7,8 @@ from msgspec import Struct
 
 from penstock.datasets.types import Spread
 from penstock.monitoring.types import ColumnDrift
-from penstock.server.web.drawings.spreads import spread_chart
+from penstock.server.web.drawings.plot import on_either
+from penstock.server.web.drawings.spreads import LARGE, PHONE, spread_chart
 from penstock.server.web.drawings.strips import pair_strip, twin_strip
 from penstock.server.web.monitoring.drift_map import tell_drift, tone_of
 from penstock.server.web.words.windows import column_page
@@ -38,7 +39,9 @@ class ColumnPicture(Struct, frozen=True):
 
 def draw_ranges(spread: Spread, column: str) -> Markup:
     """A chart of ranges, reference and window side by side."""
-    return spread_chart(spread, f"Values of {column} in the reference and in this window", NAMES)
+    title = f"Values of {column} in the reference and in this window"
+    wide, narrow = (spread_chart(spread, title, NAMES, size=size) for size in (LARGE, PHONE))
+    return on_either(wide, narrow)
 
 
 def list_values(spread: Spread, new: tuple[str, ...]) -> list[ValueRow]:

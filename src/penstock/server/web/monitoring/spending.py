@@ -8,15 +8,18 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from markupsafe import Markup
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from penstock.core.project.types import MonitorSection
 from penstock.monitoring.budget import share_budget
 from penstock.monitoring.types import Alert, Window
+from penstock.server.web.drawings import plot
 from penstock.server.web.drawings.alarms import Alarm, Lane, alarm_line
+from penstock.server.web.drawings.plot import MAP, on_either
 from penstock.server.web.drawings.strips import bar_strip
 from penstock.server.web.words.windows import window_page
 
+NARROW = structs.replace(plot.NARROW, left=92)
 INPUTS, LOSS, BAR = "Inputs", "Loss of the model", "The project's bar"
 
 
@@ -103,7 +106,9 @@ def read_spending(monitor: MonitorSection, windows: Sequence[Window], alerts: Se
 def _draw(windows: Sequence[Window], alerts: Sequence[Alert], since: datetime) -> Markup:
     kinds = dict.fromkeys(["drift", *sorted(str(alert.kind) for alert in alerts)])
     lanes = [Lane(kind, [_alarm(alert) for alert in alerts if str(alert.kind) == kind]) for kind in kinds]
-    return alarm_line(lanes, (windows[0].start, windows[-1].end), since, title="Alarms over event time")
+    span = (windows[0].start, windows[-1].end)
+    wide, narrow = (alarm_line(lanes, span, since, title="Alarms over event time", area=area) for area in (MAP, NARROW))
+    return on_either(wide, narrow)
 
 
 def _alarm(alert: Alert) -> Alarm:

@@ -13,11 +13,12 @@ from penstock.monitoring.types import ColumnDrift, Window
 from penstock.monitoring.windows import name_start
 from penstock.server.web.context import PageContext
 from penstock.server.web.drawings.charts import Mark, Point, Series, line_chart
+from penstock.server.web.drawings.plot import MAP, NARROW, Area, on_either
 from penstock.server.web.monitoring.bins import WindowDistributions
 from penstock.server.web.monitoring.drift_map import tell_drift, tone_of
 from penstock.server.web.monitoring.figures import find_estimate, find_maturity, list_groups
 from penstock.server.web.monitoring.monitoring import own_project
-from penstock.server.web.monitoring.performance import draw_performance
+from penstock.server.web.monitoring.performance import around, draw_performance
 from penstock.server.web.monitoring.pictures import draw_ranges, list_values, picture_column
 from penstock.server.web.words.windows import column_page, middle, span, tell_window, window_page
 
@@ -50,7 +51,7 @@ def show_window(context: PageContext, request: Request) -> Response:
         maturity=find_maturity(window),
         groups=list_groups(window),
         alerts=[alert for alert in alerts if alert.window_start == window.start],
-        performance=draw_performance(near, alerts, project, upto=window),
+        performance=draw_performance(near, alerts, project, told=window),
         turn=_find_neighbours(near, window, ""),
     )
 
@@ -154,9 +155,14 @@ def _draw_history(near: Sequence[Window], window: Window, name: str) -> Markup:
             if drift.drifted:
                 marks.append(Mark(middle(held), "drifted", "drifted", told))
     series = [Series("distance from the reference", points)]
-    return line_chart(
-        series, title=f"Distance of {name}", unit="distance", marks=marks, span=span(near), from_zero=True
-    )
+
+    def draw(windows: Sequence[Window], area: Area) -> Markup:
+        title, ends = f"Distance of {name}", span(windows)
+        return line_chart(
+            series, title=title, unit="distance", area=area, marks=marks, span=ends, from_zero=True, most=1.0
+        )
+
+    return on_either(draw(near, MAP), draw(around(near, window), NARROW))
 
 
 def by_oddity(drift: ColumnDrift) -> tuple[bool, float, str]:

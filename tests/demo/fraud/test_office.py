@@ -1,0 +1,118 @@
+"""The claims office driven without processes: what it asks, what it tells when, and going on where it was."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+from penstock.core import codec
+from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
+from penstock.demo.fraud.driver import Office
+from penstock.demo.fraud.files import OfficeFiles, OfficeSettings
+from penstock.demo.fraud.run import FraudOptions, run_fraud
+from penstock.demo.fraud.simulator import WARM_UP, ClaimSettings, SimulatedClaims
+from penstock.demo.fraud.source import LABEL
+from penstock.demo.port import Tell
+from penstock.predictions.types import Outcome
+
+
+class Desk:
+    """Answers every claim with the amount that is asked for, and notes what it is told."""
+
+    def __init__(self, fails_after: int | None = None) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.outcomes: list[Outcome] = []
+        self.settled = 0
+        self.fails_after = fails_after
+
+    def release_first(self, tell: Tell) -> None:
+        tell("released")
+
+    def ask(self, bodies: Sequence[dict[str, Any]]) -> list[bytes]:
+        if self.fails_after is not None and len(self.asked) >= self.fails_after:
+            raise KeyboardInterrupt
+        self.asked += bodies
+        first = len(self.asked) - len(bodies)
+        return [
+            codec.encode({"predictions": [{"id": f"p-{first + place}", "score": body["rows"][0]["amount"]}]})
+            for place, body in enumerate(bodies)
+        ]
+
+    def add_outcomes(self, outcomes: list[Outcome]) -> None:
+        self.outcomes += outcomes
+
+    def wait_settled(self, tell: Tell) -> str:
+        self.settled += 1
+        return "nothing"
+
+
+def settings(periods: int = 5) -> ClaimSettings:
+    return ClaimSettings(periods=WARM_UP + periods, per_period=60)
+
+
+def drive(folder: Path, desk: Desk, periods: int = 5) -> list[pl.DataFrame]:
+    office = Office(SimulatedClaims(settings(periods)), desk, OfficeFiles(folder), lambda line: None)
+    office.warm_up()
+    return [office.run_period(period) for period in range(WARM_UP, WARM_UP + periods)]
+
+
+def test_no_request_carries_what_is_not_known_yet(tmp_path: Path) -> None:
+    desk = Desk()
+    drive(tmp_path, desk)
+    assert len(desk.asked) == 5 * 60
+    assert not {LABEL, "claim_id", "at"} & {name for body in desk.asked for name in body["rows"][0]}
+
+
+def test_outcomes_come_twelve_weeks_late_and_each_of_them_once(tmp_path: Path) -> None:
+    desk = Desk()
+    scored = drive(tmp_path, desk)
+    assert len({outcome.prediction_id for outcome in desk.outcomes}) == len(desk.outcomes) == 2 * 60
+    told = {outcome.prediction_id: outcome.value for outcome in desk.outcomes}
+    first = dict(pl.concat(scored[:2]).select("prediction_id", LABEL).iter_rows())
+    assert told == first
+
+
+def test_the_pipeline_reads_closed_files_alone(tmp_path: Path) -> None:
+    source = SimulatedClaims(settings())
+    drive(tmp_path, Desk())
+    held = pl.read_parquet(tmp_path / "data" / "claims" / "*.parquet")
+    assert held.height == (WARM_UP + 5 - 3) * 60
+    assert held["at"].max() < source.start(WARM_UP + 2)  # type: ignore[operator]
+
+
+def test_an_interrupted_office_goes_on_and_asks_no_day_twice(tmp_path: Path) -> None:
+    broken = Desk(fails_after=100)
+    with pytest.raises(KeyboardInterrupt):
+        drive(tmp_path, broken)
+    desk = Desk()
+    desk.asked = [{}] * len(broken.asked)  # so that ids go on
+    drive(tmp_path, desk)
+    assert len(desk.asked) == 5 * 60
+    again = Desk()
+    drive(tmp_path, again)
+    assert (again.asked, again.outcomes, again.settled) == ([], [], 0)
+
+
+def test_other_settings_in_the_same_folder_are_refused(tmp_path: Path) -> None:
+    files = OfficeFiles(tmp_path)
+    files.open(OfficeSettings(source="simulator", seed=7, periods=12))
+    files.open(OfficeSettings(source="simulator", seed=7, periods=12))
+    with pytest.raises(ConflictError, match="other settings"):
+        files.open(OfficeSettings(source="simulator", seed=8, periods=12))
+
+
+def never(folder: Path) -> Any:
+    raise AssertionError(f"nothing should be started in {folder}")
+
+
+def test_what_cannot_become_a_story_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    folder = tmp_path / "claims"
+    with pytest.raises(InvalidInputError, match="give --weeks 16 or more"):
+        run_fraud(FraudOptions(folder=folder, periods=3), never, Console(quiet=True), lambda result: None)
+    with pytest.raises(NotFoundError, match="there is no file"):
+        options = FraudOptions(folder=folder, data=tmp_path / "nowhere.parquet")
+        run_fraud(options, never, Console(quiet=True), lambda result: None)
+    assert not folder.exists()
