@@ -12,6 +12,8 @@ from factories import open_database
 from penstock.core.clock import ManualClock
 from penstock.core.project.rates import Rate
 from penstock.core.project.types import MonitorSection, OutcomesSection, PerformanceSection, Task
+from penstock.datasets.service import DatasetService
+from penstock.evaluation.service import EvaluationService
 from penstock.governance.ledger import Ledger
 from penstock.monitoring.external.ingest import Logged, log_rows
 from penstock.monitoring.external.rows import Roles
@@ -22,6 +24,7 @@ from penstock.monitoring.types import Alert, Maturity, Window
 from penstock.predictions.service import PredictionService
 from penstock.predictions.types import EntityOutcome, OutcomesAdded
 from penstock.storage.objects.object_store import ObjectStore
+from penstock.tracking.service import TrackingService
 from shop_world import open_services
 
 START = datetime(2025, 3, 3, tzinfo=UTC)  # a Monday
@@ -36,6 +39,9 @@ MONITOR = MonitorSection(
 class Sources:
     """The services that logging and watching need."""
 
+    tracking: TrackingService
+    datasets: DatasetService
+    evaluation: EvaluationService
     external: ExternalService
     predictions: PredictionService
     monitoring: MonitoringService
@@ -50,7 +56,15 @@ class Elsewhere:
         self.db = open_database(folder, self.clock)
         Ledger(self.db, None)
         held = open_services(self.db, folder / "objects")
-        self.sources = Sources(ExternalService(self.db, held.serving), held.predictions, held.monitoring, held.objects)
+        self.sources = Sources(
+            held.tracking,
+            held.datasets,
+            held.evaluation,
+            ExternalService(self.db, held.serving),
+            held.predictions,
+            held.monitoring,
+            held.objects,
+        )
         self.watch = ExternalWatch(self.sources)
         self.rng = np.random.default_rng(3)
         self.sources.external.declare("credit", task, MONITOR, outcomes)

@@ -38,7 +38,7 @@ OUTSIDE = [
 ]
 WRONG = {
     "staus": ("there is no command 'staus'", "did you mean 'status'?"),
-    "xyzzy": ("there is no command 'xyzzy'", "known here: audit,"),
+    "xyzzy": ("there is no command 'xyzzy'", "known here: alerts, audit,"),
     "runs lst": ("no such command 'lst'", "'penstock runs --help' says what it takes"),
     "run --nope": ("no such option: --nope", "'penstock run --help' says what it takes"),
     "promote": ("missing argument 'version'", "'penstock promote --help' says what it takes"),

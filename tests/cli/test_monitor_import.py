@@ -92,4 +92,4 @@ def test_outcomes_that_say_nothing_are_named_by_their_row(penstock: Penstock, no
     told = penstock("outcomes", "add", "o.csv", "--deployment", "loans").err
     assert "2 of 3 rows are wrong" in told and "row 2: 'entity' is empty; row 3: 'value' is empty" in told
     Path("o.jsonl").write_text('{"entity": "a", "value": 1}\n{"value": 1}\n')
-    assert "line 2 of o.jsonl is about no prediction" in penstock("outcomes", "add", "o.jsonl").err
+    assert "line 2 of o.jsonl has to name one of" in penstock("outcomes", "add", "o.jsonl").err

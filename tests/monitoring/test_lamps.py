@@ -97,12 +97,6 @@ def test_only_the_version_that_answers_now_is_spoken_of() -> None:
     assert (lamps.version, lamps.inputs.state, lamps.inputs.since) == (2, "off", START + DAY)
 
 
-def test_only_drift_calls_nobody() -> None:
-    assert not alert("drift", 0).pages
-    kinds: tuple[AlertKind, ...] = ("estimate", "performance", "calibration", "fairness", "latency", "errors")
-    assert all(alert(kind, 0).pages for kind in kinds)
-
-
 def test_a_cause_that_several_alerts_share_is_told_once() -> None:
     cause = {"told": "The same rows turn out otherwise"}
     shared = [

@@ -31,11 +31,15 @@ from penstock.loop.steps import EpisodeSteps
 from penstock.loop.triggers import Facts, Firing, choose_trigger
 from penstock.loop.types import Episode, Look
 from penstock.monitoring.alarms import find_alarms
+from penstock.monitoring.reading import PredictionReader
+from penstock.monitoring.references import References
+from penstock.monitoring.sketches import encode_sketch, sketch_frame
 from penstock.monitoring.types import ColumnDrift, LossEvidence, Performance, RevisionFigures, Window
 from penstock.pipelines.evaluate_step import ExamSettings, evaluate_candidate
 from penstock.pipelines.keys import KeyParts
 from penstock.pipelines.types import CandidateRecord, PipelineRun, StepRun, StepStatus
 from penstock.pipelines.values.types import StoredValue
+from penstock.predictions.frames import unpack_json
 from penstock.predictions.segment_file import describe_segment, encode_rows
 from penstock.predictions.types import Outcome, PredictionRow
 from penstock.registry.format.ranking import RankingModel
@@ -356,7 +360,20 @@ def _window(shop: Shop, week: int) -> Window:
             lost=is_decayed,
         ),
         revisions=[RevisionFigures(revision=stable.number, rows=160, latency_p99_ms=9.1, performance=figures)],
+        sketches=_sketch(shop, START + WEEK * week, stable.version),
     )
+
+
+def _sketch(shop: Shop, start: datetime, version: int) -> Digest:
+    """Keep what the requests of a week held, and the reference of the version they are held against."""
+    services = shop.services
+    reader = PredictionReader(services.predictions, services.objects, shop.name)
+    rows = reader.read_rows(reader.list_segments(start=start, end=start + WEEK))
+    sample = services.registry.get_version(shop.name, version).reference
+    if sample is not None:
+        References(services.monitoring, services.objects, shop.project).get_sketch(version, sample)
+    inputs = unpack_json(rows.filter(pl.col("at") >= start, pl.col("at") < start + WEEK), "inputs")
+    return services.objects.put_bytes(encode_sketch(sketch_frame(inputs)))
 
 
 def _drift(column: str, rng: np.random.Generator, *, has_drifted: bool) -> ColumnDrift:

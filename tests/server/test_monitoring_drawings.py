@@ -15,14 +15,15 @@ from msgspec import Struct, structs
 from factories import open_database
 from penstock.core.project.parse import parse_project
 from penstock.monitoring.service import MonitoringService
+from penstock.monitoring.sketches.column import sketch_column
 from penstock.monitoring.types import Window
 from penstock.server.web.drawings.charts import EMPTY
-from penstock.server.web.monitoring.distributions import MISSING, OTHERS, compare_column
+from penstock.server.web.monitoring.distributions import compare_column
 from penstock.server.web.monitoring.drift_map import MOST_CELLS, NARROW_CELLS, draw_drift
 from penstock.server.web.monitoring.fairness import draw_fairness
 from penstock.server.web.monitoring.lamps import read_lamps
 from penstock.server.web.monitoring.performance import NARROW_WINDOWS, draw_coverage, draw_failures, draw_performance
-from penstock.server.web.monitoring.spending import read_spending
+from penstock.server.web.monitoring.spending import draw_spending
 from penstock.server.web.sources.remembered import Remembered
 from penstock.server.web.sources.window_cache import WindowCache
 from server.watched import DAY, START, alert, drift, window
@@ -210,19 +211,19 @@ performance = { metric = "accuracy", at_least = 0.8 }
 
 
 def test_what_was_spent_of_the_budget_is_the_sum_of_levels_in_its_period(tmp_path: Path) -> None:
-    monitor = parse_project(PROJECT, root=tmp_path).monitor
+    project = parse_project(PROJECT, root=tmp_path)
     windows = [window(day, level=0.02) for day in range(30)]
     raised = [alert(5), alert(25), alert(26, "performance"), alert(27, "performance", evidence={"below_bar": True})]
-    found = read_spending(monitor, windows, raised)
+    found = draw_spending(project, windows, raised)
     assert found is not None
-    assert found.since == START + timedelta(days=20)
-    inputs, loss, bar = found.watches
-    assert (inputs.tests, inputs.spent, inputs.alarms) == (10, pytest.approx(0.2), 1)
-    assert (loss.tests, loss.spent, loss.alarms) == (10, pytest.approx(1 / 3), 1)
-    assert (bar.tests, bar.alarms) == (10, 1)
-    assert sum(watch.allowed for watch in found.watches) == pytest.approx(1)
+    held = {watch.watch: watch for watch in found.figures.watches}
+    assert found.figures.start == START + timedelta(days=20)
+    assert (held["inputs"].used, held["inputs"].raised) == (pytest.approx(0.2), 1)
+    assert (held["loss"].raised, held["bar"].raised) == (1, 1)
+    assert sum(watch.allowed for watch in found.figures.watches) == pytest.approx(1)
+    assert found.meters.keys() == held.keys()
     assert wide(found.drawing).count('class="alert"') == 4  # those before the period are seen as well
-    assert read_spending(monitor, [], []) is None
+    assert draw_spending(project, [], []) is None
 
 
 @given(
@@ -230,28 +231,30 @@ def test_what_was_spent_of_the_budget_is_the_sum_of_levels_in_its_period(tmp_pat
     after=st.lists(st.sampled_from(["a", "b", "d", None]), min_size=1, max_size=60),
 )
 def test_shares_of_values_add_up_on_either_side(before: list[str | None], after: list[str | None]) -> None:
-    first, second = (pl.DataFrame({"c": held}, schema={"c": pl.String}) for held in (before, after))
+    first, second = (sketch_column(pl.Series(held, dtype=pl.String)) for held in (before, after))
     found = compare_column("c", first, second)
     if not any(before):
         assert found.note
         return
     for side in ("before", "after"):
         assert sum(getattr(bar, side) for bar in found.spread.bars) == pytest.approx(1)
-    assert set(found.new) == {label or MISSING for label in after} - {label or MISSING for label in before}
+    names = [{label or "missing" for label in held} for held in (after, before)]
+    assert set(found.new) == names[0] - names[1]
 
 
 def test_rare_values_share_a_bar_and_a_new_one_that_is_frequent_is_named() -> None:
-    reference = pl.DataFrame({"c": [f"v{number % 40}" for number in range(400)]})
-    current = pl.DataFrame({"c": ["new"] * 50 + [f"v{number % 40}" for number in range(50)]})
+    reference = sketch_column(pl.Series([f"v{number % 40}" for number in range(400)]))
+    current = sketch_column(pl.Series(["new"] * 50 + [f"v{number % 40}" for number in range(50)]))
     found = compare_column("c", reference, current)
-    assert found.spread.bars[-1].label == OTHERS
+    assert found.spread.bars[-1].label == "others"
     assert found.new == ("new",)
     assert sum(bar.after for bar in found.spread.bars) == pytest.approx(1)
 
 
 def test_ranges_hold_what_lies_beyond_the_reference() -> None:
     rng = np.random.default_rng(1)
-    found = compare_column("x", pl.DataFrame({"x": rng.normal(0, 1, 500)}), pl.DataFrame({"x": rng.normal(9, 1, 500)}))
+    reference, current = (sketch_column(pl.Series(rng.normal(mean, 1, 500))) for mean in (0, 9))
+    found = compare_column("x", reference, current)
     assert found.spread.is_ranges
     assert sum(bar.after for bar in found.spread.bars) == pytest.approx(1)
     assert sum(bar.before for bar in found.spread.bars[-6:]) == 0

@@ -38,9 +38,7 @@ def add(
     value: str = typer.Option(
         "", "--value", help='Its outcome, as JSON: 1, "yes" or ["item-7"]; with a table, the column that holds it.'
     ),
-    deployment: str = typer.Option(
-        "", help="Whose predictions these are. [default: the project's own]"
-    ),
+    deployment: str = typer.Option("", help="Whose predictions these are. [default: the project's own]"),
     entity: str = typer.Option("", help="In a table: the column that says whom, as the key of the predictions does."),
     id: str = typer.Option("", "--id", help="In a table, in place of --entity: the column with prediction ids."),
     time: str = typer.Option("", help="In a table: the column that says when it happened."),

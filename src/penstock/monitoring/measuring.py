@@ -1,16 +1,14 @@
 """Computes one window from its predictions and outcomes: figures by revision, drift, performance and losses."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import polars as pl
-from msgspec import Struct, structs
+from msgspec import structs
 
 from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import Project
 from penstock.monitoring.answers import pack_answers, read_answers
 from penstock.monitoring.budget import list_group_columns, share_budget
-from penstock.monitoring.drift import compare_spans
 from penstock.monitoring.estimators import why_not_estimated
 from penstock.monitoring.fairness import cut_groups, measure_groups
 from penstock.monitoring.maturity import count_outcomes, read_absence
@@ -22,12 +20,10 @@ from penstock.monitoring.performance import (
     misses_bar,
     read_labelled_rows,
 )
-from penstock.monitoring.references import References, keys_of, own_keys
+from penstock.monitoring.references import keys_of, own_keys
 from penstock.monitoring.scores import calibrate_scores, sketch_answers
-from penstock.monitoring.service import MonitoringService
-from penstock.monitoring.sketches import TableSketch, decode_sketch, encode_sketch, sketch_frame
+from penstock.monitoring.sketches import TableSketch, encode_sketch, sketch_frame
 from penstock.monitoring.types import (
-    ColumnDrift,
     Estimate,
     GroupPerformance,
     LossEvidence,
@@ -43,17 +39,6 @@ from penstock.stats.arrays import FloatArray
 from penstock.stats.metrics import primary_metric
 from penstock.storage.objects.object_store import ObjectStore
 
-FEW_ROWS = 20  # below this a window is not compared, and spends nothing of the budget
-
-
-class Comparison(Struct, frozen=True):
-    """What came of comparing the inputs of a window with a reference."""
-
-    number: int = 0
-    level: float | None = None
-    columns: list[ColumnDrift] = []
-    note: str = ""
-
 
 class WindowMeter:
     """Measures the windows of one deployment."""
@@ -62,7 +47,6 @@ class WindowMeter:
         self,
         registry: ModelVersions,
         serving: Revisions,
-        monitoring: MonitoringService,
         objects: ObjectStore,
         project: Project,
     ) -> None:
@@ -73,7 +57,6 @@ class WindowMeter:
         self._terms = project.outcomes
         self._length = project.monitor.window
         self._budget = share_budget(project)
-        self._references = References(monitoring, objects, project)
 
     @property
     def metric(self) -> str:
@@ -85,25 +68,20 @@ class WindowMeter:
         self,
         start: datetime,
         rows: pl.DataFrame,
-        earlier: Sequence[Window],
-        known: Window | None,
         *,
         absent_is_negative: bool = False,
     ) -> Window:
-        """The window that begins at `start`.
+        """The window that begins at `start`; how far its inputs have moved is said by `comparing.py`.
 
         Args:
             start: of the window.
             rows: its predictions with their outcomes (`PredictionReader.read_rows`); at least one.
-            earlier: the windows before it, which have spent a part of the budget.
-            known: the same window as it was recorded before.
             absent_is_negative: what a missing outcome means, where the project says that it means something in the end.
         """
         versions = {held.number: held.version for held in self._serving.list_revisions(self._project.name)}
         version = _most_frequent(rows, versions)
         model = None if version is None else self._registry.get_version(self._project.name, version)
         sketch = self._sketch(rows, model)
-        compared = self._compare(rows.height, sketch, model, earlier, known)
         maturity, outcomes = count_outcomes(rows, self._terms), rows.height - rows["outcome"].null_count()
         if model is not None and model.classes:
             rows = read_absence(rows, self._terms, is_negative=absent_is_negative, negative=model.classes[0])
@@ -120,10 +98,6 @@ class WindowMeter:
             rows=rows.height,
             outcomes=outcomes,
             version=version,
-            number=compared.number,
-            level=compared.level,
-            drift=compared.columns,
-            drift_note=compared.note,
             performance=performance,
             below_bar=self._misses_bar(labelled),
             loss=self._lose(labelled),
@@ -146,51 +120,6 @@ class WindowMeter:
         sketch = sketch_frame(inputs, own_keys(rows["key"]) if is_keyed else keys_of(inputs, key))
         chances = calibrate_scores(rows, model.classes) if model and self._project.task == "binary" else None
         return structs.replace(sketch, outputs=sketch_answers(rows), calibration=chances)
-
-    def _compare(
-        self,
-        rows: int,
-        sketch: TableSketch,
-        model: ModelVersion | None,
-        earlier: Sequence[Window],
-        known: Window | None,
-    ) -> Comparison:
-        if model is None:
-            return Comparison(note="no model version answered")
-        if model.reference is None:
-            return Comparison(note=f"version {model.version} has no reference sample")
-        if rows < FEW_ROWS:
-            return Comparison(note=f"{rows} rows are too few to compare")
-        if known is not None and known.version == model.version and known.number:
-            number = known.number
-        else:
-            number = 1 + max((window.number for window in earlier if window.version == model.version), default=0)
-        reference = self._references.get_sketch(model.version, model.reference)
-        levels = self._budget.levels(number)
-        columns = self._project.monitor.columns or self._watched(model, reference)
-        spans = {span: self._read_span(sketch, number, span, model, earlier) for span in levels}
-        whole = {span: found for span, found in spans.items() if found is not None}
-        return Comparison(number, self._budget.level(number), compare_spans(reference, whole, columns, levels))
-
-    def _read_span(
-        self, sketch: TableSketch, number: int, span: int, model: ModelVersion, earlier: Sequence[Window]
-    ) -> TableSketch | None:
-        """A window and those before it, so many in all; None where one of them is not there."""
-        before = range(number - span + 1, number)
-        held = {w.number: w.sketches for w in earlier if w.version == model.version and w.number in before}
-        for digest in (held.get(each) for each in before):
-            if digest is None:
-                return None
-            found = decode_sketch(self._objects.get_bytes(digest))
-            if found.columns.keys() != sketch.columns.keys():
-                return None
-            sketch = found.merge(sketch)
-        return sketch
-
-    def _watched(self, model: ModelVersion, reference: TableSketch) -> list[str]:
-        """The inputs of the model, but for the key, which names the customer."""
-        inputs = [column.name for column in model.signature.inputs]
-        return [name for name in inputs if name in reference.columns and name != self._project.deploy.key]
 
     def _label(self, rows: pl.DataFrame, model: ModelVersion | None) -> LabelledRows:
         return read_labelled_rows(self._project.task, rows, model.classes if model else ())

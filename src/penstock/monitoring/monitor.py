@@ -16,6 +16,7 @@ from msgspec import Struct
 from penstock.core.project.types import Project
 from penstock.monitoring.alarms import find_alarms, find_recoveries
 from penstock.monitoring.cause_finder import CauseFinder
+from penstock.monitoring.comparing import Comparisons, keep_comparison
 from penstock.monitoring.decay import WindowLosses, forget_judgement, judge_losses
 from penstock.monitoring.delays import find_curve
 from penstock.monitoring.estimates import Estimates
@@ -47,7 +48,8 @@ class Monitor:
         self._deployment = project.name
         self._length = project.monitor.window
         self._estimates = Estimates(sources, project)
-        self._meter = WindowMeter(sources.registry, sources.serving, sources.monitoring, sources.objects, project)
+        self._meter = WindowMeter(sources.registry, sources.serving, sources.objects, project)
+        self._comparisons = Comparisons(sources.registry, sources.monitoring, sources.objects, project)
         self._causes = CauseFinder(sources, project, self._meter.metric)
         self._reader = PredictionReader(sources.predictions, sources.objects, project.name, project.outcomes)
         self._live: int | None = None  # the version whose alerts were looked at last
@@ -69,10 +71,12 @@ class Monitor:
 
     def _work_off(self, due: list[datetime], known: dict[datetime, Window], as_of: datetime | None) -> None:
         """Compute and record the due windows, and the others whose judgement they change; `known` is brought along."""
+        before = dict(known)
         measured = self._measure(due, known)
         aged = set() if as_of is None else self._age(known, as_of)
-        versions = {known[start].version for start in measured | aged}
-        judged = self._judge(known, versions) | self._estimate(known, measured | aged)
+        versions = {held[start].version for held in (before, known) for start in measured | aged if start in held}
+        judged = self._compare(known, before, versions) | self._judge(known, versions)
+        judged |= self._estimate(known, measured | aged)
         for start in sorted(measured | aged | judged):
             known[start] = self._sources.monitoring.record_window(known[start])
 
@@ -141,17 +145,25 @@ class Monitor:
             rows = self._reader.read_rows(self._reader.list_segments(start=start, end=end))
             rows = rows.filter(pl.col("at") >= start, pl.col("at") < end)
             if rows.height:
-                earlier = [window for at, window in known.items() if at < start]
                 before = known.get(start)
-                known[start] = self._meter.measure(
-                    start,
-                    rows,
-                    earlier,
-                    before,
-                    absent_is_negative=before is not None and _counts_absence(before),
-                )
+                absence = before is not None and _counts_absence(before)
+                known[start] = keep_comparison(before, self._meter.measure(start, rows, absent_is_negative=absence))
                 done.add(start)
         return done
+
+    def _compare(
+        self, known: dict[datetime, Window], before: dict[datetime, Window], versions: set[int | None]
+    ) -> set[datetime]:
+        """Hold the inputs of these versions' windows against their references; returns the windows that changed."""
+        changed = set()
+        for version in versions:
+            chain = sorted((w for w in known.values() if w.version == version), key=lambda w: w.start)
+            moved = {w.start for w in chain if w.start not in before or before[w.start].sketches != w.sketches}
+            for window, compared in zip(chain, self._comparisons.follow(chain, moved), strict=True):
+                if compared != window:
+                    known[window.start] = compared
+                    changed.add(window.start)
+        return changed
 
     def _judge(self, known: dict[datetime, Window], versions: set[int | None]) -> set[datetime]:
         """Hold the harm of these versions' windows against what is put up with; returns the windows that changed.

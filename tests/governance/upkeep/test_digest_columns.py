@@ -15,6 +15,7 @@ from penstock.catalogue import services
 from penstock.core.ids import Digest
 from penstock.datasets.service import DatasetService
 from penstock.evaluation.service import EvaluationService
+from penstock.monitoring.external.service import ExternalService
 from penstock.monitoring.service import MonitoringService
 from penstock.pipelines.service import PipelineService
 from penstock.predictions.service import PredictionService
@@ -35,6 +36,7 @@ KEPT: dict[str, Callable[..., object]] = {  # by whom
     "check_reports.tree": DatasetService.record_check_report.fn,  # of an accepted one: the version, and the quarantine
     "dataset_splits.tree": DatasetService.record_split.fn,
     "dataset_versions.tree": DatasetService._keep_version,
+    "external_versions.reference": ExternalService.add_version.fn,
     "model_versions.fast_tree": RegistryService.set_fast_form.fn,
     "model_versions.reference": RegistryService._add_version,
     "model_versions.tree": RegistryService._add_version,

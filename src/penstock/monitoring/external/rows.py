@@ -157,6 +157,7 @@ def _log_rows(ordered: pl.DataFrame, inputs: pl.DataFrame, version: int) -> pl.D
         "status": pl.lit("ok"),
         "propensity": pl.lit(1.0),
         "answered": pl.lit(None, pl.String),
+        "caller_id": pl.lit(None, pl.String),
     }
     plain = inputs.with_columns(pl.selectors.float().fill_nan(None))
     return ordered.with_columns(

@@ -18,7 +18,7 @@ from penstock.server.web.monitoring.performance import (
     draw_performance,
     draw_traffic,
 )
-from penstock.server.web.monitoring.spending import read_spending
+from penstock.server.web.monitoring.spending import WATCHES, draw_spending
 
 WINDOWS_SHOWN = 60  # unless more are asked for
 CHOICES = (30, 60, 180, 365, 1000)
@@ -55,7 +55,8 @@ def show_monitoring(context: PageContext, request: Request) -> Response:
         fairness=draw_fairness(windows),
         drift=drift,
         is_whole=is_whole,
-        spending=read_spending(project.monitor, windows, alerts) if project else None,
+        watch_names=WATCHES,
+        spending=draw_spending(project, windows, alerts) if project else None,
         alerts=alerts,
         window_length=windows[-1].end - windows[-1].start if windows else None,
         episodes=find_episodes(context, alerts),

@@ -1021,10 +1021,6 @@ CREATE UNIQUE INDEX uq_episodes_open ON episodes (project) WHERE ended_at IS NUL
 
 CREATE UNIQUE INDEX uq_tokens_live_name ON tokens (name) WHERE revoked_at IS NULL;
 
-<<<<<<< HEAD
 INSERT INTO alembic_version VALUES ('0022');
-=======
-INSERT INTO alembic_version VALUES ('0017');
->>>>>>> f9753e6 (registry: what MLflow's clients register is compiled by the server)
 
 INSERT INTO experiments VALUES (0, 'Default', '', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), NULL, 'penstock')
