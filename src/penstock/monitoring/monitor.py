@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
+from penstock.core.ids import Digest
 from penstock.core.project.types import Project
 from penstock.monitoring.alarms import find_alarms, find_recoveries
 from penstock.monitoring.cause_finder import CauseFinder
@@ -28,6 +29,9 @@ from penstock.monitoring.types import UNLABELLED, Cursor, LossEvidence, Window
 from penstock.monitoring.watches import find_budget, find_harm
 from penstock.monitoring.windows import window_start
 from penstock.predictions.types import Segment
+
+SMALL = 16_384  # bytes of losses that are remembered, ...
+REMEMBERED = 4_000  # ... of so many windows and watches
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +56,7 @@ class Monitor:
         self._comparisons = Comparisons(sources.registry, sources.monitoring, sources.objects, project)
         self._causes = CauseFinder(sources, project, self._meter.metric)
         self._reader = PredictionReader(sources.predictions, sources.objects, project.name, project.outcomes)
+        self._losses: dict[Digest, bytes] = {}  # of small windows: each chain is read anew whenever one of them changes
         self._live: int | None = None  # the version whose alerts were looked at last
 
     def tick(self) -> bool:
@@ -194,7 +199,13 @@ class Monitor:
         return changed
 
     def _read_losses(self, evidence: LossEvidence) -> WindowLosses:
-        data = self._sources.objects.get_bytes(evidence.losses)
+        data = self._losses.get(evidence.losses)
+        if data is None:
+            data = bytes(self._sources.objects.get_bytes(evidence.losses))
+            if len(self._losses) >= REMEMBERED:
+                self._losses.clear()
+            if len(data) <= SMALL:
+                self._losses[evidence.losses] = data
         return WindowLosses(np.frombuffer(data, dtype="<f4").astype(np.float64), evidence)
 
     def _estimate(self, known: dict[datetime, Window], measured: set[datetime]) -> set[datetime]:

@@ -46,7 +46,7 @@ def cut_columns(reference: pl.DataFrame, now: pl.DataFrame, *, quantiles: int = 
 
 def _cut_column(reference: pl.Series, now: pl.Series, quantiles: int) -> CutColumn | None:
     kind = find_row_kind(reference, now)
-    if kind.kind == "none":
+    if kind.kind in ("none", "type"):
         return None
     if kind.kind == "number":
         return _cut_numbers(reference, now, quantiles)

@@ -75,8 +75,14 @@ def find_faults(
         return []
     names = [name for name in reference.columns if name in now.columns]
     pairs = [_Pair(name, find_row_kind(reference[name], now[name]), reference[name], now[name]) for name in names]
+    odd = [pair for pair in pairs if pair.kind.kind == "type"]
+    pairs = [pair for pair in pairs if pair.kind.kind != "type"]
     level = LEVEL / (RULES * max(len(pairs), 1))
     found = list(_find_swaps([pair for pair in pairs if pair.kind.kind in ("number", "category")], level))
+    found += [
+        DataFault(kind="changed_type", columns=[pair.name], share=1.0, detail=f"{pair.name} holds {pair.kind.note}")
+        for pair in odd
+    ]
     named = {name for fault in found for name in fault.columns}
     for pair in pairs:
         if pair.name not in named:

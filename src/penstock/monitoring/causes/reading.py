@@ -8,9 +8,8 @@ from penstock.stats.arrays import FloatArray
 
 
 def find_row_kind(reference: pl.Series, now: pl.Series) -> ColumnKind:
-    """How to read a column of two samples; one whose type is another now is not read."""
-    kind = find_kind(sketch_column(reference), sketch_column(now))
-    return ColumnKind("none", kind.note) if kind.kind == "type" else kind
+    """How to read a column of two samples."""
+    return find_kind(sketch_column(reference), sketch_column(now))
 
 
 def read_labels(column: pl.Series, kind: ColumnKind) -> pl.Series:
