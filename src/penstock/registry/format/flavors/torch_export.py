@@ -1,7 +1,9 @@
 """PyTorch modules as ONNX; the one file that loads torch, which is not among penstock's extras."""
 
 import io
+import warnings
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import InvalidInputError
@@ -32,14 +34,17 @@ def export_module(module: Any, sample: "pl.DataFrame") -> bytes:
     was_training = module.training
     module.eval()
     try:
-        torch.onnx.export(
-            module,
-            (example,),
-            target,
-            input_names=["X"],
-            output_names=["Y"],
-            dynamic_axes={"X": {0: "n"}, "Y": {0: "n"}},
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that there is a newer exporter, and what it thinks of dynamic axes
+            torch.onnx.export(
+                module,
+                (example,),
+                target,
+                input_names=["X"],
+                output_names=["Y"],
+                dynamic_axes={"X": {0: "n"}, "Y": {0: "n"}},
+                dynamo=find_spec("onnxscript") is not None,  # which the newer exporter needs, and torch does not bring
+            )
     except Exception as error:  # torch's exporters raise whatever their tracers meet
         raise InvalidInputError(f"this {type(module).__name__} cannot be exported to ONNX: {error}") from error
     finally:
