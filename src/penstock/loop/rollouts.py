@@ -16,7 +16,7 @@ from penstock.loop.types import Seen
 from penstock.monitoring.reading import PredictionReader
 from penstock.predictions.types import RevisionCounts
 from penstock.serving.judge import Judgement, Needs, RevisionStats, judge_rollout
-from penstock.serving.service import MEASURED_EVERY
+from penstock.serving.reporting import MEASURED_EVERY
 from penstock.serving.types import Rollout
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,5 @@
 """The verbs of serving: a rollout is a state machine, and every switch of traffic is one transaction."""
 
-from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import replace
@@ -10,50 +8,28 @@ from penstock.core import failpoints
 from penstock.core.errors import ConflictError
 from penstock.core.ids import Digest, RolloutId, check_name, new_id
 from penstock.core.project.types import Decide, GuardSection, MarginsSection, RulesSection, Strategy
-from penstock.registry.lookup import VersionUse
-from penstock.registry.service import RegistryService
 from penstock.registry.types import ModelVersion, VersionStatus
-from penstock.serving.store import ServingStore
+from penstock.serving.reporting import ServingReports
 from penstock.serving.strategies import check_default, plan_rollout
-from penstock.serving.tables import gateway_reports
 from penstock.serving.types import (
     Deployment,
-    DeploymentRoute,
     Fence,
-    GatewayReport,
     Revision,
-    RevisionRoute,
     Rollout,
     RolloutEvent,
-    RolloutMeasures,
     RolloutState,
-    Routing,
 )
-from penstock.storage.database import Database
 from penstock.storage.leases import check_fence
 from penstock.storage.references import keep_objects
 from penstock.storage.transaction import Transaction
-from penstock.storage.verbs import logs, reads, writes
+from penstock.storage.verbs import writes
 
 NO_GUARD = GuardSection()
 USUAL_MARGINS = MarginsSection()
-MEASURED_EVERY = timedelta(minutes=1)
-SPARSER = 100  # of a rollout that lasts, measures are kept at intervals of its age divided by this
-SILENT_AFTER = timedelta(minutes=1)  # gateways report every few seconds
 
 
-class ServingService:
+class ServingService(ServingReports):
     """Says which revision of a deployment gets which share of the traffic."""
-
-    noun = "serving"
-
-    def __init__(self, db: Database, registry: RegistryService) -> None:
-        self.db = db
-        self._registry = registry
-        self._store = ServingStore()
-        registry.protect(self._find_uses)
-        columns = ["routing", "revisions", "failures", "waiting_segments", "dropped_copies", "at"]
-        self._upsert_report = db.upsert(gateway_reports, keys=["gateway"], update=columns)
 
     @writes
     def deploy(
@@ -264,111 +240,6 @@ class ServingService:
         self._switch(tx, deployment, stable=previous.number)
         return self._store.get_deployment(tx, deployment)
 
-    @reads
-    def routing(self, tx: Transaction) -> Routing:
-        """Where requests go now; gateways ask for this again and again."""
-        serving = [held for held in self._store.list_deployments(tx) if held.stable is not None]
-        previous = {held.name: self._find_previous(tx, held.stable) for held in serving}
-        named = [item for held in serving for item in (held.stable, held.candidate, previous[held.name]) if item]
-        fast = self._registry.find_fast_trees.join(tx, {revision.tree for revision in named})
-
-        def route(revision: Revision | None) -> RevisionRoute | None:
-            if revision is None:
-                return None
-            tree = revision.tree
-            return RevisionRoute(revision.number, revision.model, revision.version, tree, fast.get(tree))
-
-        routes = [
-            DeploymentRoute(
-                deployment=held.name,
-                key=held.key,
-                stable=stable,
-                candidate=route(held.candidate) if held.share else None,
-                share=held.share,
-                shadow=None if held.share else route(held.candidate),
-                default=held.default,
-                rules=held.rules,
-                previous=route(previous[held.name]),
-            )
-            for held in serving
-            if (stable := route(held.stable)) is not None
-        ]
-        return Routing(self._store.routing_number(tx), tuple(routes))
-
-    @reads
-    def get_deployment(self, tx: Transaction, deployment: str) -> Deployment:
-        """One deployment."""
-        return self._store.get_deployment(tx, deployment)
-
-    @reads
-    def find_deployment(self, tx: Transaction, deployment: str) -> Deployment | None:
-        """One deployment; None when there is none of this name."""
-        return self._store.find_deployment(tx, deployment)
-
-    @reads
-    def list_deployments(self, tx: Transaction) -> list[Deployment]:
-        """All deployments by name."""
-        return self._store.list_deployments(tx)
-
-    @reads
-    def list_revisions(self, tx: Transaction, deployment: str) -> list[Revision]:
-        """The revisions of a deployment, newest first."""
-        self._store.get_deployment(tx, deployment)
-        return self._store.list_revisions(tx, deployment)
-
-    @reads
-    def get_rollout(self, tx: Transaction, rollout_id: RolloutId) -> Rollout:
-        """One rollout with all its steps."""
-        return self._store.get_rollout(tx, rollout_id)
-
-    @reads
-    def list_rollouts(self, tx: Transaction, deployment: str | None = None, limit: int = 100) -> list[Rollout]:
-        """Rollouts, newest first; of all deployments when none is named."""
-        return self._store.list_rollouts(tx, deployment, min(max(limit, 1), 1000))
-
-    @logs
-    def note_measures(
-        self, tx: Transaction, rollout_id: RolloutId, decision: str, reason: str, evidence: dict[str, Any]
-    ) -> bool:
-        """Keep what the judge saw of a running rollout, at most once a minute; later on less often, as it lasts.
-
-        Returns:
-            Whether it was kept.
-        """
-        rollout = self._store.get_rollout(tx, rollout_id)
-        last = self._store.find_last_measured(tx, rollout_id)
-        every = max(MEASURED_EVERY, (tx.now - rollout.started_at) / SPARSER)
-        if rollout.state != "running" or (last is not None and tx.now - last < every):
-            return False
-        measures = RolloutMeasures(
-            rollout=rollout_id,
-            at=tx.now,
-            step=rollout.step,
-            share=rollout.share,
-            decision=decision,
-            reason=reason,
-            evidence=evidence,
-        )
-        self._store.insert_measures(tx, measures)
-        return True
-
-    @reads
-    def list_measures(self, tx: Transaction, rollout_id: RolloutId) -> list[RolloutMeasures]:
-        """What the judge saw of a rollout over time, oldest first; its end is in the rollout's own events."""
-        self._store.get_rollout(tx, rollout_id)
-        return self._store.list_measures(tx, rollout_id)
-
-    @logs
-    def report_gateway(self, tx: Transaction, report: GatewayReport) -> None:
-        """Take in what a gateway says of itself; only its last report is kept."""
-        self._store.delete_reports(tx, before=tx.now - SILENT_AFTER)
-        self._store.upsert_report(tx, self._upsert_report, replace(report, at=tx.now))
-
-    @reads
-    def list_gateways(self, tx: Transaction) -> list[GatewayReport]:
-        """The last report of each gateway; one that has said nothing for a minute is taken to be gone."""
-        return self._store.list_reports(tx, since=tx.now - SILENT_AFTER)
-
     def _add_revision(self, tx: Transaction, held: Deployment, target: ModelVersion, tree: Digest) -> Revision:
         number = self._store.next_revision_number(tx, held.name)
         revision = Revision(
@@ -385,13 +256,6 @@ class ServingService:
         tx.link(target.ref, revision.ref, "served as")
         tx.link(revision.ref, held.ref, "deployed to")
         return revision
-
-    def _find_uses(self, tx: Transaction) -> Iterator[VersionUse]:
-        """The versions that take traffic, or would after a rollback."""
-        for held in self._store.list_deployments(tx):
-            for revision in (held.stable, held.candidate, self._find_previous(tx, held.stable)):
-                if revision is not None:
-                    yield VersionUse(held.ref, revision.model, revision.version)
 
     def _get_running(self, tx: Transaction, rollout_id: RolloutId, fence: Fence | None) -> Rollout:
         _check_fence(tx, fence)
@@ -431,15 +295,6 @@ class ServingService:
         failpoints.hit("serving.traffic_switch")
         self._store.update_deployment(tx, deployment, **values)
         self._store.raise_routing_number(tx)
-
-    def _find_previous(self, tx: Transaction, stable: Revision | None) -> Revision | None:
-        """The last good revision before this one: those that were rolled back themselves are passed over."""
-        at = stable
-        while at is not None and at.replaced is not None:
-            at = self._store.get_revision(tx, at.deployment, at.replaced)
-            if at.state == "replaced":
-                return at
-        return None
 
 
 def _check_fence(tx: Transaction, fence: Fence | None) -> None:

@@ -3,12 +3,12 @@
 import typer
 
 from penstock.cli.apps import command_app
-from penstock.cli.models.target import TARGET, find_target
+from penstock.cli.models.deciding import decide
+from penstock.cli.models.target import TARGET
 from penstock.cli.options import JsonOption, UrlOption
-from penstock.cli.output import print_json
-from penstock.cli.session import open_nearby
 
 app = command_app()
+TOLD = "{} is not loaded any more; where it answers now, roll back: penstock rollback"
 
 
 @app.command()
@@ -20,10 +20,4 @@ def distrust(
     url: str = UrlOption,
 ) -> None:
     """Withdraw the trust in the code of a model; it is not loaded any more."""
-    with open_nearby(url, may_be_new=True) as services:
-        found = find_target(services, target, model)
-        decision = services.trust.distrust(found.tree, reason)
-    if json:
-        print_json(decision)
-        return
-    typer.echo(f"{found.name} is not loaded any more; where it answers now, roll back: penstock rollback")
+    decide(target, model, reason, url, TOLD, trusted=False, json=json)

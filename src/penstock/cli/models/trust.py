@@ -3,12 +3,12 @@
 import typer
 
 from penstock.cli.apps import command_app
-from penstock.cli.models.target import TARGET, find_target
+from penstock.cli.models.deciding import decide
+from penstock.cli.models.target import TARGET
 from penstock.cli.options import JsonOption, UrlOption
-from penstock.cli.output import print_json
-from penstock.cli.session import open_nearby
 
 app = command_app()
+TOLD = "the code of {} may run now, in a process without network and secrets"
 
 
 @app.command()
@@ -20,10 +20,4 @@ def trust(
     url: str = UrlOption,
 ) -> None:
     """Vouch for the code of a model: it may run, in a process without network and secrets."""
-    with open_nearby(url, may_be_new=True) as services:
-        found = find_target(services, target, model)
-        decision = services.trust.trust(found.tree, reason)
-    if json:
-        print_json(decision)
-        return
-    typer.echo(f"the code of {found.name} may run now, in a process without network and secrets")
+    decide(target, model, reason, url, TOLD, trusted=True, json=json)
