@@ -80,6 +80,15 @@ def test_requests_of_yesterday_say_nothing_of_today(tmp_path: Path) -> None:
     assert judge(shop).decision == "advance"
 
 
+def test_a_dead_source_of_outcomes_promotes_nothing(tmp_path: Path) -> None:
+    shop = open_shop(tmp_path)
+    for revision in (1, 2):
+        shop.request(START, 2000, revision, clicks=None)
+    found = judge(shop)
+    assert found.decision == "hold"
+    assert "reward" not in measures(found) or measures(found)["reward"].n == (0, 0)
+
+
 def lose_segments(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(digest: Digest) -> bytes:
         raise UnavailableError(f"the object store does not answer for {digest[:8]}")
