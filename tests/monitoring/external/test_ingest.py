@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from elsewhere_world import DAY, MONITOR, ROLES, START, Elsewhere
 from penstock.core.errors import ConflictError, InvalidInputError
+from penstock.core.project.types import OutcomesSection
 from penstock.monitoring.external.rows import Roles
 from penstock.predictions.types import EntityOutcome
 
@@ -164,6 +165,13 @@ def test_a_deployment_keeps_its_task_and_one_that_we_serve_is_none(elsewhere: El
         elsewhere.sources.external.declare("credit", "regression")
     with pytest.raises(InvalidInputError, match="is no metric of a regression task"):
         elsewhere.sources.external.declare("price", "regression", MONITOR)
+
+
+def test_lengths_of_time_that_no_calendar_holds_are_refused(elsewhere: Elsewhere) -> None:
+    with pytest.raises(InvalidInputError, match="from a second to ten years"):
+        elsewhere.sources.external.declare("credit", "binary", replace(MONITOR, window=timedelta(days=999_999)))
+    with pytest.raises(InvalidInputError, match="from a second to ten years"):
+        elsewhere.sources.external.declare("credit", "binary", outcomes=OutcomesSection(horizon=timedelta(0)))
 
 
 def test_numbers_and_classes_of_several_kinds_are_watched(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The verbs of deployments that are served elsewhere: say that there is one, and which versions of a model answer."""
 
+from datetime import timedelta
+
 from msgspec import structs
 
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
@@ -17,6 +19,7 @@ from penstock.storage.verbs import reads, writes
 
 WATCHED_TASKS = ("binary", "multiclass", "regression", "ranking")
 MAXIMUM_VERSION = 2**31 - 1
+SHORTEST, LONGEST = timedelta(seconds=1), timedelta(days=3653)
 
 
 class ExternalService:
@@ -173,11 +176,22 @@ def _check_terms(task: Task, monitor: MonitorSection | None, outcomes: OutcomesS
         raise InvalidInputError(
             f"a model of the task {task!r} cannot be watched", hint=f"one of {', '.join(WATCHED_TASKS)}", field="task"
         )
-    if monitor is not None and monitor.window.total_seconds() < 1:
-        raise InvalidInputError("a window is at least a second", field="monitor.window")
+    if monitor is not None:
+        _check_length(monitor.window, "monitor.window")
+        _check_length(monitor.false_alarms.per, "monitor.false_alarms.per")
+    if outcomes is not None:
+        for name in ("horizon", "after"):
+            length = getattr(outcomes, name)
+            if length is not None:
+                _check_length(length, f"outcomes.{name}")
     if monitor is not None and monitor.performance is not None:
         problem = metric_problem(monitor.performance.metric, task)
         if problem:
             raise InvalidInputError(problem[0], hint=problem[1], field="monitor.performance.metric")
     if outcomes is not None and outcomes.absent == "negative" and task != "binary":
         raise InvalidInputError(f"a model of the task {task!r} has no negative class", field="outcomes.absent")
+
+
+def _check_length(length: timedelta, field: str) -> None:
+    if not SHORTEST <= length <= LONGEST:
+        raise InvalidInputError(f"{field}: a length of time is from a second to ten years here", field=field)
