@@ -23,17 +23,17 @@ OFFSETS = "clocks.json"  # how far each controller's clock is off, in seconds; t
 
 
 class JumpingClock(ManualClock):
-    """The machine's clock, off by what a file says; it cannot be moved by hand."""
+    """The machine's clock, off by what a file says, or by as many seconds; it cannot be moved by hand."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, offset: float = 0.0) -> None:
         super().__init__()
-        self._file, self._name = folder / OFFSETS, name
+        self._file, self._name, self._offset = folder / OFFSETS, name, offset
 
     def now(self) -> datetime:
         try:
-            offset = json.loads(self._file.read_text()).get(self._name, 0.0)
+            offset = json.loads(self._file.read_text()).get(self._name, self._offset)
         except (OSError, ValueError):  # it is being written
-            offset = 0.0
+            offset = self._offset
         return datetime.now(UTC) + timedelta(seconds=offset)
 
     def monotonic(self) -> float:

@@ -25,6 +25,7 @@ from shop_world import DAY, EVEN, START, Shop
 
 WINTER = [6.0, 6.0, 6.0] + [1.0] * 9
 NAMES = ("a", "b", "c")
+MOST_OFF = 10  # lengths of a lease that a clock may be off
 SLOW_STORE = "storage.leases.acquire=sleep:0.03,loop.before_decision=sleep:0.02,loop.after_decision=sleep:0.02"
 ONCE = {"open", "train", "register", "pass", "refuse", "deploy", "abort", "promote", "fail", "cancel"}
 
@@ -68,7 +69,7 @@ class Trouble:
             process.send_signal(signal.SIGSTOP)
             self.stops += 1
             if self._chance.random() < 0.7:  # meanwhile another one's clock says that the lease is over
-                offsets = {name: self._chance.uniform(-10, 10) * LEASE_S for name in NAMES}
+                offsets = {name: self._chance.uniform(-MOST_OFF, MOST_OFF) * LEASE_S for name in NAMES}
                 partial = self._folder / f"{OFFSETS}.partial"
                 partial.write_text(json.dumps(offsets))
                 partial.replace(self._folder / OFFSETS)
@@ -81,7 +82,8 @@ class World:
     """Everything around the controllers: traffic, a worker, a season that changes each time a release is through."""
 
     def __init__(self, folder: Path) -> None:
-        self.shop = Shop(folder, BUSY, JumpingClock(folder, "world"))
+        # Ahead of every controller: what comes in before a rollout began, by its clock, would not count for it.
+        self.shop = Shop(folder, BUSY, JumpingClock(folder, "world", offset=(MOST_OFF + 1) * LEASE_S))
         self.shop.release(0.7)
         self.trained = 0
         self.day = 0
