@@ -36,7 +36,9 @@ def test_lamps_stand_in_the_list_of_deployments(shop_url: str) -> None:
 def test_a_window_shows_its_columns_beside_the_reference(shop_url: str) -> None:
     text = open_page(shop_url + MOVED).text
     assert text.index(f"{MOVED}/aisle") < text.index(f"{MOVED}/new_user")  # what moved stands first
-    assert text.count('class="strip tall"') == 1  # of aisle; new_user was not asked with, and no recent list comes twice
+    assert (
+        text.count('class="strip tall"') == 1
+    )  # of aisle; new_user was not asked with, and no recent list comes twice
     assert "2 columns moved" in text and "drift alert" in text
     assert "the window before" in text and "the window after" in text
 

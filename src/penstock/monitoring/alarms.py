@@ -63,12 +63,15 @@ def find_recoveries(windows: Sequence[Window], live: int | None, alerts: Sequenc
             window
             for window in windows
             if window.version == live
-            and window.start > alert.window_start
+            and window.start >= alert.window_start
             and (alert.kind in UNLABELLED or window.is_comparable)
         ]
         if later and _is_calm(later[-1], alert):
             reason = f"the window of {tell_start(later[-1].start)} shows it no more"
             recoveries.append(Recovery(alert_id=alert.id, reason=reason, as_of=later[-1].end))
+        elif later and not any(_is_raised(window, alert.kind) for window in later):
+            reason = f"the window of {tell_start(alert.window_start)} was revised, and shows it no more"
+            recoveries.append(Recovery(alert_id=alert.id, reason=reason, as_of=alert.window_start))
     return recoveries
 
 

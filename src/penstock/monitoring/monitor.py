@@ -222,17 +222,22 @@ class Monitor:
 
     def _alert(self, windows: list[Window], live: int | None) -> bool:
         """Open what should be open, and resolve what has passed; only the live version can raise an alert."""
+        passed = self._resolve(windows, live)
         alerts = self._sources.monitoring.list_alerts(self._deployment, limit=1000)
-        recoveries = find_recoveries(windows, live, alerts)
-        for recovery in recoveries:
-            self._sources.monitoring.resolve_alert(recovery.alert_id, recovery.reason, recovery.as_of)
-        if recoveries:
-            alerts = self._sources.monitoring.list_alerts(self._deployment, limit=1000)
         alarms = find_alarms(self._project, windows, live, alerts)
         for alarm in (self._causes.explain(found, windows) for found in alarms):
             log.warning("alert", extra={"deployment": self._deployment, "kind": alarm.kind, "summary": alarm.summary})
             self._sources.monitoring.open_alert(alarm.window, alarm.kind, alarm.summary, alarm.evidence)
-        return bool(alarms or recoveries)
+        if alarms:  # of several windows that closed at once, a later one may show it no more
+            self._resolve(windows, live)
+        return bool(alarms) or passed
+
+    def _resolve(self, windows: list[Window], live: int | None) -> bool:
+        alerts = self._sources.monitoring.list_alerts(self._deployment, limit=1000)
+        recoveries = find_recoveries(windows, live, alerts)
+        for recovery in recoveries:
+            self._sources.monitoring.resolve_alert(recovery.alert_id, recovery.reason, recovery.as_of)
+        return bool(recoveries)
 
     def _live_version(self) -> int | None:
         routes = {route.deployment: route for route in self._sources.serving.routing().deployments}

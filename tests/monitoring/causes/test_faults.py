@@ -100,3 +100,11 @@ def test_faults_are_invented_in_less_than_one_of_a_hundred_comparisons() -> None
 
 def test_a_handful_of_rows_is_not_judged() -> None:
     assert find_faults(rows(2000, 1), rows(10, 2).with_columns(age=pl.lit(30))) == []
+
+
+def test_a_column_of_another_type_is_a_fault() -> None:
+    reference = pl.DataFrame({"income": [float(n) for n in range(60)]})
+    now = pl.DataFrame({"income": ["high", "low"] * 30})
+    (fault,) = find_faults(reference, now)
+    assert (fault.kind, fault.columns) == ("changed_type", ["income"])
+    assert "texts, where the reference has numbers" in fault.detail

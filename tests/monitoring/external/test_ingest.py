@@ -62,7 +62,7 @@ def test_accuracy_that_falls_raises_an_alert(elsewhere: Elsewhere) -> None:
     for day in range(10):
         elsewhere.log(with_truth(elsewhere.make(day, 300, right=0.9 if day < 5 else 0.6)), LABELLED)
         elsewhere.tick()
-    assert [alert.kind for alert in elsewhere.alerts()] == ["performance"]
+    assert "performance" in [alert.kind for alert in elsewhere.alerts()]
 
 
 def test_a_file_may_be_what_they_are_held_against(elsewhere: Elsewhere) -> None:
@@ -132,7 +132,8 @@ def test_inputs_of_another_type_break_nothing_and_are_told(elsewhere: Elsewhere)
     elsewhere.log(elsewhere.make(3, 1))
     elsewhere.tick()
     notes = [{column.column: column.note for column in window.drift} for window in elsewhere.windows()]
-    assert "holds no number" in notes[1]["income"] and "the reference lacks: (missing)" in notes[1]["region"]
+    assert notes[1]["income"] == "texts, where the reference has numbers"
+    assert "the reference lacks: (missing)" in notes[1]["region"]
     assert notes[2]["region"] == "the window has no such column"
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-FaultKind = Literal["swapped_columns", "constant_column", "unit_change", "null_burst", "new_category"]
+FaultKind = Literal["changed_type", "swapped_columns", "constant_column", "unit_change", "null_burst", "new_category"]
 Verdict = Literal["inputs", "relation", "both", "neither", "unknown"]
 
 

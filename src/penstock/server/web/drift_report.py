@@ -7,9 +7,9 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from penstock.monitoring.table_drift import ComparedColumn, TableDrift
-from penstock.server.web.words.formats import format_measure, format_number, format_p_value, format_share
 from penstock.server.web.drawings.spreads import spread_chart
 from penstock.server.web.drawings.strips import pair_strip
+from penstock.server.web.words.formats import format_measure, format_number, format_p_value, format_share
 
 _FOLDER = Path(__file__).parent
 _TESTS = {"ks": "Kolmogorov-Smirnov", "chi2": "chi-square", "type": "type of its values", "none": "not tested"}
