@@ -54,6 +54,8 @@ class Group(Struct, frozen=True):
 
 class Maturity(Struct, frozen=True):
     expected: float | None
+    matured: bool = False
+    note: str = ""
 
 
 class RichWindow(Window, frozen=True, kw_only=True):

@@ -39,7 +39,7 @@ class Ring(Struct, frozen=True):
 RINGS = (
     Ring("broker", "sedan", "all_perils", "own", (3, 7), 0.05, 0.05, "this month", 5200.0, True, False),
     Ring("agent", "utility", "collision", "third_party", (15, 18), 0.9, 0.8, "never", 1850.0, False, True),
-    Ring("online", "sport", "liability", "own", (22, 27), 0.5, 0.1, "this year", 3100.0, False, False),
+    Ring("agent", "sedan", "liability", "third_party", (22, 27), 0.9, 0.8, "never", 640.0, False, False),
 )
 
 

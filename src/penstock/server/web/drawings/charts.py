@@ -142,8 +142,9 @@ def _mark(scale: Scale, mark: Mark) -> str:
         y = area.bottom_edge
         shape = f'<path class="alert" d="M{x - 6:.1f} {y - 1} L{x:.1f} {y - 12} L{x + 6:.1f} {y - 1} Z"/>'
         return f"<g>{shape}<title>{escape(mark.label)}</title></g>"
+    y = area.top + 12 if mark.kind == "here" else area.top - 4  # below the names of versions
     is_right = x > area.right_edge - 80 or (mark.kind == "here" and x > area.left + 80)
-    place = f'x="{x + (-5 if is_right else 5):.1f}" y="{area.top - 4}" text-anchor="{"end" if is_right else "start"}"'
+    place = f'x="{x + (-5 if is_right else 5):.1f}" y="{y}" text-anchor="{"end" if is_right else "start"}"'
     line = f'<line class="mark {mark.kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{area.top - 12}" y2="{area.bottom_edge}"/>'
     text = f'<text class="mark-label {mark.kind}" {place}>{escape(mark.text)}</text>'
     return f"<g>{line}{text}<title>{escape(mark.label)}</title></g>"

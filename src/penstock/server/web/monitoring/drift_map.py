@@ -19,7 +19,7 @@ MOST_CELLS = 72  # side by side; where there are more windows, a cell shows the 
 NARROW_CELLS = 10  # on a phone
 COLUMNS_SHOWN = 20
 TITLE = "Drift by column and window"
-NARROW = structs.replace(plot.NARROW, left=132)
+NARROW = structs.replace(plot.NARROW, left=132, time_ticks=2)
 NEW = 0.01  # share of rows with new values that is worth a sign
 
 

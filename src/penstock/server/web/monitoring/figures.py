@@ -36,6 +36,7 @@ class Maturity(Struct, frozen=True, kw_only=True):
 
     expected: float | None = None  # share
     is_matured: bool = False
+    note: str = ""  # why it is not matured
 
 
 def find_estimate(window: Window) -> Estimated | None:
@@ -76,4 +77,4 @@ def find_maturity(window: Window) -> Maturity | None:
     found: Any = getattr(window, "maturity", None)
     if found is None:
         return None
-    return Maturity(expected=getattr(found, "expected", None), is_matured=bool(getattr(found, "matured", False)))
+    return Maturity(expected=found.expected, is_matured=found.matured, note=found.note)
