@@ -205,3 +205,18 @@ def test_a_model_of_ones_own_says_that_it_needs_mlflow(folder: Path) -> None:
 def test_a_signature_of_something_else_is_passed_over(inputs: Any, folder: Path) -> None:
     _describe(folder, lambda content: content.update(signature={"inputs": json.dumps(inputs)}))
     assert [column.name for column in load_model(folder).signature.inputs] == ["a", "b", "c"]
+
+
+def test_a_module_of_pytorch_that_mlflow_saved_answers_as_it_does(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed; it is not among the extras")
+    flavor = pytest.importorskip("mlflow.pytorch", reason="mlflow is not installed; `make test-mlflow` has it")
+    signatures = pytest.importorskip("mlflow.models")
+    module = torch.nn.Linear(3, 1)
+    rows = ROWS.astype("float32")
+    expected = module(torch.from_numpy(rows)).detach().numpy()
+    for name, given in (("tensor", rows), ("columns", signatures.signature.pd.DataFrame(rows, columns=list("abc")))):
+        signature = signatures.infer_signature(given, expected)
+        flavor.save_model(module, tmp_path / name, signature=signature, serialization_format="pickle")
+        model = load_model(tmp_path / name, may_execute=True)
+        frame = pl.DataFrame(ROWS, schema=[column.name for column in model.signature.inputs])
+        assert model.predict(frame)["prediction"].to_numpy() == pytest.approx(expected[:, 0], abs=1e-5)

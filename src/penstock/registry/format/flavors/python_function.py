@@ -13,6 +13,8 @@ from penstock.registry.format.port import Flavor, Guess, Predictor
 from penstock.registry.format.signature import cast
 from penstock.registry.format.types import Column, Label, ModelInfo
 
+_NARROW = {"float": "float32", "integer": "int32"}  # the types of MLflow that are narrower than ours
+
 
 class FunctionPredictor:
     """A model of MLflow's behind the port; what it gives becomes `prediction`."""
@@ -31,8 +33,7 @@ class FunctionPredictor:
             InvalidInputError: it gives something other than a value a row.
         """
         pandas = import_module("pandas")
-        given = pandas.DataFrame({name: frame[name].to_list() for name in frame.columns})
-        answered = self._model.predict(given)
+        answered = self._model.predict(self._arrange(frame, pandas))
         if isinstance(answered, pandas.DataFrame):
             answered = answered.iloc[:, 0]
         values = np.asarray(answered)
@@ -41,6 +42,15 @@ class FunctionPredictor:
         if values.shape != (frame.height,):
             raise InvalidInputError(f"the model gives {values.shape} for {frame.height} rows, and one a row is served")
         return cast(pl.DataFrame({"prediction": values.tolist()}, strict=False), [self._output])
+
+    def _arrange(self, frame: pl.DataFrame, pandas: Any) -> Any:
+        """The rows as the model's own signature has them: MLflow narrows no number by itself."""
+        schema = self._model.metadata.get_input_schema()
+        if schema is not None and schema.is_tensor_spec() and len(schema.inputs) == 1:
+            return frame.to_numpy().astype(schema.inputs[0].type)
+        given = pandas.DataFrame({name: frame[name].to_list() for name in frame.columns})
+        kinds = {spec.name: _NARROW.get(getattr(spec.type, "name", "")) for spec in schema.inputs} if schema else {}
+        return given.astype({name: kind for name, kind in kinds.items() if kind and given[name].notna().all()})
 
 
 class PythonFunctionFlavor:
