@@ -56,7 +56,7 @@ def inspect_table(frame: pl.DataFrame, label: str) -> Inspection:
         InvalidInputError: there is no such column, or nothing in it to predict.
     """
     check_column(label, frame.columns, "the table")
-    task, task_reason = _guess_task(frame.get_column(label))
+    task, task_reason = guess_task(frame.get_column(label))
     others = [name for name in frame.columns if name != label]
     time = _guess_time(frame, others)
     key = _guess_key(frame, [name for name in others if name != time])
@@ -76,7 +76,8 @@ def inspect_table(frame: pl.DataFrame, label: str) -> Inspection:
     )
 
 
-def _guess_task(label: pl.Series) -> tuple[Task, str]:
+def guess_task(label: pl.Series) -> tuple[Task, str]:
+    """What kind of prediction a label asks for, and why."""
     held = label.drop_nulls()
     distinct, kind = held.n_unique() if kind_of(label.dtype) not in ("list", "other") else 0, kind_of(label.dtype)
     if distinct == 2:

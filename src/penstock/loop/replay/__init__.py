@@ -1,0 +1,1 @@
+"""A whole history lived through again, chunk by chunk, under several policies of retraining."""

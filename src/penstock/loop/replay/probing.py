@@ -1,0 +1,107 @@
+"""Our own policy: it asks by cheap probes whether a retrain would help, and lets out only what has proved better."""
+
+import math
+
+import msgspec
+
+from penstock.loop.replay.live import Deployed, Moment
+from penstock.loop.retraining.case import Case, Rule
+from penstock.loop.retraining.guards import FEWEST_ROWS, find_fault, lacks_classes
+from penstock.stats.arrays import FloatArray, IntArray
+
+ALL = 20_000  # rows that "all" means at most
+_SPARSE = {"half": 2_000, "last": 2_000, "all": 3_000}  # rows a probe learns from, evenly picked
+_STALE = 0.1  # share of its rows that a judged model may lack before it is fitted again with them
+
+
+class Loop:
+    """Probes, weighs, fits, judges and releases, as the live loop does."""
+
+    def __init__(self, rule: Rule = Rule()) -> None:  # noqa: B008  # frozen
+        self._rule = rule
+        self._case = Case(window="all")
+        self._of_champion: int | None = None  # since when the champion serves whose first chunk was compared
+
+    def act(self, moment: Moment) -> Deployed | None:
+        """A new model when not having one has cost enough, and it has proved better on rows it never saw."""
+        newest, end = moment.newest, _trained_until(moment)
+        if newest is None or end is None or self._is_unfit(moment, newest):
+            return None
+        champion = moment.losses(moment.outputs[newest], newest)
+        windows = _list_windows(moment, end)
+        self._case = self._case.fade(self._rule).move_to(self._case.window if self._case.window in windows else "all")
+        probe = self._probe(moment, newest, windows, self._case.window)
+        self._compare_twin(moment, newest, champion)
+        before, self._case = self._case, self._case.add(champion, probe)
+        if self._case.is_open:
+            probe = self._try_rival(moment, newest, windows, probe)
+            self._case = msgspec.structs.replace(self._case, lost=before.add(champion, probe).lost)
+        if not self._case.is_due(self._rule):
+            return None
+        return self._retrain(moment, newest, windows[self._case.window], champion, probe)
+
+    def _is_unfit(self, moment: Moment, newest: slice) -> bool:
+        features = moment.history.features
+        before = features[max(0, newest.start - moment.history.warmup) : newest.start]
+        return bool(find_fault(before, features[newest], moment.history.names))
+
+    def _try_rival(self, moment: Moment, newest: slice, windows: dict[str, IntArray], present: FloatArray) -> FloatArray:
+        """What a probe of the better of two windows loses; that window stays."""
+        rival = self._case.choose_rival(list(windows))
+        if rival is None:
+            return present
+        lost = self._probe(moment, newest, windows, rival)
+        self._case = self._case.compare(present, rival, lost, self._rule)
+        return lost if self._case.window == rival else present
+
+    def _probe(self, moment: Moment, newest: slice, windows: dict[str, IntArray], name: str) -> FloatArray:
+        return _probe_losses(moment, windows[name], newest, _SPARSE[name])
+
+    def _compare_twin(self, moment: Moment, newest: slice, champion: FloatArray) -> None:
+        """In a champion's first chunk: what it loses less than a probe of the very rows it learned from."""
+        since = moment.champion.since
+        if since == self._of_champion or newest.start != moment.history.start(since):
+            return
+        self._of_champion = since
+        twin = _probe_losses(moment, moment.champion.rows, newest, _SPARSE[self._case.window])
+        self._case = self._case.learn_shortfall(champion, twin)
+
+    def _retrain(
+        self, moment: Moment, newest: slice, rows: IntArray, champion: FloatArray, probe: FloatArray
+    ) -> Deployed | None:
+        """The full fit, judged on the newest rows with an outcome, which it has not seen."""
+        name = self._case.window
+        found = moment.fit(rows, name)
+        judged = moment.losses(found.model.predict(moment.history.features[newest]), newest)
+        self._case = self._case.learn_shortfall(judged, probe).close()
+        if float((champion - judged).mean()) <= 0:
+            return None
+        unseen = moment.known - int(rows[-1]) - 1
+        return found if unseen <= _STALE * len(rows) else moment.fit(_list_windows(moment, moment.known)[name], name)
+
+
+def _trained_until(moment: Moment) -> int | None:
+    """Where the rows of a probe end: as long before the rows it is tried on as outcomes take to come, and a release."""
+    number = moment.chunk - 1 - 2 * moment.history.delay
+    return moment.history.start(number) if number >= 0 else None
+
+
+def _list_windows(moment: Moment, end: int) -> dict[str, IntArray]:
+    """The windows that can be learned from; those that would be the same rows as a shorter one are left out."""
+    history = moment.history
+    sizes = {"half": max(history.warmup // 2, 2 * history.chunk), "last": history.warmup, "all": ALL}
+    found = {name: moment.last(size, before=end) for name, size in sizes.items()}
+    return {name: rows for name, rows in found.items() if name == "all" or _is_apart(moment, rows, len(found["all"]))}
+
+
+def _is_apart(moment: Moment, rows: IntArray, most: int) -> bool:
+    if len(rows) == most or len(rows) < FEWEST_ROWS:
+        return False
+    codes = moment.history.labels
+    return not moment.history.classes or not lacks_classes(codes.astype("int64"), slice(int(rows[0]), int(rows[-1]) + 1))
+
+
+def _probe_losses(moment: Moment, rows: IntArray, tried: slice, most: int) -> FloatArray:
+    picked = rows[:: max(1, math.ceil(len(rows) / most))]
+    model = moment.learner.probe(picked)
+    return moment.losses(model.predict(moment.history.features[tried]), tried)
