@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "monitor": ("Serve and watch", "monitor", "Windows of drift and performance, and alerts."),
     "alerts": ("Serve and watch", "alerts", "Incidents: who was told, acknowledge, silence, resolve."),
     "drift": ("Serve and watch", "drift", "Has a table moved away from another? Two files compared."),
+    "replay": ("Serve and watch", "replay", "Compare policies of retraining on a whole history."),
     "episodes": ("Serve and watch", "episodes", "What set the loop off, and all that was done about it."),
     "audit": ("Trust", "audit", "List audit events, or verify their chain."),
     "lineage": ("Trust", "lineage", "What something came from, or what came from it."),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from penstock.core.errors import InvalidInputError
 from penstock.datasets.frames import check_column
 from penstock.datasets.inspect import guess_task
-from penstock.stats.arrays import FloatArray
+from penstock.stats.arrays import BoolArray, FloatArray
 
 ReplayTask = Literal["binary", "multiclass", "regression"]
 SMALLEST_CHUNK = 25  # rows; a share of fewer says nothing
@@ -66,6 +66,7 @@ class History(Struct, frozen=True, kw_only=True):
     features: FloatArray  # shape (n, d); NaN is a value that the learner does not know
     names: tuple[str, ...]  # d of them
     is_category: tuple[bool, ...]  # d of them
+    missing: BoolArray  # shape (n, d): there was no value
     labels: NDArray[np.float64] | NDArray[np.int64]  # shape (n,): class codes, or numbers
     classes: tuple[str, ...]  # by their code; empty for numbers
     warmup: int  # rows that the first model learns from
@@ -122,6 +123,7 @@ def read_history(frame: pl.DataFrame, setup: Setup) -> History:
         features=np.column_stack([values for values, _ in features]),
         names=tuple(name for name in kept.columns if name not in out),
         is_category=tuple(is_category for _, is_category in features),
+        missing=np.column_stack([_is_missing(column) for column in kept.get_columns() if column.name not in out]),
         labels=labels,
         classes=classes,
         warmup=warmup,
@@ -153,7 +155,7 @@ def _read_labels(
 
 def _guess(column: pl.Series) -> ReplayTask:
     task, _ = guess_task(column)
-    return "regression" if task not in ("binary", "multiclass") else task  # type: ignore[return-value]
+    return "regression" if task not in ("binary", "multiclass") else task
 
 
 def _read_feature(column: pl.Series, warmup: int) -> tuple[FloatArray, bool]:
@@ -167,6 +169,11 @@ def _read_feature(column: pl.Series, warmup: int) -> tuple[FloatArray, bool]:
     texts = column.cast(pl.String) if not column.dtype.is_nested() else column.map_elements(str, pl.String)
     known = texts.head(warmup).drop_nulls().unique(maintain_order=True).head(MOST_VALUES)
     return _known_codes(texts, known), True
+
+
+def _is_missing(column: pl.Series) -> BoolArray:
+    absent = column.is_null() | column.is_nan().fill_null(False) if column.dtype.is_float() else column.is_null()
+    return absent.to_numpy()
 
 
 def _codes(column: pl.Series, values: Sequence[object] | pl.Series) -> NDArray[np.int64]:

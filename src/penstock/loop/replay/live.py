@@ -58,7 +58,7 @@ class Moment(Struct, frozen=True, kw_only=True):
     def errors(self, rows: slice) -> FloatArray:
         """What the answers of some rows lost, between 0 and 1: 1 of a wrong class; of numbers, the error to scale."""
         if self.history.classes:
-            return (self.outputs[rows].argmax(axis=1) != self.history.labels[rows]).astype(np.float64)
+            return np.asarray(self.outputs[rows].argmax(axis=1) != self.history.labels[rows], dtype=np.float64)
         return self.losses(self.outputs[rows], rows)
 
     def losses(self, outputs: FloatArray, rows: slice) -> FloatArray:
@@ -76,4 +76,3 @@ def begin(history: History, learner: Learner) -> Deployed:
     """The model of the warm-up rows, from which every policy starts."""
     rows = np.arange(history.warmup)
     return Deployed(model=learner.fit(rows), rows=rows, note="the warm-up")
-

@@ -3,10 +3,12 @@
 import math
 
 import msgspec
+import numpy as np
 
+from penstock.loop.replay.history import History
 from penstock.loop.replay.live import Deployed, Moment
 from penstock.loop.retraining.case import Case, Rule
-from penstock.loop.retraining.guards import FEWEST_ROWS, find_fault, lacks_classes
+from penstock.loop.retraining.guards import FEWEST_ROWS, find_copies, find_missing, lacks_classes
 from penstock.stats.arrays import FloatArray, IntArray
 
 ALL = 20_000  # rows that "all" means at most
@@ -20,6 +22,7 @@ class Loop:
     def __init__(self, rule: Rule = Rule()) -> None:  # noqa: B008  # frozen
         self._rule = rule
         self._case = Case(window="all")
+        self._broken: set[int] = set()  # rows that are not learned from
         self._of_champion: int | None = None  # since when the champion serves whose first chunk was compared
 
     def act(self, moment: Moment) -> Deployed | None:
@@ -28,12 +31,12 @@ class Loop:
         if newest is None or end is None or self._is_unfit(moment, newest):
             return None
         champion = moment.losses(moment.outputs[newest], newest)
-        windows = _list_windows(moment, end)
+        windows = self._list_windows(moment, end)
         self._case = self._case.fade(self._rule).move_to(self._case.window if self._case.window in windows else "all")
         probe = self._probe(moment, newest, windows, self._case.window)
         self._compare_twin(moment, newest, champion)
         before, self._case = self._case, self._case.add(champion, probe)
-        if self._case.is_open:
+        if self._case.asks_for_a_rival:
             probe = self._try_rival(moment, newest, windows, probe)
             self._case = msgspec.structs.replace(self._case, lost=before.add(champion, probe).lost)
         if not self._case.is_due(self._rule):
@@ -41,11 +44,27 @@ class Loop:
         return self._retrain(moment, newest, windows[self._case.window], champion, probe)
 
     def _is_unfit(self, moment: Moment, newest: slice) -> bool:
-        features = moment.history.features
-        before = features[max(0, newest.start - moment.history.warmup) : newest.start]
-        return bool(find_fault(before, features[newest], moment.history.names))
+        """Whether the newest rows are broken, against those the champion learned from; nobody will learn from them."""
+        history = moment.history
+        before = moment.champion.rows[-history.warmup :]
+        fault = find_missing(history.missing[before], history.missing[newest], history.names)
+        if not fault and not find_copies(history.features[before], history.features[newest]):
+            return False
+        self._broken.update(range(newest.start, newest.stop))
+        return True
 
-    def _try_rival(self, moment: Moment, newest: slice, windows: dict[str, IntArray], present: FloatArray) -> FloatArray:
+    def _list_windows(self, moment: Moment, end: int) -> dict[str, IntArray]:
+        """The windows that can be learned from, by name; one that would be all rows there are is left out."""
+        history = moment.history
+        sizes = {"half": max(history.warmup // 2, 2 * history.chunk), "last": history.warmup, "all": ALL}
+        fit = np.setdiff1d(np.arange(end), list(self._broken), assume_unique=True) if self._broken else np.arange(end)
+        found = {name: fit[-size:] for name, size in sizes.items()}
+        most = len(found["all"])
+        return {name: rows for name, rows in found.items() if name == "all" or _stands_apart(history, fit, rows, most)}
+
+    def _try_rival(
+        self, moment: Moment, newest: slice, windows: dict[str, IntArray], present: FloatArray
+    ) -> FloatArray:
         """What a probe of the better of two windows loses; that window stays."""
         rival = self._case.choose_rival(list(windows))
         if rival is None:
@@ -73,11 +92,14 @@ class Loop:
         name = self._case.window
         found = moment.fit(rows, name)
         judged = moment.losses(found.model.predict(moment.history.features[newest]), newest)
-        self._case = self._case.learn_shortfall(judged, probe).close()
+        self._case = self._case.learn_shortfall(judged, probe)
         if float((champion - judged).mean()) <= 0:
+            self._case = self._case.refuse()
             return None
-        unseen = moment.known - int(rows[-1]) - 1
-        return found if unseen <= _STALE * len(rows) else moment.fit(_list_windows(moment, moment.known)[name], name)
+        self._case = self._case.release()
+        again = self._list_windows(moment, moment.known).get(name)
+        is_fresh = moment.known - int(rows[-1]) - 1 <= _STALE * len(rows)
+        return found if is_fresh or again is None else moment.fit(again, name)
 
 
 def _trained_until(moment: Moment) -> int | None:
@@ -86,19 +108,11 @@ def _trained_until(moment: Moment) -> int | None:
     return moment.history.start(number) if number >= 0 else None
 
 
-def _list_windows(moment: Moment, end: int) -> dict[str, IntArray]:
-    """The windows that can be learned from; those that would be the same rows as a shorter one are left out."""
-    history = moment.history
-    sizes = {"half": max(history.warmup // 2, 2 * history.chunk), "last": history.warmup, "all": ALL}
-    found = {name: moment.last(size, before=end) for name, size in sizes.items()}
-    return {name: rows for name, rows in found.items() if name == "all" or _is_apart(moment, rows, len(found["all"]))}
-
-
-def _is_apart(moment: Moment, rows: IntArray, most: int) -> bool:
+def _stands_apart(history: History, fit: IntArray, rows: IntArray, most: int) -> bool:
+    """Whether some rows are fewer than all there are, and enough of each class."""
     if len(rows) == most or len(rows) < FEWEST_ROWS:
         return False
-    codes = moment.history.labels
-    return not moment.history.classes or not lacks_classes(codes.astype("int64"), slice(int(rows[0]), int(rows[-1]) + 1))
+    return not history.classes or not lacks_classes(history.labels[fit], history.labels[rows])
 
 
 def _probe_losses(moment: Moment, rows: IntArray, tried: slice, most: int) -> FloatArray:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 from msgspec import Struct
+from threadpoolctl import threadpool_limits
 
 from penstock.loop.replay.history import History
 from penstock.loop.replay.learner import Learner
@@ -42,6 +43,11 @@ def replay(history: History, policy: Policy, progress: Callable[[], None] = lamb
         policy: one that has seen nothing yet.
         progress: is called after each chunk.
     """
+    with threadpool_limits(limits=1):  # CPU seconds of one thread can be compared
+        return _live_through(history, policy, progress)
+
+
+def _live_through(history: History, policy: Policy, progress: Callable[[], None]) -> PolicyResult:
     learner = Learner(history)
     champion = begin(history, learner)
     outputs = np.full((len(history), len(history.classes)) if history.classes else len(history), np.nan)

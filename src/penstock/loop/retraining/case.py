@@ -28,8 +28,8 @@ class Rule(Struct, frozen=True, kw_only=True):
 
     cost: float = 0.03
     z: float = 1.0
-    memory: float = 0.7
-    window_z: float = 1.0
+    memory: float = 0.9
+    window_z: float = 2.0
 
 
 class Case(Struct, frozen=True, kw_only=True):
@@ -40,6 +40,9 @@ class Case(Struct, frozen=True, kw_only=True):
         lost: what the champion lost more than a new model would have, per stretch, added up.
         rivals: evidence that another window is better than `window`.
         turn: how many rivals were tried.
+        stretches: how many the champion has been seen in.
+        usual: what it lost on average in them.
+        has_worsened: whether it lost more than usual in the newest.
         shortfall: what a full fit loses less than a probe: the sum of what was seen, the newest counting most.
         shortfall_weight: of how many sightings.
     """
@@ -48,6 +51,9 @@ class Case(Struct, frozen=True, kw_only=True):
     lost: Evidence = Evidence()
     rivals: dict[str, Evidence] = {}
     turn: int = 0
+    stretches: int = 0
+    usual: float = 0.0
+    has_worsened: bool = False
     shortfall: float = 0.0
     shortfall_weight: float = 0.0
 
@@ -86,21 +92,31 @@ class Case(Struct, frozen=True, kw_only=True):
 
     def add(self, champion: FloatArray, probe: FloatArray) -> "Case":
         """With what the champion lost on a stretch, and a probe that could have stood in its place."""
-        lost = self.lost.add(champion - probe - self._correction())
-        return msgspec.structs.replace(self, lost=lost if lost.total > 0 else Evidence())
+        lost, now = self.lost.add(champion - probe - self._correction()), float(champion.mean())
+        return msgspec.structs.replace(
+            self,
+            lost=lost if lost.total > 0 else Evidence(),
+            stretches=self.stretches + 1,
+            usual=self.usual + (now - self.usual) / (self.stretches + 1),
+            has_worsened=self.stretches > 0 and now > self.usual,
+        )
 
     @property
-    def is_open(self) -> bool:
-        """Whether a new model seems to have been better lately; only then does it matter which rows it learns from."""
-        return self.lost.total > 0
+    def asks_for_a_rival(self) -> bool:
+        """Whether it matters which rows are learned from: a new model seems better, or the champion has worsened."""
+        return self.lost.total > 0 or self.has_worsened
 
     def is_due(self, rule: Rule) -> bool:
         """Whether a retrain has become worth its cost."""
         return self.lost.at_least(rule.z) > rule.cost
 
-    def close(self) -> "Case":
-        """After a full fit, released or refused: nothing is lost any more, or what seemed so was not."""
+    def refuse(self) -> "Case":
+        """After a full fit that was no better: what seemed to be lost was not."""
         return msgspec.structs.replace(self, lost=Evidence())
+
+    def release(self) -> "Case":
+        """After a release: the new champion has lost nothing yet."""
+        return msgspec.structs.replace(self, lost=Evidence(), stretches=0, usual=0.0, has_worsened=False)
 
     def _correction(self) -> float:
         return min(self.shortfall / self.shortfall_weight, 0.0) if self.shortfall_weight else 0.0

@@ -1,4 +1,4 @@
-"""What each answer lost, between 0 and 1: a model that would be worse by what releases are judged by has to lose more."""
+"""What each answer lost, between 0 and 1: who is worse by what releases are judged by has to lose more."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,0 +1,48 @@
+"""The picture of a replay: a line of blocks in a terminal, and a page with a chart."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from penstock.loop.replay.run import ChunkResult, PolicyResult
+from penstock.server.web.charts import Point, Series, line_chart
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def draw_line(values: Sequence[float], low: float, high: float) -> str:
+    """Values as blocks, the lowest at `low` and the highest at `high`."""
+    span = (high - low) or 1.0
+    return "".join(_BLOCKS[min(int((value - low) / span * len(_BLOCKS)), len(_BLOCKS) - 1)] for value in values)
+
+
+def write_picture(path: Path, results: Mapping[str, PolicyResult], label: str) -> None:
+    """A page that stands for itself: the score of each policy chunk by chunk, and its figures."""
+    metric = next(iter(results.values())).metric
+    series = [
+        Series(name, [Point(number, chunk.score, note=_note(chunk)) for number, chunk in enumerate(result.chunks)])
+        for name, result in results.items()
+    ]
+    chart = line_chart(series, title=f"{metric} of {label}, chunk by chunk", unit=metric, axis="chunk")
+    style = files("penstock.server.web").joinpath("static", "style.css").read_text(encoding="utf-8")
+    rows = "".join(_row(name, result) for name, result in results.items())
+    heads = "".join(f"<th>{name}</th>" for name in ("policy", metric, "auc", "refits", "fits", "fit CPU, s"))
+    title = f"Replay of {escape(label)}"
+    path.write_text(
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{style}</style></head>"
+        f"<body><main><h1>{title}</h1>{chart}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></main>"
+        "</body></html>\n",
+        encoding="utf-8",
+    )
+
+
+def _note(chunk: ChunkResult) -> str:
+    return f"retrained: {chunk.note}" if chunk.refit else ""
+
+
+def _row(name: str, result: PolicyResult) -> str:
+    area = "-" if result.auc is None else f"{result.auc:.4f}"
+    cells = (name, f"{result.score:.4g}", area, result.refits, result.fits, f"{result.fit_cpu_s:.1f}")
+    return "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells) + "</tr>"
