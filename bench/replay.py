@@ -166,7 +166,7 @@ def summarise(rows: dict[str, dict[str, Any]]) -> None:
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="the folder with the streams as Parquet files")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--only", nargs="*", default=[name for name, stream in STREAMS.items() if stream[3]])
     parser.add_argument("--chunks", type=int, default=40)
@@ -176,6 +176,9 @@ def main() -> None:
     parser.add_argument("--memory", type=float, default=Rule().memory)
     parser.add_argument("--window-z", type=float, default=Rule().window_z)
     chosen = parser.parse_args()
+    if chosen.data is None:
+        print("replay: give the folder with the streams as --data")
+        return
     rule = Rule(cost=chosen.cost, z=chosen.z, memory=chosen.memory, window_z=chosen.window_z)
     rows = {}
     for name in chosen.only:
