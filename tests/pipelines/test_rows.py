@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from msgspec import structs
 
+from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import DataSection
 from penstock.datasets.ingest import ingest
-from penstock.datasets.types import DatasetVersion
+from penstock.datasets.types import DatasetVersion, Roles
 from penstock.pipelines.values import rows
 from penstock.pipelines.values.rows import Rows
 from penstock.storage.objects.object_store import ObjectStore
@@ -54,3 +56,14 @@ def test_equal_content_is_an_equal_input_whatever_its_version_is_called(tmp_path
     same = rows.write(Rows(version), objects), rows.write(Rows(later), objects)
     assert same[0].identity == same[1].identity
     assert rows.write(Rows(version, DAY), objects).identity != same[0].identity
+
+
+def test_weighted_rows_count_half_for_each_half_life_and_need_a_time(tmp_path: Path) -> None:
+    objects = open_object_store(tmp_path / "store")
+    version = make_version(tmp_path, objects)
+    stored = rows.write(Rows(version, half_life=timedelta(days=2)), objects)
+    assert rows.read(stored, objects)["sample_weight"].to_list()[-3:] == [0.5, 0.5**0.5, 1.0]
+    assert "2 d for half" in stored.about
+    untimed = rows.write(Rows(structs.replace(version, roles=Roles()), half_life=timedelta(days=2)), objects)
+    with pytest.raises(InvalidInputError, match="no column of time"):
+        rows.read(untimed, objects)

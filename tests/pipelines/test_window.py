@@ -56,3 +56,20 @@ def test_a_run_reads_the_rows_of_its_window(shop: Workshop, window: str, until: 
     assert shop.worker().work_once()
     log = shop.artifacts.get_artifact(run.id, "steps/show.log")
     assert shop.objects.get_bytes(log.digest) == seen
+
+
+WEIGHTED = """[retrain]
+strategy = "weighted"
+window = "10d"
+"""
+
+
+def test_a_weighted_run_reads_all_rows_and_how_much_each_counts(shop: Workshop) -> None:
+    (shop.root / "penstock.toml").write_text(PROJECT + WEIGHTED)
+    shown = 'print(people["id"].min(), people["sample_weight"].gather([0, 9, 19]).to_list())'
+    (shop.root / "pipeline.py").write_text(PIPELINE.replace('print(people["id"].min(), people["id"].max())', shown))
+    run = shop.pipelines.request_run("tiny", until=datetime(2026, 1, 21, tzinfo=UTC))
+    assert shop.worker().work_once()
+    log = shop.artifacts.get_artifact(run.id, "steps/show.log")
+    first = 0.5**1.9
+    assert shop.objects.get_bytes(log.digest) == f"1 [{first}, 0.5, 1.0]\n".encode()

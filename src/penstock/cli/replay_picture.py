@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from penstock.loop.replay.run import ChunkResult, PolicyResult
-from penstock.server.web.charts import Point, Series, line_chart
+from penstock.server.web.drawings.charts import Point, Series, line_chart
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 

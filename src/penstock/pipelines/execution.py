@@ -112,10 +112,12 @@ class Execution:
         return self._claim.call(add_version, self._port.datasets, self._place.objects, name, section, root)
 
     def _choose_rows(self, version: DatasetVersion) -> StoredValue:
-        until, window = self._run.until, self._project.retrain.window
-        newest = version.time_end
+        until, retrain = self._run.until, self._project.retrain
+        newest, window = version.time_end, retrain.window
         if newest is None:  # no column of time to choose by
             return rows.write(Rows(version), self._place.objects)
+        if retrain.strategy == "weighted":
+            return rows.write(Rows(version, None, until, half_life=window), self._place.objects)
         end = newest if until is None else min(newest, until)
         return rows.write(Rows(version, None if window is None else end - window, until), self._place.objects)
 

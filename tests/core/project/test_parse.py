@@ -247,3 +247,18 @@ def test_rules_for_lists_need_lists() -> None:
     assert parse(text.replace("TASK", "ranking")).deploy.rules.pin == ("gift",)
     (mistake,) = mistakes(text.replace("TASK", "binary"))
     assert "deploy.rules: a model of the task 'binary' shows no lists of items" in mistake
+
+
+@pytest.mark.parametrize(
+    ("retrain", "told"),
+    [
+        ('strategy = "sliding"', "a sliding strategy needs a window"),
+        ('strategy = "weighted"', "a weighted strategy needs a window"),
+        ('strategy = "growing"\nwindow = "9d"', "so a window says nothing"),
+        ('strategy = "slidng"', "sliding"),
+    ],
+)
+def test_a_strategy_and_a_window_have_to_fit(tmp_path: Path, retrain: str, told: str) -> None:
+    (tmp_path / "penstock.toml").write_text(f'[project]\nname = "a"\ntask = "binary"\n\n[retrain]\n{retrain}\n')
+    with pytest.raises(ProjectFileError, match=told):
+        load_project(tmp_path / "penstock.toml")

@@ -210,6 +210,12 @@ def _outcomes(record: OutcomesSection, path: KeyPath, reader: Reader, task: Task
 
 
 def _retrain(record: RetrainSection, path: KeyPath, reader: Reader, task: Task | None) -> None:
+    if record.strategy in ("sliding", "weighted") and record.window is None:
+        hint = 'say how long it is: window = "180d"'
+        reader.report((*path, "strategy"), f"a {record.strategy} strategy needs a window", hint)
+    if record.strategy == "growing" and record.window is not None:
+        hint = 'leave it out, or take strategy = "sliding"'
+        reader.report((*path, "window"), "a growing strategy reads all rows, so a window says nothing", hint)
     for index, trigger in enumerate(record.when):
         fields = trigger.split()
         is_cron = len(fields) == 5 and all(_CRON_FIELD.fullmatch(each) for each in fields)

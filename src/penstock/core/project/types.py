@@ -280,7 +280,8 @@ class RetrainSection(Section, frozen=True, kw_only=True):
     """`[retrain]`: when to train again, on what, and how often at most."""
 
     when: tuple[str, ...] = ()  # performance, calibration, fairness, estimate, drift, new_data, or a cron expression
-    window: timedelta | None = None  # how far back to train; None for all rows
+    strategy: Literal["growing", "sliding", "weighted"] | None = None  # by default sliding with a window, else growing
+    window: timedelta | None = None  # how far back to train, or after how long a row counts half; None for all rows
     cooldown: timedelta = timedelta(hours=6)
     budget: Rate = Rate(10, timedelta(days=90))
     new_rows: Positive = 0.1  # new rows, as a share of the rows trained on, that count as new data

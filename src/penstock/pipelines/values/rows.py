@@ -1,26 +1,33 @@
 """Rows of a dataset version that a step reads: not a copy, but which files and which span of time."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
 from msgspec import Struct, structs
 
 from penstock.core import codec
-from penstock.datasets.frames import read_version
+from penstock.core.clock import format_duration
+from penstock.core.errors import InvalidInputError
+from penstock.datasets.frames import read_version, times_of
 from penstock.datasets.types import DatasetVersion, Profile, Roles
 from penstock.pipelines.values.types import StoredValue
 from penstock.storage.objects.object_store import ObjectStore
 
+WEIGHT = "sample_weight"  # the column
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Rows(Struct, frozen=True):
-    """The rows of a version from `since` on and before `until`."""
+    """The rows of a version from `since` on and before `until`.
+
+    With a `half_life` they get a column `sample_weight`: 1 of the newest row, half of one that is so much older.
+    """
 
     version: DatasetVersion
     since: datetime | None = None
     until: datetime | None = None
+    half_life: timedelta | None = None
 
 
 def write(value: Rows, objects: ObjectStore) -> StoredValue:
@@ -41,10 +48,29 @@ def write(value: Rows, objects: ObjectStore) -> StoredValue:
         about += f" from {value.since:%Y-%m-%d %H:%M}"
     if value.until is not None:
         about += f" until {value.until:%Y-%m-%d %H:%M}"
+    if value.half_life is not None:
+        about += f", weighted by age ({format_duration(value.half_life)} for half)"
     return StoredValue(kind="rows", digest=digest, about=about)
 
 
 def read(stored: StoredValue, objects: ObjectStore) -> pl.DataFrame:
     """The rows."""
     rows: Any = codec.decode(objects.get_bytes(stored.key), Rows)
-    return read_version(objects, rows.version, since=rows.since, until=rows.until)
+    frame = read_version(objects, rows.version, since=rows.since, until=rows.until)
+    return frame if rows.half_life is None else _weigh(frame, rows.version, rows.half_life)
+
+
+def _weigh(frame: pl.DataFrame, version: DatasetVersion, half_life: timedelta) -> pl.DataFrame:
+    if WEIGHT in frame.columns:
+        raise InvalidInputError(
+            f"dataset {version.dataset!r} has a column {WEIGHT!r} already, which the weighted strategy would write",
+            hint="rename it, or take another strategy in [retrain]",
+        )
+    times = times_of(frame.get_column(version.roles.time)) if version.roles.time else None
+    if times is None:
+        raise InvalidInputError(
+            f"rows of dataset {version.dataset!r} cannot be weighted by age: it has no column of time",
+            hint="set time in its section of penstock.toml",
+        )
+    age_s = (times.max() - times).dt.total_seconds().fill_null(strategy="max")
+    return frame.with_columns((0.5 ** (age_s / half_life.total_seconds())).alias(WEIGHT))
