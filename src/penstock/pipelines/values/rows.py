@@ -72,5 +72,6 @@ def _weigh(frame: pl.DataFrame, version: DatasetVersion, half_life: timedelta) -
             f"rows of dataset {version.dataset!r} cannot be weighted by age: it has no column of time",
             hint="set time in its section of penstock.toml",
         )
-    age_s = (times.max() - times).dt.total_seconds().fill_null(strategy="max")
+    age = pl.DataFrame({"at": times}).select((pl.col("at").max() - pl.col("at")).dt.total_seconds()).to_series()
+    age_s = age.fill_null(strategy="max")  # a row without a time counts as the oldest
     return frame.with_columns((0.5 ** (age_s / half_life.total_seconds())).alias(WEIGHT))
