@@ -70,3 +70,16 @@ def test_a_missing_file_is_named(penstock: Penstock) -> None:
     said = penstock("replay", "--data", "nowhere.csv", "--label", "y")
     assert said.code == 1
     assert "nowhere.csv" in said.err
+
+
+def test_a_project_is_replayed_by_what_its_file_says(penstock: Penstock, project: Path) -> None:
+    said = penstock("replay", "--warmup", "0.5", "--chunks", "2", "--policy", "static")
+    assert said.code == 0, said.err
+    assert "60 rows, 2 features, binary; 30 to warm up, then 2 chunks of 25" in said.out
+
+
+def test_a_project_whose_source_is_no_file_here_is_told_the_way_out(penstock: Penstock, project: Path) -> None:
+    (project / "data" / "customers.csv").unlink()
+    said = penstock("replay")
+    assert said.code == 1
+    assert "--data FILE" in said.err

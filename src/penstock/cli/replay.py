@@ -81,29 +81,24 @@ def _read(
         if not label:
             raise InvalidInputError("say which column to predict", hint="penstock replay --data FILE --label COLUMN")
         return read_table(data), Setup(label=label, task=task, time=time or None, drop=drop)
-    project = open_project()
-    name = next((name for name, section in project.data.items() if section.label and not label), None)
-    if name is None:
-        raise InvalidInputError(
-            "the project has no data with a label", hint="give one: penstock replay --data FILE --label COLUMN"
-        )
-    return _read_project(project, name, task, time, drop)
+    return _read_project(open_project(), label, task, time, drop)
 
 
 def _read_project(
-    project: Project, name: str, task: ReplayTask | None, time: str, drop: tuple[str, ...]
+    project: Project, label: str, task: ReplayTask | None, time: str, drop: tuple[str, ...]
 ) -> tuple[pl.DataFrame, Setup]:
-    section = project.data[name]
+    """The first table of a project that has a label, with what its section says of the columns."""
+    way_out = "give a file: penstock replay --data FILE --label COLUMN"
+    name, section = next(((name, held) for name, held in project.data.items() if held.label or label), ("", None))
+    if section is None:
+        raise InvalidInputError(f"project {project.name!r} has no data with a label", hint=way_out)
     path = project.root / section.source
     if not path.is_file():
-        raise InvalidInputError(
-            f"the source of data {name!r} is not one file on this machine: {section.source}",
-            hint="give a file: penstock replay --data FILE --label COLUMN",
-        )
+        raise InvalidInputError(f"the source of data {name!r} is not one file: {section.source}", hint=way_out)
     chosen = task or (project.task if project.task in get_args(ReplayTask) else None)
     keys = tuple(column for column in (section.key,) if column and column not in drop)
     return read_table(path), Setup(
-        label=section.label or "",
+        label=label or section.label or "",
         task=chosen,  # type: ignore[arg-type]  # one of those that can be replayed
         time=time or section.time,
         drop=(*drop, *keys),
