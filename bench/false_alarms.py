@@ -31,7 +31,7 @@ from msgspec import Struct
 
 from penstock.core.ids import Digest
 from penstock.monitoring.budget import AlarmBudget
-from penstock.monitoring.decay import WindowLosses, judge_losses
+from penstock.monitoring.decay import Harm, WindowLosses, judge_losses
 from penstock.monitoring.drift import compare_inputs, compare_spans
 from penstock.monitoring.sketches import TableSketch, sketch_frame
 from penstock.monitoring.types import LossEvidence
@@ -181,7 +181,7 @@ def lost_rows(errors: np.ndarray, rows: int) -> list[int]:
     """Where the loss detector of the monitor alarms, window by window."""
     windows = [errors[at : at + rows] for at in range(0, len(errors) - rows + 1, rows)]
     chain = [WindowLosses(w, LossEvidence(mean_loss=float(w.mean()), groups=rows, losses=Digest(""))) for w in windows]
-    judged = judge_losses("binary", chain, BUDGET)
+    judged = judge_losses(Harm(), chain, BUDGET)
     return [(number + 1) * rows for number, evidence in enumerate(judged) if evidence.lost]
 
 

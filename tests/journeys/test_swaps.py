@@ -137,6 +137,7 @@ def check(answers: list[Answer], count: int) -> None:
     assert {answer.revision for answer in answers} == {1, 2, 3, 4, 5}
 
 
+@pytest.mark.slow
 def test_two_thousand_requests_and_none_fails(tmp_path: Path) -> None:
     check(go_through_everything(tmp_path, 2_000, 130), 2_000)
 

@@ -40,6 +40,7 @@ def live(elsewhere: Elsewhere, days: int, *, mean_days: float, slow: float = 1.0
         elsewhere.tick()
 
 
+@pytest.mark.slow
 def test_young_windows_know_the_errors_first_and_alarm_nobody(tmp_path: Path) -> None:
     elsewhere = Elsewhere(tmp_path)
     live(elsewhere, 30, mean_days=0.4, slow=8.0)  # what is wrong is told eight times as fast
@@ -208,6 +209,7 @@ def test_weighed_by_the_curve_a_young_window_shows_what_it_will_be(tmp_path: Pat
     )
 
 
+@pytest.mark.slow
 def test_nothing_is_weighed_where_errors_become_known_at_another_speed(tmp_path: Path) -> None:
     elsewhere = Elsewhere(tmp_path)
     live(elsewhere, 30, mean_days=0.4, slow=8.0)

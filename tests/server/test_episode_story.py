@@ -26,7 +26,7 @@ def test_a_promoted_episode_is_told_from_what_was_seen_to_what_it_brought(shop: 
     text = story(shop, shop_url, 2)
     assert acts(text) == ["seen", "tried", "decided", "released", "ended"]
     assert 'href="/deployments/suggest/windows/2026-03-09T00:00/aisle"' in text  # a picture of what moved leads on
-    assert "The inputs that moved" in text and text.count('class="strip tall"') == 2
+    assert "The inputs that moved" in text and text.count('class="strip tall"') == 1
     assert "What was known of each measure at the end" in text and 'class="chart half sequence"' in text
     assert "before it was seen: 8 windows" in text and "with the new version: 8 windows" in text
     for ref in ("/runs/", "/rollouts/", "/models/suggest/2", "/data/events/2", "/lineage/episode:"):

@@ -96,7 +96,7 @@ class MonitoringService:
 
     @reads
     def get_lamps(self, tx: Transaction, deployment: str) -> Lamps:
-        """What is known of a deployment: did inputs, estimated performance or measured performance change?"""
+        """Whether inputs, estimated performance and measured performance have changed: three answers, never mixed."""
         windows = self._store.list_windows(tx, deployment, None, LAMP_WINDOWS)
         return read_lamps(deployment, windows, self._store.list_alerts(tx, deployment, "open", MAXIMUM_PAGE))
 

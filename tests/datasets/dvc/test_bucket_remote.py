@@ -60,6 +60,7 @@ def test_content_comes_from_a_bucket(bucket: str, tmp_path: Path) -> None:
     assert {path: objects.get_bytes(entry.digest) for path, entry in objects.list_files(taken.tree)} == FILES
 
 
+@pytest.mark.slow
 def test_a_bucket_that_is_not_there_is_told_without_secrets(bucket: str, tmp_path: Path) -> None:
     root = tmp_path / "p"
     make_project(root, config_for(bucket).replace("/deep", "-none/deep"))

@@ -228,6 +228,7 @@ def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path) -> None:
     assert [GONE in line for line in report["skipped"]] == [True]
 
 
+@pytest.mark.slow
 def test_what_is_no_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     sqlite3.connect(tmp_path / "other.db").executescript("CREATE TABLE runs (id TEXT)")

@@ -174,6 +174,7 @@ os.kill(os.getpid(), 9)
     services.close()
 
 
+@pytest.mark.slow
 def test_a_run_waits_at_its_end_for_as_long_as_something_is_on_its_way(
     root: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
