@@ -9,6 +9,7 @@ from penstock.loop.replay.run import ChunkResult, PolicyResult
 from penstock.server.web.drawings.charts import Point, Series, line_chart
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
+MOST_TOLD = 12  # retrains of a policy that are named
 
 
 def draw_line(values: Sequence[float], low: float, high: float) -> str:
@@ -27,13 +28,18 @@ def write_picture(path: Path, results: Mapping[str, PolicyResult], label: str) -
     chart = line_chart(series, title=f"{metric} of {label}, chunk by chunk", unit=metric, axis="chunk")
     style = files("penstock.server.web").joinpath("static", "style.css").read_text(encoding="utf-8")
     rows = "".join(_row(name, result) for name, result in results.items())
-    heads = "".join(f"<th>{name}</th>" for name in ("policy", metric, "auc", "refits", "fits", "fit CPU, s"))
+    heads = "".join(f'<th class="num">{name}</th>' for name in (metric, "AUC", "retrains", "fits", "CPU s of fits"))
     title = f"Replay of {escape(label)}"
     path.write_text(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{style}</style></head>"
-        f"<body><main><h1>{title}</h1>{chart}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></main>"
-        "</body></html>\n",
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{style}</style></head><body><main><h1>{title}</h1>"
+        f'<p class="lead">The same history lived through under each policy, {escape(metric)} chunk by chunk. '
+        "Fits count every model that was trained, probes and refused ones included.</p>"
+        f'<section class="card">{chart}</section>'
+        f'<section class="card"><h2>In all</h2><div class="scroll"><table><thead><tr><th>policy</th>{heads}'
+        f"<th>retrained before chunk</th></tr></thead><tbody>{rows}</tbody></table></div></section>"
+        "</main></body></html>\n",
         encoding="utf-8",
     )
 
@@ -43,6 +49,15 @@ def _note(chunk: ChunkResult) -> str:
 
 
 def _row(name: str, result: PolicyResult) -> str:
-    area = "-" if result.auc is None else f"{result.auc:.4f}"
-    cells = (name, f"{result.score:.4g}", area, result.refits, result.fits, f"{result.fit_cpu_s:.1f}")
-    return "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells) + "</tr>"
+    area = "–" if result.auc is None else f"{result.auc:.4f}"
+    figures = (f"{result.score:.4g}", area, result.refits, result.fits, f"{result.fit_cpu_s:.1f}")
+    cells = "".join(f'<td class="num">{cell}</td>' for cell in figures)
+    return f"<tr><td><b>{escape(name)}</b></td>{cells}<td>{_tell_retrains(result)}</td></tr>"
+
+
+def _tell_retrains(result: PolicyResult) -> str:
+    """When, if there were few; else how often."""
+    at = [number for number, chunk in enumerate(result.chunks) if chunk.refit]
+    if len(at) == len(result.chunks) - 1:
+        return "every one"
+    return ", ".join(map(str, at[:MOST_TOLD])) + (f" and {len(at) - MOST_TOLD} more" if len(at) > MOST_TOLD else "")
