@@ -90,7 +90,7 @@ def test_drift_alone_is_a_notice_that_says_what_moved_where_to_look_and_what_wil
     assert (incident.severity, incident.status, incident.labels) == ("notice", "open", ("column:recent",))
     (message,) = told.messages
     assert "recent moved by 0." in message["summary"]
-    assert message["look"] == "http://penstock.test/deployments/shop"
+    assert message["look"] == f"http://penstock.test/incidents/{incident.id}"
     assert "answered by a retrain" in message["proposal"]
 
 

@@ -10,60 +10,21 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Struct, structs
 
 from factories import open_database
 from penstock.core.project.parse import parse_project
 from penstock.monitoring.service import MonitoringService
 from penstock.monitoring.sketches.column import sketch_column
-from penstock.monitoring.types import Window
+from penstock.monitoring.types import Estimate, GroupPerformance, Maturity, Performance, Window
 from penstock.server.web.drawings.charts import EMPTY
 from penstock.server.web.monitoring.distributions import compare_column
 from penstock.server.web.monitoring.drift_map import MOST_CELLS, NARROW_CELLS, draw_drift
 from penstock.server.web.monitoring.fairness import draw_fairness
-from penstock.server.web.monitoring.lamps import read_lamps
 from penstock.server.web.monitoring.performance import NARROW_WINDOWS, draw_coverage, draw_failures, draw_performance
 from penstock.server.web.monitoring.spending import draw_spending
 from penstock.server.web.sources.remembered import Remembered
 from penstock.server.web.sources.window_cache import WindowCache
 from server.watched import DAY, START, alert, drift, window
-
-
-class Estimate(Struct, frozen=True):
-    """What the estimator says of a window."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    note: str = ""
-    dropped: bool = False
-    state: Any = None
-
-
-class State(Struct, frozen=True):
-    withdrawn: str = ""
-
-
-class Group(Struct, frozen=True):
-    column: str
-    group: str
-    rows: int
-    performance: Any
-    note: str = ""
-
-
-class Maturity(Struct, frozen=True):
-    expected: float | None
-    matured: bool = False
-    note: str = ""
-
-
-class RichWindow(Window, frozen=True, kw_only=True):
-    """A window with all that parts of monitoring add to it."""
-
-    estimate: Estimate | None = None
-    groups: tuple[Group, ...] = ()
-    maturity: Maturity | None = None
 
 
 def wide(drawing: str) -> str:
@@ -133,42 +94,8 @@ def test_a_map_of_a_thousand_windows_and_fifty_columns_stays_small() -> None:
     assert len(draw_drift(windows).drawing) < 600_000
 
 
-def test_lamps_are_three_and_unknown_is_not_off() -> None:
-    assert [lamp.state for lamp in read_lamps([], [])] == ["unknown"] * 3
-    inputs, estimated, measured = read_lamps([window(0, drift("price"))], [])
-    assert [lamp.state for lamp in (inputs, estimated, measured)] == ["off", "unknown", "off"]
-    assert (inputs.pages, measured.pages) == (False, True)
-    blind = window(0, number=0, drift_note="12 rows are too few", performance=None, loss=None)
-    assert [lamp.state for lamp in read_lamps([blind], [])] == ["unknown"] * 3
-
-
-def test_a_lamp_says_since_when_and_why() -> None:
-    moved = [window(day, drift("price", 1e-9 if day > 1 else 0.5, drifted=day > 1)) for day in range(5)]
-    lamp = read_lamps(moved, [])[0]
-    assert (lamp.state, lamp.since) == ("on", START + 2 * DAY)
-    assert "price moved away from what version 1 was trained on" in lamp.why
-    assert lamp.link.endswith("windows/2026-01-09T00:00")
-
-
-def test_an_open_alert_keeps_its_lamp_on_and_lights_no_other() -> None:
-    calm = [window(day, drift("price")) for day in range(5)]
-    assert [lamp.state for lamp in read_lamps(calm, [alert(1)])] == ["on", "unknown", "off"]
-    assert [lamp.state for lamp in read_lamps(calm, [alert(1, "performance")])] == ["off", "unknown", "on"]
-    assert [lamp.state for lamp in read_lamps(calm, [alert(1, status="resolved")])] == ["off", "unknown", "off"]
-    of_old = alert(1, evidence={"version": 7})
-    assert [lamp.state for lamp in read_lamps(calm, [of_old])] == ["off", "unknown", "off"]
-
-
-def test_an_estimate_lights_its_own_lamp_and_goes_dark_when_it_is_withdrawn() -> None:
-    fallen = window(0, kind=RichWindow, estimate=Estimate(0.7, 0.6, 0.8, dropped=True))
-    assert read_lamps([fallen], [])[1].state == "on"
-    withdrawn = window(0, kind=RichWindow, estimate=Estimate(0.7, state=State("it was wrong twice")))
-    lamp = read_lamps([withdrawn], [])[1]
-    assert lamp.state == "unknown" and "it was wrong twice" in lamp.why
-
-
 def test_the_estimate_stands_beside_what_was_measured() -> None:
-    windows = [window(day, kind=RichWindow, estimate=Estimate(0.8, 0.7, 0.9)) for day in range(3)]
+    windows = [window(day, estimate=Estimate(metric="accuracy", value=0.8, low=0.7, high=0.9)) for day in range(3)]
     drawing = draw_performance(windows, [], None)
     assert "accuracy, measured" in drawing and "estimated before outcomes are known" in drawing
     assert 'class="line-2 broken"' in drawing
@@ -176,7 +103,7 @@ def test_the_estimate_stands_beside_what_was_measured() -> None:
 
 
 def test_coverage_is_a_share_and_knows_what_is_expected() -> None:
-    windows = [window(day, kind=RichWindow, maturity=Maturity(0.95)) for day in range(3)]
+    windows = [window(day, maturity=Maturity(answered=100, known=0.8, expected=0.95, matured=True)) for day in range(3)]
     drawing = draw_coverage(windows)
     assert "outcome known 80" in drawing and "expected by now 95" in drawing
     assert "% of predictions" in drawing
@@ -187,11 +114,12 @@ def test_failures_are_drawn_by_revision() -> None:
 
 
 def test_fairness_has_a_line_for_each_group_and_the_gap() -> None:
-    def held(value: float) -> Any:
-        return structs.replace(window(0).performance, value=value)  # type: ignore[type-var]
+    def group(name: str, value: float | None, note: str = "") -> GroupPerformance:
+        held = None if value is None else Performance(metric="accuracy", value=value, rows=40)
+        return GroupPerformance(column="sex", group=name, rows=40, performance=held, note=note)
 
-    groups = [Group("sex", "f", 40, held(0.8)), Group("sex", "m", 60, held(0.9)), Group("sex", "x", 3, None, "few")]
-    views = draw_fairness([window(day, kind=RichWindow, groups=tuple(groups)) for day in range(2)])
+    groups = [group("f", 0.8), group("m", 0.9), group("x", None, "few")]
+    views = draw_fairness([window(day, groups=groups) for day in range(2)])
     assert [view.column for view in views] == ["sex"]
     assert "f 0.8000" in views[0].groups and "m 0.9000" in views[0].groups
     assert "gap between the best and the worst group 0.1000" in views[0].gap

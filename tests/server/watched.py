@@ -16,7 +16,7 @@ def drift(column: str, p_value: float | None = 0.5, *, drifted: bool = False, **
     return ColumnDrift(column=column, test=test, p_value=p_value, level=1e-3, drifted=drifted, **fields)  # type: ignore[arg-type]
 
 
-def window(day: int = 0, *columns: ColumnDrift, kind: type[Window] = Window, **fields: Any) -> Window:
+def window(day: int = 0, *columns: ColumnDrift, **fields: Any) -> Window:
     """The window of a day, compared and measured unless told otherwise."""
     known: dict[str, Any] = {
         "deployment": "shop",
@@ -32,7 +32,7 @@ def window(day: int = 0, *columns: ColumnDrift, kind: type[Window] = Window, **f
         "loss": LossEvidence(mean_loss=0.1, groups=80, losses=Digest("0" * 64), tolerated=0.15, evidence=0.1),
         "revisions": [RevisionFigures(revision=1, rows=100, errors=2, latency_p99_ms=9.0)],
     }
-    return kind(**(known | fields))
+    return Window(**(known | fields))
 
 
 def alert(day: int, kind: Any = "drift", **fields: Any) -> Alert:

@@ -23,6 +23,7 @@ class Lamp(Struct, frozen=True, kw_only=True):
     state: LampState
     since: datetime | None = None  # event time: when that state began; None where there is no window
     why: str  # in plain words
+    window: datetime | None = None  # event time: start of the window it rests on
     pages: bool = True  # somebody is called when it goes on
 
 
@@ -75,20 +76,20 @@ def _light(
     raised = [alert for kind in kinds for alert in opened if alert.kind == kind]  # the gravest first
     if raised:
         since = min(alert.window_start for alert in raised)
-        return Lamp(state="on", since=since, why=_tell_alerts(raised), pages=pages)
+        return Lamp(state="on", since=since, why=_tell_alerts(raised), window=since, pages=pages)
     if not windows:
         return Lamp(state="unknown", why="no window has closed yet", pages=pages)
-    state, first = readings[-1].state, len(readings) - 1
+    state, first, newest = readings[-1].state, len(readings) - 1, windows[-1].start
     while first > 0 and readings[first - 1].state == state:
         first -= 1
-    return Lamp(state=state, since=windows[first].start, why=readings[-1].why, pages=pages)
+    return Lamp(state=state, since=windows[first].start, why=readings[-1].why, window=newest, pages=pages)
 
 
 def _tell_alerts(alerts: Sequence[Alert]) -> str:
     """What was seen, and each cause once."""
-    causes = [str((alert.evidence.get("cause") or {}).get("told", "")) for alert in alerts]
-    seen = [alert.summary.removesuffix(f". {cause}") for alert, cause in zip(alerts, causes, strict=True)]
-    return ". ".join(["; ".join(seen), *dict.fromkeys(cause for cause in causes if cause)])
+    causes = [alert.cause.told for alert in alerts if alert.cause is not None]
+    seen = "; ".join(alert.seen for alert in alerts)
+    return ". ".join([seen, *dict.fromkeys(cause for cause in causes if cause)])
 
 
 def _read_inputs(window: Window) -> _Reading:

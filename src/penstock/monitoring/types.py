@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from penstock.core.ids import AlertId, Digest, Ref
 from penstock.core.project.types import Severity
+from penstock.monitoring.causes.types import Cause, find_cause
 from penstock.monitoring.windows import name_start
 
 DriftTest = Literal["ks", "chi2", "type", "none"]
@@ -299,5 +300,14 @@ class Alert(Struct, frozen=True, kw_only=True):
     @property
     def is_data_fault(self) -> bool:
         """Whether the data are to be mended, which training again would not do."""
-        faults = (self.evidence.get("cause") or {}).get("faults", [])
-        return any(fault["certain"] for fault in faults)
+        return self.cause is not None and any(fault.certain for fault in self.cause.faults)
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why it happened, as far as that is known; None where no cause was looked for."""
+        return find_cause(self.evidence)
+
+    @property
+    def seen(self) -> str:
+        """The summary without the cause."""
+        return self.summary if self.cause is None else self.summary.removesuffix(f". {self.cause.told}")

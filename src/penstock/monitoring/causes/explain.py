@@ -9,7 +9,7 @@ from msgspec import Struct
 from penstock.monitoring.causes.columns import CutColumn, cut_columns
 from penstock.monitoring.causes.faults import find_faults
 from penstock.monitoring.causes.segments import find_segments
-from penstock.monitoring.causes.types import Cause, CauseColumn, LossSplit, Upstream, Verdict
+from penstock.monitoring.causes.types import VERDICTS, Cause, CauseColumn, LossSplit, Upstream, Verdict
 from penstock.stats.arrays import FloatArray, IntArray
 from penstock.stats.shift import BEYOND_DOUBT, Sample, Shift, reweigh, split_rise
 
@@ -152,11 +152,4 @@ def tell_cause(cause: Cause) -> str:
 def _tell_verdict(split: LossSplit) -> str:
     sums = f"of a rise in loss of {split.change:.3g}, {split.inputs:.3g} is from inputs that moved"
     sums += f" and {split.relation:.3g} from the same inputs turning out otherwise"
-    told = {
-        "inputs": "rows of other, harder kinds come",
-        "relation": "the same rows turn out otherwise than they did",
-        "both": "rows of harder kinds come, and the same rows turn out otherwise",
-        "neither": "neither part is beyond doubt",
-        "unknown": "hardly any earlier row is like these, so that the two cannot be told apart",
-    }[split.verdict]
-    return f"{told}: {sums}"
+    return f"{VERDICTS[split.verdict]}: {sums}"

@@ -1,12 +1,22 @@
 """The records of a cause: faults, the split of the loss, columns, segments, data upstream."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
+from penstock.core import codec
+
 FaultKind = Literal["changed_type", "swapped_columns", "constant_column", "unit_change", "null_burst", "new_category"]
 Verdict = Literal["inputs", "relation", "both", "neither", "unknown"]
+VERDICTS: dict[Verdict, str] = {
+    "inputs": "rows of other, harder kinds come",
+    "relation": "the same rows turn out otherwise than they did",
+    "both": "rows of harder kinds come, and the same rows turn out otherwise",
+    "neither": "neither part is beyond doubt",
+    "unknown": "hardly any earlier row is like these, so that the two cannot be told apart",
+}
 
 
 class DataFault(Struct, frozen=True, kw_only=True):
@@ -87,3 +97,9 @@ class Cause(Struct, frozen=True, kw_only=True):
     upstream: list[Upstream] = []
     note: str = ""
     told: str = ""  # all of it in plain words, as in the summary of the alert; empty where nothing is known
+
+
+def find_cause(evidence: Mapping[str, Any]) -> Cause | None:
+    """The cause in the evidence of an alert; None where none was looked for."""
+    held = evidence.get("cause")
+    return None if held is None else codec.convert(held, Cause)

@@ -1,11 +1,12 @@
 """The records of deployments that are served elsewhere."""
 
 from datetime import datetime
+from pathlib import Path
 
 from msgspec import Struct
 
 from penstock.core.ids import Digest, Ref
-from penstock.core.project.types import MonitorSection, OutcomesSection, Task
+from penstock.core.project.types import MonitorSection, OutcomesSection, Project, ProjectSection, Task
 from penstock.registry.format.types import Column, Label
 
 
@@ -22,6 +23,11 @@ class ExternalDeployment(Struct, frozen=True, kw_only=True):
     def ref(self) -> Ref:
         """How lineage and audit name it."""
         return Ref("deployment", self.name)
+
+    def to_project(self) -> Project:
+        """What the project file of a deployment that is served here would say of it."""
+        about = ProjectSection(name=self.name, task=self.task)
+        return Project(root=Path(), project=about, monitor=self.monitor, outcomes=self.outcomes)
 
 
 class ExternalVersion(Struct, frozen=True, kw_only=True):

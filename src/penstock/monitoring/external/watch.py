@@ -4,12 +4,10 @@ classes and references here, in place of the registry, and the version that answ
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from penstock.core.errors import NotFoundError
 from penstock.core.ids import Digest
-from penstock.core.project.types import Project, ProjectSection
 from penstock.datasets.service import DatasetService
 from penstock.evaluation.service import EvaluationService
 from penstock.monitoring.external.ingest import LogSources
@@ -75,12 +73,6 @@ class ExternalWatch:
 
 def open_monitor(sources: WatchSources, deployment: ExternalDeployment, versions: list[ExternalVersion]) -> Monitor:
     """The monitor of one deployment that is served elsewhere."""
-    project = Project(
-        root=Path(),
-        project=ProjectSection(name=deployment.name, task=deployment.task),
-        monitor=deployment.monitor,
-        outcomes=deployment.outcomes,
-    )
     models = ExternalModels(deployment, {held.version: held for held in versions})
     return Monitor(
         _Sources(
@@ -93,7 +85,7 @@ def open_monitor(sources: WatchSources, deployment: ExternalDeployment, versions
             registry=models,
             serving=models,
         ),
-        project,
+        deployment.to_project(),
     )
 
 

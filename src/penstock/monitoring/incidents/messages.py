@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from penstock.core.project.types import Project
+from penstock.monitoring.causes.types import find_cause
 from penstock.monitoring.incidents.types import Incident, IncidentSignal, Step
 
 _HEADS: dict[str, str] = {
@@ -33,7 +34,7 @@ def write_message(
         "title": title,
         "summary": incident.resolution if step == "resolved" else incident.summary,
         "changes": [signal.summary for signal in live[:MOST_CHANGES]],
-        "look": f"{url}/deployments/{incident.deployment}",
+        "look": f"{url}/incidents/{incident.id}",
         "command": f"penstock alerts show {incident.id}",
         "proposal": "nothing is left to do" if step == "resolved" else _propose(incident, live, project),
         "incident": {
@@ -92,8 +93,5 @@ def _propose(incident: Incident, signals: Sequence[IncidentSignal], project: Pro
 
 
 def _faults_in(evidence: dict[str, Any]) -> list[str]:
-    cause = evidence.get("cause")
-    found = cause.get("data_faults") if isinstance(cause, dict) else None
-    if not isinstance(found, list):
-        return []
-    return [str(item.get("note") or item) if isinstance(item, dict) else str(item) for item in found]
+    cause = find_cause(evidence)
+    return [] if cause is None else [fault.detail for fault in cause.faults if fault.certain]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -49,6 +50,13 @@ PageFunction = Callable[[PageContext, Request], Response]
 FormFunction = Callable[[PageContext, Request, Mapping[str, str]], Response]
 
 
+class Form(Struct, frozen=True):
+    """What a page's form does, and the role it takes; `request.state.actor` is who sent it."""
+
+    function: FormFunction
+    needs: Role
+
+
 def page(context: PageContext, path: str, function: PageFunction) -> Route:
     """A route that shows a page; an error becomes a page of its own that says what to do."""
 
@@ -64,18 +72,21 @@ def page(context: PageContext, path: str, function: PageFunction) -> Route:
     return Route(path, show, methods=["GET"])
 
 
-def form(context: PageContext, path: str, function: FormFunction) -> Route:
-    """A route that takes a form and answers with a page; it does something, so a reader may not send it."""
+def form(context: PageContext, path: str, held: Form) -> Route:
+    """A route that takes a form and answers with a page."""
 
     async def take(request: Request) -> Response:
         try:
             actor = context.identify(request)
-            if actor.role < Role.CONTRIBUTOR:
+            if actor.role < held.needs:
                 told = f"{actor.name} has the role {actor.role.name.lower()}"
-                raise PermissionDeniedError("this form needs the role contributor", hint=told)
+                raise PermissionDeniedError(f"this form needs the role {held.needs.name.lower()}", hint=told)
+            request.state.actor = actor
             body = await read_body(request.receive, FORM_BYTES)
             given = dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True))
-            return await run_in_threadpool(_render, context, lambda held, asked: function(held, asked, given), request)
+            return await run_in_threadpool(
+                _render, context, lambda own, asked: held.function(own, asked, given), request
+            )
         except PenstockError as error:
             return error_page(context.renderer, request, error)
 

@@ -3,15 +3,16 @@
 from starlette.routing import Route
 
 from penstock.catalogue.services import Services
+from penstock.core.identity import Role
 from penstock.core.project.types import Project
 from penstock.server.dispatch import Identify
 from penstock.server.web import api_page, audit
-from penstock.server.web.context import FormFunction, PageContext, PageFunction, form, page
+from penstock.server.web.context import Form, PageContext, PageFunction, form, page
 from penstock.server.web.data import changes, datasets, quality
 from penstock.server.web.deployments import deployments, rollouts, trying
 from penstock.server.web.loop import episodes, overview
 from penstock.server.web.models import models
-from penstock.server.web.monitoring import monitoring, window
+from penstock.server.web.monitoring import incidents, monitoring, window
 from penstock.server.web.render import Renderer
 from penstock.server.web.runs import artifacts, compare, experiments, run, table
 from penstock.server.web.sources.asking import GatewayClient
@@ -39,6 +40,8 @@ PAGES: dict[str, PageFunction] = {
     "/deployments/{deployment}/monitoring": monitoring.show_monitoring,
     "/deployments/{deployment}/windows/{start}": window.show_window,
     "/deployments/{deployment}/windows/{start}/{column:path}": window.show_column,
+    "/incidents": incidents.list_incidents,
+    "/incidents/{incident}": incidents.show_incident,
     "/rollouts/{rollout}": rollouts.show_rollout,
     "/episodes": episodes.list_episodes,
     "/episodes/{episode}": episodes.show_episode,
@@ -48,8 +51,10 @@ PAGES: dict[str, PageFunction] = {
 }
 
 
-FORMS: dict[str, FormFunction] = {
-    "/deployments/{deployment}/try": trying.try_row,
+FORMS: dict[str, Form] = {
+    "/deployments/{deployment}/try": Form(trying.try_row, Role.CONTRIBUTOR),
+    "/incidents/{incident}/acknowledge": Form(incidents.acknowledge, Role.CONTRIBUTOR),
+    "/incidents/{incident}/resolve": Form(incidents.resolve, Role.MAINTAINER),
 }
 
 
@@ -59,4 +64,4 @@ def page_routes(
     """The routes of all pages."""
     context = PageContext(services, renderer, identify, project, gateway)
     shown = [page(context, path, function) for path, function in PAGES.items()]
-    return shown + [form(context, path, function) for path, function in FORMS.items()]
+    return shown + [form(context, path, held) for path, held in FORMS.items()]

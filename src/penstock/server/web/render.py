@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from penstock.core import codec
+from penstock.monitoring.causes.types import VERDICTS
 from penstock.server.identity import COOKIE
 from penstock.server.web.drawings.gates import draw_gate
 from penstock.server.web.words import formats
@@ -19,6 +20,7 @@ FOLDER = Path(__file__).parent
 NAVIGATION = [
     ("/", "Loop"),
     ("/episodes", "Episodes"),
+    ("/incidents", "Incidents"),
     ("/deployments", "Deployments"),
     ("/models", "Models"),
     ("/runs", "Runs"),
@@ -43,6 +45,7 @@ FILTERS = {
     "window_page": lambda window: window_page(window.deployment, window.start),
     "window_at": window_page,
     "gate_strip": draw_gate,
+    "verdict": VERDICTS.__getitem__,
     "json": codec.encode_text,
 }
 

@@ -1,11 +1,13 @@
 """The pages of deployments: what answers now, who gets how much of the traffic, and how each release went."""
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from msgspec import Struct
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
+from penstock.monitoring.external.types import ExternalDeployment
 from penstock.predictions.types import RevisionCounts
 from penstock.server.web.context import PageContext
 from penstock.server.web.deployments.rollouts import (
@@ -15,9 +17,10 @@ from penstock.server.web.deployments.rollouts import (
     read_sides,
     rollout_tone,
 )
-from penstock.server.web.monitoring.lamps import Lamp, read_lamps
-from penstock.server.web.monitoring.monitoring import WINDOWS_SHOWN, find_episodes, own_project
+from penstock.server.web.monitoring.lamps import show_lamps
+from penstock.server.web.monitoring.monitoring import WINDOWS_SHOWN, find_episodes
 from penstock.server.web.monitoring.performance import draw_performance
+from penstock.server.web.monitoring.watched import find_external, get_watched
 from penstock.server.web.sources.last_hour import HOUR, LastHour, draw_hour
 from penstock.server.web.words.standing import Told, tell_standing
 from penstock.serving.types import Deployment, Revision
@@ -45,22 +48,34 @@ def list_deployments(context: PageContext, request: Request) -> Response:
     """Every deployment with its traffic."""
     services = context.services
     rows = [
-        (found, services.predictions.get_traffic(found.name), _light(context, found.name))
+        (found, services.predictions.get_traffic(found.name), show_lamps(context, found.name))
         for found in services.serving.list_deployments()
     ]
+    elsewhere = [
+        (found, services.predictions.get_traffic(found.name), show_lamps(context, found.name), _newest(context, found))
+        for found in services.external.list_deployments()
+    ]
     return context.renderer.page(
-        request, "deployments.html", title="Deployments", rows=rows, gateways=services.serving.list_gateways()
+        request,
+        "deployments.html",
+        title="Deployments",
+        rows=rows,
+        elsewhere=elsewhere,
+        gateways=services.serving.list_gateways(),
     )
 
 
-def _light(context: PageContext, name: str) -> list[Lamp]:
-    monitoring = context.services.monitoring
-    return read_lamps(context.windows.read(monitoring, name, WINDOWS_SHOWN), monitoring.list_alerts(name, "open"))
+def _newest(context: PageContext, deployment: ExternalDeployment) -> int | None:
+    """The newest version that answers elsewhere."""
+    versions = context.services.external.list_versions(deployment.name)
+    return versions[-1].version if versions else None
 
 
 def show_deployment(context: PageContext, request: Request) -> Response:
     """One deployment: who gets the traffic, the last hour, revisions, rollouts, and what is watched by window."""
     services, name = context.services, request.path_params["deployment"]
+    if find_external(context, name) is not None:  # all that is known of it is what is watched
+        return RedirectResponse(f"/deployments/{quote(name, safe='')}/monitoring")
     deployment = services.serving.get_deployment(name)
     windows = context.windows.read(services.monitoring, name, WINDOWS_SHOWN)
     alerts = services.monitoring.list_alerts(name, limit=20)
@@ -87,9 +102,9 @@ def show_deployment(context: PageContext, request: Request) -> Response:
         waiting_for=list_waiting(context, running) if running else [],
         rollouts=rollouts,
         alerts=alerts,
-        lamps=read_lamps(windows, services.monitoring.list_alerts(name, "open")),
+        lamps=show_lamps(context, name),
         episodes=find_episodes(context, alerts),
-        performance=draw_performance(windows, alerts, own_project(context.project, name)),
+        performance=draw_performance(windows, alerts, get_watched(context, name).project),
         rollout_tone=rollout_tone,
         name_strategy=name_strategy,
     )

@@ -8,7 +8,7 @@ from penstock.server.web.context import PageContext
 from penstock.server.web.drawings.strips import share_meter
 from penstock.server.web.loop.episodes import state_tone
 from penstock.server.web.monitoring.drift_map import draw_drift
-from penstock.server.web.monitoring.lamps import read_lamps
+from penstock.server.web.monitoring.lamps import show_lamps
 from penstock.server.web.monitoring.monitoring import WINDOWS_SHOWN
 from penstock.server.web.monitoring.performance import draw_performance
 from penstock.server.web.words.statuses import status_tone
@@ -39,7 +39,7 @@ def show_loop(context: PageContext, request: Request) -> Response:
         windows=windows,
         performance=draw_performance(windows, alerts, project),
         drift=draw_drift(windows, most=COLUMNS_SHOWN),
-        lamps=read_lamps(windows, services.monitoring.list_alerts(project.name, "open")),
+        lamps=show_lamps(context, project.name),
         episodes=services.loop.list_episodes(project.name, limit=EPISODES_SHOWN),
         open_episode=state.episode,
         alerts=[alert for alert in alerts if alert.status == "open"],

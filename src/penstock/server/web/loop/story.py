@@ -13,9 +13,9 @@ from penstock.monitoring.types import Alert, Window
 from penstock.server.web.context import PageContext
 from penstock.server.web.drawings.plot import STORY
 from penstock.server.web.drawings.sequences import DrawnMeasure, draw_measures, read_judged
-from penstock.server.web.monitoring.monitoring import own_project
 from penstock.server.web.monitoring.performance import draw_performance
 from penstock.server.web.monitoring.pictures import ColumnPicture, picture_column
+from penstock.server.web.monitoring.watched import get_watched
 from penstock.server.web.monitoring.window import by_oddity, read_distributions
 from penstock.server.web.words.evidence import Evidence, read_evidence
 from penstock.server.web.words.windows import tell_window
@@ -92,7 +92,6 @@ class SeenView(Struct, frozen=True, kw_only=True):
     when: str
     performance: Markup
     columns: list[ColumnPicture]
-    cause: Evidence | None  # what the monitor holds to be the cause
 
 
 class Stretch(Struct, frozen=True):
@@ -129,15 +128,13 @@ def read_seen(context: PageContext, episode: Episode) -> SeenView | None:
         return None
     window, near = windows[place], windows[max(place - AROUND, 0) : place + AROUND + 1]
     alerts = services.monitoring.list_alerts(alert.deployment, limit=200)
-    project = own_project(context.project, alert.deployment)
-    cause = alert.evidence.get("cause")
+    project = get_watched(context, alert.deployment).project
     return SeenView(
         alert=alert,
         window=window,
         when=tell_window(window),
         performance=draw_performance(near, alerts, project, told=window, area=STORY),
         columns=_picture(context, window),
-        cause=read_evidence(cause, episode.project) if isinstance(cause, dict) and cause else None,
     )
 
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from penstock.core.project.types import Project
-from penstock.monitoring.types import Alert, Window
+from penstock.monitoring.types import Alert, EstimatorState, Window
 from penstock.server.web.context import PageContext
 from penstock.server.web.monitoring.drift_map import COLUMNS_SHOWN, draw_drift
 from penstock.server.web.monitoring.fairness import draw_fairness
-from penstock.server.web.monitoring.lamps import read_lamps
+from penstock.server.web.monitoring.incidents import severity_tone
+from penstock.server.web.monitoring.lamps import show_lamps
 from penstock.server.web.monitoring.performance import (
     draw_coverage,
     draw_failures,
@@ -19,6 +19,7 @@ from penstock.server.web.monitoring.performance import (
     draw_traffic,
 )
 from penstock.server.web.monitoring.spending import WATCHES, draw_spending
+from penstock.server.web.monitoring.watched import get_watched
 
 WINDOWS_SHOWN = 60  # unless more are asked for
 CHOICES = (30, 60, 180, 365, 1000)
@@ -30,24 +31,26 @@ ALERTS = 200
 def show_monitoring(context: PageContext, request: Request) -> Response:
     """What is watched of one deployment, window by window."""
     services, name = context.services, request.path_params["deployment"]
-    deployment = services.serving.get_deployment(name)
+    watched = get_watched(context, name)
     most = _read_choice(request)
     windows = context.windows.read(services.monitoring, name, most)
     alerts = services.monitoring.list_alerts(name, limit=ALERTS)
-    project = own_project(context.project, name)
+    project = watched.project
     is_whole = request.query_params.get("columns") == "all"
     drift = draw_drift(windows, most=ALL_COLUMNS if is_whole else COLUMNS_SHOWN)
     return context.renderer.page(
         request,
         "monitoring.html",
         title=f"Monitoring of {name}",
-        deployment=deployment,
+        deployment=watched,
         windows=windows,
         listed=windows[-LISTED:],
         most=most,
         choices=_offer(windows, most),
-        lamps=read_lamps(windows, [alert for alert in alerts if alert.status == "open"]),
+        lamps=show_lamps(context, name),
         performance=draw_performance(windows, alerts, project),
+        estimator=find_estimator(windows),
+        young=[window for window in windows if not window.is_comparable],
         coverage=draw_coverage(windows),
         volume=draw_traffic(windows),
         latency=draw_latency(windows),
@@ -60,12 +63,15 @@ def show_monitoring(context: PageContext, request: Request) -> Response:
         alerts=alerts,
         window_length=windows[-1].end - windows[-1].start if windows else None,
         episodes=find_episodes(context, alerts),
+        incidents=services.incidents.list_incidents(name, "unresolved"),
+        severity_tone=severity_tone,
     )
 
 
-def own_project(project: Project | None, deployment: str) -> Project | None:
-    """The project of a server, where a deployment is its own: one of another has bars and budgets of its own."""
-    return project if project is not None and project.name == deployment else None
+def find_estimator(windows: Sequence[Window]) -> EstimatorState | None:
+    """The estimator as the newest window left it; None where nothing is estimated."""
+    newest = windows[-1].estimate if windows else None
+    return None if newest is None else newest.state
 
 
 def find_episodes(context: PageContext, alerts: Sequence[Alert]) -> dict[str, tuple[str, int]]:

@@ -9,7 +9,6 @@ from penstock.core.project.types import Project
 from penstock.monitoring.types import Alert, RevisionFigures, Window
 from penstock.server.web.drawings.charts import EMPTY, Bar, Mark, Point, Series, line_chart
 from penstock.server.web.drawings.plot import HALF, MAP, NARROW, Area, on_either
-from penstock.server.web.monitoring.figures import find_estimate, find_maturity
 from penstock.server.web.words.windows import middle, span, tell_window, window_page
 
 PERCENT = 100
@@ -52,7 +51,7 @@ def _draw(
 ) -> Markup:
     measured = [(w, w.performance) for w in windows if w.performance is not None and w.performance.value is not None]
     points = [
-        Point(middle(w), p.value, p.low, p.high, f"{tell_window(w)}, version {w.version}", _page(w))
+        Point(middle(w), p.value, p.low, p.high, _tell_measured(w), _page(w))
         for w, p in measured
         if p.value is not None
     ]
@@ -60,7 +59,7 @@ def _draw(
     estimates = [
         Point(middle(w), found.value, found.low, found.high, f"{tell_window(w)}, version {w.version}", _page(w))
         for w in windows
-        if (found := find_estimate(w)) is not None and found.value is not None
+        if (found := w.estimate) is not None and found.value is not None
     ]
     series = [Series(f"{metric}, measured" if estimates else metric, points)]
     if estimates:
@@ -100,7 +99,7 @@ def draw_coverage(windows: Sequence[Window], *, area: Area = HALF) -> Markup:
     expected = [
         Point(middle(w), PERCENT * held.expected, note=tell_window(w))
         for w in windows
-        if (held := find_maturity(w)) is not None and held.expected is not None
+        if (held := w.maturity) is not None and held.expected is not None
     ]
     series = [Series("outcome known", known)]
     if expected:
@@ -145,6 +144,11 @@ def _points(windows: Sequence[Window], revision: int, read: Callable[[RevisionFi
         for held in window.revisions
         if held.revision == revision and (value := read(held)) is not None
     ]
+
+
+def _tell_measured(window: Window) -> str:
+    young = "" if window.is_comparable else ", young: more outcomes are to come"
+    return f"{tell_window(window)}, version {window.version}{young}"
 
 
 def _page(window: Window) -> str:

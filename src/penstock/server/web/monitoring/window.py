@@ -16,10 +16,9 @@ from penstock.server.web.drawings.charts import Mark, Point, Series, line_chart
 from penstock.server.web.drawings.plot import MAP, NARROW, Area, on_either
 from penstock.server.web.monitoring.bins import WindowDistributions
 from penstock.server.web.monitoring.drift_map import tell_drift, tone_of
-from penstock.server.web.monitoring.figures import find_estimate, find_maturity, list_groups
-from penstock.server.web.monitoring.monitoring import own_project
 from penstock.server.web.monitoring.performance import around, draw_performance
 from penstock.server.web.monitoring.pictures import draw_ranges, list_values, picture_column
+from penstock.server.web.monitoring.watched import get_watched
 from penstock.server.web.words.windows import column_page, middle, span, tell_window, window_page
 
 AROUND = 30  # windows on either side that are drawn
@@ -31,8 +30,8 @@ def show_window(context: PageContext, request: Request) -> Response:
     window = get_window(context, request)
     near = _neighbours(context, window)
     found = read_distributions(context, window)
-    project = own_project(context.project, window.deployment)
-    alerts = [held for held in context.services.monitoring.list_alerts(window.deployment, limit=200)]
+    watched = get_watched(context, window.deployment)
+    alerts = context.services.monitoring.list_alerts(window.deployment, limit=200)
     pictures = [
         picture_column(window.deployment, window.start, drift, held.spread if held else None)
         for drift in sorted(window.drift, key=by_oddity)
@@ -44,14 +43,12 @@ def show_window(context: PageContext, request: Request) -> Response:
         title=f"{window.deployment}, {tell_window(window)}",
         section="/deployments",
         window=window,
+        is_external=watched.is_external,
         when=tell_window(window),
         pictures=pictures,
         found=found,
-        estimate=find_estimate(window),
-        maturity=find_maturity(window),
-        groups=list_groups(window),
         alerts=[alert for alert in alerts if alert.window_start == window.start],
-        performance=draw_performance(near, alerts, project, told=window),
+        performance=draw_performance(near, alerts, watched.project, told=window),
         turn=_find_neighbours(near, window, ""),
     )
 
@@ -106,7 +103,7 @@ def get_window(context: PageContext, request: Request) -> Window:
         NotFoundError: there is none, or this is no moment.
     """
     deployment, text = request.path_params["deployment"], request.path_params["start"]
-    context.services.serving.get_deployment(deployment)
+    get_watched(context, deployment)
     hint = f"/deployments/{deployment}/monitoring lists them"
     try:
         start = datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -7,6 +7,7 @@ from markupsafe import Markup, escape
 from msgspec import Struct
 
 from penstock.core import codec
+from penstock.monitoring.causes.types import find_cause
 from penstock.server.web.words.formats import (
     format_interval,
     format_measure,
@@ -75,6 +76,8 @@ def read_evidence(evidence: Mapping[str, Any], model: str = "") -> Evidence:
         model: whose versions its numbers of versions are; empty where they are not to be linked.
     """
     known = dict(evidence)
+    if (cause := find_cause(known)) is not None:
+        known["cause"] = cause.told or cause.note
     tables = []
     if isinstance(columns := known.get("columns"), dict) and all(isinstance(held, dict) for held in columns.values()):
         tables.append(_tell_columns(known.pop("columns")))

@@ -75,7 +75,7 @@ def _page(ref: Ref) -> str:
     identity = quote(ref.id, safe="")
     if ref.kind in ("model-version", "dataset-version") and number.isdigit():
         return f"/{'models' if ref.kind == 'model-version' else 'data'}/{quote(name)}/{number}"
-    if ref.kind in ("run", "episode", "deployment", "rollout"):
+    if ref.kind in ("run", "episode", "incident", "deployment", "rollout"):
         return f"/{ref.kind}s/{identity}"
     if ref.kind == "window" and name:
         return f"/deployments/{quote(name, safe='')}/windows/{number}"
