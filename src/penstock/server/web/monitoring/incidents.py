@@ -59,14 +59,15 @@ def show_incident(context: PageContext, request: Request) -> Response:
     """One incident: what speaks for it, what was sent to whom, and what keeps quiet about it."""
     incidents = context.services.incidents
     story = incidents.get_incident(request.path_params["incident"])
-    incident = story.incident
+    incident, signals = story.incident, [_show_signal(story.incident, signal) for signal in story.signals]
     return context.renderer.page(
         request,
         "incident.html",
         title=f"Incident of {incident.deployment}",
         is_live=incident.is_resolved,  # what somebody is writing stays as it is
         incident=incident,
-        signals=[_show_signal(incident, signal) for signal in story.signals],
+        said=next((one.said for one in signals if one.signal.summary == incident.summary), incident.summary),
+        signals=signals,
         deliveries=story.deliveries,
         silences=[silence for silence in incidents.list_silences(limit=DELIVERIES_READ) if fits(silence, incident)],
         severity_tone=severity_tone,
