@@ -35,6 +35,8 @@ OTHERS = {  # than the tables of operations; what is not named needs the role re
     ("POST", "/sign-in"): Role.NOBODY,
     ("PUT", f"{API}/blobs/{{key:path}}"): Role.CONTRIBUTOR,
     ("POST", "/deployments/{deployment}/try"): Role.CONTRIBUTOR,
+    ("POST", "/incidents/{incident}/acknowledge"): Role.CONTRIBUTOR,
+    ("POST", "/incidents/{incident}/resolve"): Role.MAINTAINER,
 }
 BROWSER = {"accept": "text/html"}
 
