@@ -78,6 +78,13 @@ class Lender:
 
     def release(self, test_rows: int = 1500) -> ModelVersion:
         """Register a model that has learned the truth, let it serve and make it the champion."""
+        version = self.register(test_rows)
+        self.services.serving.deploy("lend", "lend", version.version)
+        self.services.registry.move_alias("lend", CHAMPION, version.version, "first release")
+        return version
+
+    def register(self, test_rows: int = 1500) -> ModelVersion:
+        """Register a model that has learned the truth."""
         services = self.services
         run = services.pipelines.request_run("lend")
         services.pipelines.claim_run("lend", "worker", 30)
@@ -85,12 +92,7 @@ class Lender:
         services.pipelines.finish_run(run.id, claimed.fence, self._candidate(run.id, test_rows))
         record = services.pipelines.get_run(run.id).candidate
         assert record is not None
-        version = services.registry.register(
-            "lend", run.id, record.model, record.info, record.reference, record.report_id
-        )
-        services.serving.deploy("lend", "lend", version.version)
-        services.registry.move_alias("lend", CHAMPION, version.version, "first release")
-        return version
+        return services.registry.register("lend", run.id, record.model, record.info, record.reference, record.report_id)
 
     def request(
         self,

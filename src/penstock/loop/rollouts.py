@@ -13,7 +13,11 @@ from penstock.loop.agreement import measure_agreement
 from penstock.loop.rollout_outcomes import Outcomes, add_up_outcomes
 from penstock.loop.sources import LoopSources
 from penstock.loop.types import Seen
+from penstock.monitoring.maturity import read_absence_by_window
 from penstock.monitoring.reading import PredictionReader
+from penstock.monitoring.service import MAXIMUM_PAGE
+from penstock.monitoring.types import Window
+from penstock.monitoring.windows import window_start
 from penstock.predictions.types import RevisionCounts
 from penstock.serving.judge import Judgement, Needs, RevisionStats, judge_rollout
 from penstock.serving.reporting import MEASURED_EVERY
@@ -133,7 +137,17 @@ class RolloutWatch:
             for revision in self._sources.serving.list_revisions(rollout.deployment)
             if revision.number in (rollout.revision, rollout.baseline)
         }
+        if task == "binary" and rows.height and any(classes.values()):
+            negative = next(held[0] for held in classes.values() if held)
+            rows = read_absence_by_window(rows, self._project.outcomes, self._list_windows(rows), negative)
         return add_up_outcomes(rollout, task, watched.metric, rows, classes), agreement
+
+    def _list_windows(self, rows: pl.DataFrame) -> list[Window]:
+        """The windows that predictions lie in, as far as they are closed."""
+        first = rows["at"].min()
+        assert isinstance(first, datetime)
+        since = window_start(first, self._project.monitor.window) - timedelta(microseconds=1)
+        return self._sources.monitoring.list_windows(self._project.name, after=since, limit=MAXIMUM_PAGE)
 
 
 def _counts(counts: list[RevisionCounts], revision: int) -> RevisionCounts:

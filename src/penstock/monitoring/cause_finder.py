@@ -13,6 +13,7 @@ from penstock.core.project.types import Project
 from penstock.monitoring.alarms import Alarm
 from penstock.monitoring.causes.explain import LossRows, explain, tell_cause
 from penstock.monitoring.causes.types import Cause, Upstream
+from penstock.monitoring.maturity import read_absence_by_window
 from penstock.monitoring.performance import read_losses
 from penstock.monitoring.reading import PredictionReader
 from penstock.monitoring.sources import MonitorSources
@@ -88,6 +89,8 @@ class CauseFinder:
             inside = (pl.col("at") >= window.start, pl.col("at") < window.end)
             parts.append(rows.filter(*inside, pl.col("revision").is_in(revisions)))
         rows = pl.concat(parts)
+        if model.classes:
+            rows = read_absence_by_window(rows, self._project.outcomes, windows, model.classes[0])
         if rows.height <= MOST_ROWS:
             return rows
         return rows[np.linspace(0, rows.height - 1, MOST_ROWS).astype(np.int64)]

@@ -117,6 +117,26 @@ def read_absence(rows: pl.DataFrame, terms: OutcomesSection, *, is_negative: boo
     return rows.with_columns(pl.col("outcome").fill_null(codec.encode_text(negative)))
 
 
+def read_absence_by_window(
+    rows: pl.DataFrame, terms: OutcomesSection, windows: Sequence[Window], negative: Label
+) -> pl.DataFrame:
+    """Rows of several windows as they may be measured where outcomes are one-sided, each as its window counts it."""
+    if terms.absent != "negative":
+        return rows
+    old = [(pl.col("at") >= held.start) & (pl.col("at") < held.end) for held in windows if counts_absence(held)]
+    is_old = pl.any_horizontal(*old) if old else pl.lit(False)
+    parts = [
+        read_absence(rows.filter(part), terms, is_negative=is_negative, negative=negative)
+        for part, is_negative in ((is_old, True), (~is_old, False))
+    ]
+    return pl.concat(parts).sort("at", "id")
+
+
+def counts_absence(window: Window) -> bool:
+    """Whether rows of a window without an outcome count as negatives."""
+    return window.maturity is not None and window.maturity.absent_is_negative
+
+
 def _find_reason(window: Window, maturity: Maturity, expected: float | None, ageing: Ageing) -> str:
     """Why a window is not matured; empty where it is."""
     terms, final, age = ageing.terms, ageing.final, ageing.as_of - window.end

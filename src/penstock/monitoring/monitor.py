@@ -21,7 +21,7 @@ from penstock.monitoring.comparing import Comparisons, keep_comparison
 from penstock.monitoring.decay import WindowLosses, forget_judgement, judge_losses
 from penstock.monitoring.delays import find_curve
 from penstock.monitoring.estimates import Estimates
-from penstock.monitoring.maturity import Ageing, judge_maturity, weigh_outcomes
+from penstock.monitoring.maturity import Ageing, counts_absence, judge_maturity, weigh_outcomes
 from penstock.monitoring.measuring import WindowMeter
 from penstock.monitoring.reading import PAGE, PredictionReader
 from penstock.monitoring.sources import MonitorSources
@@ -95,7 +95,7 @@ class Monitor:
         turned = [
             start
             for start, maturity in judged.items()
-            if maturity is not None and maturity.absent_is_negative != _counts_absence(known[start])
+            if maturity is not None and maturity.absent_is_negative != counts_absence(known[start])
         ]
         aged = {start: msgspec.structs.replace(known[start], maturity=maturity) for start, maturity in judged.items()}
         for start in self._measure(sorted(turned), aged):
@@ -151,7 +151,7 @@ class Monitor:
             rows = rows.filter(pl.col("at") >= start, pl.col("at") < end)
             if rows.height:
                 before = known.get(start)
-                absence = before is not None and _counts_absence(before)
+                absence = before is not None and counts_absence(before)
                 known[start] = keep_comparison(before, self._meter.measure(start, rows, absent_is_negative=absence))
                 done.add(start)
         return done
@@ -243,10 +243,6 @@ class Monitor:
         routes = {route.deployment: route for route in self._sources.serving.routing().deployments}
         route = routes.get(self._deployment)
         return None if route is None else route.stable.version
-
-
-def _counts_absence(window: Window) -> bool:
-    return window.maturity is not None and window.maturity.absent_is_negative
 
 
 def _with_weighted(window: Window, value: float | None) -> Window:
