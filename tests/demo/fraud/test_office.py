@@ -1,6 +1,7 @@
 """The claims office driven without processes: what it asks, what it tells when, and going on where it was."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from penstock.demo.fraud.driver import Office
 from penstock.demo.fraud.files import OfficeFiles, OfficeSettings
 from penstock.demo.fraud.run import FraudOptions, run_fraud
 from penstock.demo.fraud.simulator import WARM_UP, ClaimSettings, SimulatedClaims
-from penstock.demo.fraud.source import LABEL
+from penstock.demo.fraud.source import CLOSED_AFTER, LABEL
 from penstock.demo.port import Tell
 from penstock.predictions.types import Outcome
 
@@ -66,13 +67,20 @@ def test_no_request_carries_what_is_not_known_yet(tmp_path: Path) -> None:
     assert not {LABEL, "claim_id", "at"} & {name for body in desk.asked for name in body["rows"][0]}
 
 
-def test_outcomes_come_twelve_weeks_late_and_each_of_them_once(tmp_path: Path) -> None:
+def test_only_frauds_are_told_each_once_as_it_is_found_out_and_none_later_than_its_file_is_closed(
+    tmp_path: Path,
+) -> None:
     desk = Desk()
-    scored = drive(tmp_path, desk)
-    assert len({outcome.prediction_id for outcome in desk.outcomes}) == len(desk.outcomes) == 2 * 60
-    told = {outcome.prediction_id: outcome.value for outcome in desk.outcomes}
-    first = dict(pl.concat(scored[:2]).select("prediction_id", LABEL).iter_rows())
-    assert told == first
+    scored = drive(tmp_path, desk, periods=8)
+    assert len({outcome.prediction_id for outcome in desk.outcomes}) == len(desk.outcomes)
+    frauds = pl.concat(scored).filter(pl.col(LABEL) == 1)
+    begun = dict(frauds.select("prediction_id", "at").iter_rows())
+    assert {outcome.value for outcome in desk.outcomes} == {1}
+    delays = [outcome.at - begun[outcome.prediction_id] for outcome in desk.outcomes]
+    assert timedelta() <= min(delays) < timedelta(days=28) and timedelta(days=56) < max(delays) < CLOSED_AFTER
+    closed = frauds.filter(pl.col("at") + CLOSED_AFTER <= SimulatedClaims(settings(8)).start(WARM_UP + 8))
+    told = {outcome.prediction_id for outcome in desk.outcomes}
+    assert set(closed["prediction_id"]) <= told < set(begun)
 
 
 def test_the_pipeline_reads_closed_files_alone(tmp_path: Path) -> None:
@@ -110,8 +118,8 @@ def never(folder: Path) -> Any:
 
 def test_what_cannot_become_a_story_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     folder = tmp_path / "claims"
-    with pytest.raises(InvalidInputError, match="give --weeks 16 or more"):
-        run_fraud(FraudOptions(folder=folder, periods=3), never, Console(quiet=True), lambda result: None)
+    with pytest.raises(InvalidInputError, match="give --weeks 20 or more"):
+        run_fraud(FraudOptions(folder=folder, periods=4), never, Console(quiet=True), lambda result: None)
     with pytest.raises(NotFoundError, match="there is no file"):
         options = FraudOptions(folder=folder, data=tmp_path / "nowhere.parquet")
         run_fraud(options, never, Console(quiet=True), lambda result: None)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import polars as pl
+from blake3 import blake3
 from msgspec import Struct
 
 from penstock.core import codec
@@ -51,8 +52,8 @@ class ClaimsPenstock(Protocol):
 class Office:
     """One run over a source of claims; begun anew after an interruption, it goes on with the period not finished.
 
-    Outcomes are late and one-sided: fraud is found out within twelve weeks or never, and only when a file is closed it
-    is known that nothing was found. So a period is told as a whole when its last file is closed, three periods later.
+    Outcomes are late and one-sided: a fraud is told when it is found out, within twelve weeks; of an honest claim
+    nobody ever hears, and absence counts as honest once its file is closed.
 
     Args:
         source: the claims.
@@ -116,22 +117,25 @@ class Office:
         self._files.close(period, closed_between(self._source, end - PERIOD, end))
 
     def _report(self, period: int) -> None:
-        """Tell the outcomes of the files that were closed in a period."""
-        end = self._source.start(period + 1)
-        closed = closed_between(self._source, end - PERIOD, end)
-        asked = {name: found for name, found, _ in self._list_asked(period - CLOSED_AFTER // PERIOD)}
-        outcomes = [
-            Outcome(prediction_id=PredictionId(asked[name]), value=value, at=at + CLOSED_AFTER)
-            for name, at, value in closed.select(ID, AT, LABEL).iter_rows()
-            if name in asked
-        ]
+        """Tell the frauds that were found out in a period."""
+        begin, end = self._source.start(period), self._source.start(period + 1)
+        outcomes = []
+        for earlier in range(max(period - CLOSED_AFTER // PERIOD, self._source.warm_up), period + 1):
+            asked = {name: found for name, found, _ in self._list_asked(earlier)}
+            for name, at in self._source.claims(earlier).filter(pl.col(LABEL) == 1).select(ID, AT).iter_rows():
+                found_at = at + find_delay(name)
+                if begin <= found_at < end:
+                    outcomes.append(Outcome(prediction_id=PredictionId(asked[name]), value=1, at=found_at))
         self._penstock.add_outcomes(outcomes)
 
     def _list_asked(self, period: int) -> list[tuple[str, str, float]]:
-        if period < self._source.warm_up:
-            return []
         held = [self._files.find_asked(period, day) for day in range(DAYS)]
         return [row for frame in held if frame is not None for row in frame.select(list(ASKED)).iter_rows()]
+
+
+def find_delay(claim: str) -> timedelta:
+    """How long after a claim its fraud is found out, always the same for a claim: any time until its file is closed."""
+    return CLOSED_AFTER * (int.from_bytes(blake3(claim.encode()).digest(length=4)) / 2**32)
 
 
 def closed_between(source: Claims, begin: datetime, end: datetime) -> pl.DataFrame:

@@ -24,7 +24,7 @@ from penstock.demo.scaffold import write_demo
 
 PROJECT = "claims"
 FILES = Path(__file__).parent / "project"
-FEWEST_PERIODS = 4  # the outcomes of the first one are known after them
+FEWEST_PERIODS = 5  # the first one is measured in the last of them
 INSPECTED = 0.1  # share of the claims of a period that an inspector has time for
 
 Start = Callable[[Path], AbstractContextManager[Handle]]
@@ -74,7 +74,7 @@ def run_fraud(options: FraudOptions, start: Start, console: Console, linger: Lin
     """
     if options.periods is not None and options.periods < FEWEST_PERIODS:
         raise InvalidInputError(
-            f"{options.periods} periods of four weeks are too few: files are closed after twelve weeks",
+            f"{options.periods} periods of four weeks are too few: none is measured before the fifth",
             hint=f"give --weeks {4 * FEWEST_PERIODS} or more",
         )
     source, origin = _open_source(options)
