@@ -13,6 +13,7 @@ from penstock.monitoring.types import (
     Estimate,
     EstimatorState,
     LossEvidence,
+    Maturity,
     Window,
 )
 from shop_world import DAY, START
@@ -90,6 +91,13 @@ def test_an_estimator_that_withdrew_makes_its_lamp_unknown_and_says_why() -> Non
 def test_first_windows_cannot_tell_whether_more_is_lost() -> None:
     lamps = read_lamps("d", [window(0, tolerated=None)], [])
     assert lamps.measured.state == "unknown" and "first outcomes" in lamps.measured.why
+
+
+def test_a_young_window_says_why_it_cannot_tell() -> None:
+    young = structs.replace(window(0), maturity=Maturity(answered=100, known=0.1, note="10% are known"))
+    lamps = read_lamps("d", [young], [])
+    assert (lamps.measured.state, lamps.measured.why) == ("unknown", "2011-03-07 is young: 10% are known")
+    assert lamps.measured.window == young.start
 
 
 def test_only_the_version_that_answers_now_is_spoken_of() -> None:

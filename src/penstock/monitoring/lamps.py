@@ -118,6 +118,8 @@ def _read_measures(window: Window) -> _Reading:
     if window.below_bar or any(evidence.lost for evidence in judged):
         names = [evidence.watch for evidence in judged if evidence.lost] or ["the project's own bar"]
         return _Reading("on", f"harm was measured in {when}: {', '.join(names)}")
+    if window.maturity is not None and not window.maturity.matured:
+        return _Reading("unknown", f"{when} is young: {window.maturity.note}")
     if window.loss is not None and window.loss.tolerated is not None:
         return _Reading("off", f"no more is lost than is put up with in {when}")
     if window.loss is not None:
