@@ -68,7 +68,8 @@ class Page(HTMLParser):
         held = {name: value or "" for name, value in attrs}
         self.elements.append((tag, held))
         for name in ("href", "src", "action"):
-            if held.get(name, "").startswith("/"):
+            is_sent = name == "action" and held.get("method") == "post"  # it leads on, and is no page to open
+            if held.get(name, "").startswith("/") and not is_sent:
                 self.links.append(held[name])
         identity = held.get("id", "")
         if identity and identity in self._ids:

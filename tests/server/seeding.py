@@ -31,6 +31,7 @@ from penstock.loop.steps import EpisodeSteps
 from penstock.loop.triggers import Facts, Firing, choose_trigger
 from penstock.loop.types import Episode, Look
 from penstock.monitoring.alarms import find_alarms
+from penstock.monitoring.incidents.sources import AlertSource
 from penstock.monitoring.reading import PredictionReader
 from penstock.monitoring.references import References
 from penstock.monitoring.sketches import encode_sketch, sketch_frame
@@ -107,6 +108,7 @@ def _tell_story(shop: Shop) -> None:
             _walk(shop, learn(shop.visits[0]), week)
         _serve(shop, shop.visits[week])
         _watch(shop, week)
+        _call(shop)
         if week in (DRIFT_WEEK, DECAY_WEEK, CANARY_WEEK):
             _respond(shop, week)
     _look(shop)
@@ -327,6 +329,14 @@ def _watch(shop: Shop, week: int) -> None:
     alerts = monitoring.list_alerts(shop.name)
     for alarm in find_alarms(shop.project, windows, window.version, alerts):
         monitoring.open_alert(alarm.window, alarm.kind, alarm.summary, alarm.evidence)
+
+
+def _call(shop: Shop) -> None:
+    """Bring incidents to what alerts say now."""
+    incidents = shop.services.incidents
+    lease = incidents.hold_lease(shop.name, CONTROLLER, 10.0)
+    assert lease is not None
+    incidents.apply_signals(shop.name, AlertSource(shop.services.monitoring, incidents, shop.name)(), lease.fence)
 
 
 def _window(shop: Shop, week: int) -> Window:

@@ -100,6 +100,8 @@ def paths(shop: Shop) -> dict[str, str]:
         "episodes": "/episodes",
         "episode": f"/episodes/{services.loop.list_episodes()[0].id}",
         "refused episode": f"/episodes/{services.loop.list_episodes()[1].id}",
+        "incidents": "/incidents",
+        "incident": f"/incidents/{services.incidents.list_incidents(status='resolved')[0].id}",
         "deployments": "/deployments",
         "deployment": f"/deployments/{shop.name}",
         "monitoring": f"/deployments/{shop.name}/monitoring",
