@@ -167,6 +167,7 @@ def test_each_group_has_its_own_performance_and_a_small_one_is_called_small(lend
     assert west.performance is None and "too small" in west.note
 
 
+@pytest.mark.slow
 def test_a_gap_between_groups_that_widens_is_an_alert_of_its_own(lender: Lender) -> None:
     live(lender, 4, rows=400)
     for day in range(4, 12):

@@ -186,6 +186,7 @@ def test_the_curve_of_each_value_of_a_column_is_to_be_had(tmp_path: Path) -> Non
     assert by_region["north"].known == by_region["south"].known == [1.0]
 
 
+@pytest.mark.slow
 def test_weighed_by_the_curve_a_young_window_shows_what_it_will_be(tmp_path: Path) -> None:
     elsewhere = Elsewhere(tmp_path)
     made: list[pl.DataFrame] = []

@@ -19,6 +19,7 @@ def shop(tmp_path: Path) -> Iterator[Workshop]:
     shop.db.close()
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_a_candidate_and_the_next_one_is_all_cached(shop: Workshop) -> None:
     run = shop.pipelines.request_run("tiny", params={"strength": 0.5}, reason="a test")
     worker = shop.worker()

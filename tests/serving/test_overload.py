@@ -95,6 +95,7 @@ async def overload(url: str, seconds: float) -> tuple[float, list[Seen], list[Se
     return most, await load, looks
 
 
+@pytest.mark.slow
 def test_what_is_too_much_is_refused_and_the_rest_answered(gateway: Gateway) -> None:
     with serve(gateway) as url:
         _most, seen, looks = asyncio.run(overload(url, 1.5))

@@ -62,6 +62,7 @@ def test_both_at_once_are_told_as_both() -> None:
     assert cause.split is not None and cause.split.verdict == "both"
 
 
+@pytest.mark.slow
 def test_without_any_change_no_part_no_column_and_no_segment_is_named() -> None:
     causes = [cause_of(world(800, 100 + seed), seed) for seed in range(12)]
     verdicts = [cause.split.verdict for cause in causes if cause.split is not None]

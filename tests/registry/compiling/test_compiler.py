@@ -85,6 +85,7 @@ def test_a_version_of_mlflow_runs_in_its_fast_form_and_stays_what_it_is(world: W
     assert entry.subject == after.ref
 
 
+@pytest.mark.slow
 def test_the_same_files_under_two_names_are_each_looked_at_once(world: World) -> None:
     world.register()
     world.register()
