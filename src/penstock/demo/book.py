@@ -12,6 +12,7 @@ from penstock.core import codec
 from penstock.core.errors import ConflictError
 from penstock.demo.port import Reply
 from penstock.demo.source import Score
+from penstock.demo.whole_files import write_bytes, write_parquet
 
 T = TypeVar("T")
 
@@ -48,7 +49,7 @@ class Book:
                     hint="go on with the same ones, give another --folder, or remove the folder",
                 )
             return
-        _write(file, codec.encode(settings))
+        write_bytes(file, codec.encode(settings))
 
     def is_done(self, week: int) -> bool:
         """Whether a week was carried through."""
@@ -56,7 +57,7 @@ class Book:
 
     def finish(self, week: int, scores: list[Score]) -> None:
         """Note that a week was carried through."""
-        _write(self._week_file(week), msgspec.json.encode(scores))
+        write_bytes(self._week_file(week), msgspec.json.encode(scores))
         self._answers_file(week).unlink(missing_ok=True)
 
     def scores(self, week: int) -> list[Score]:
@@ -83,7 +84,7 @@ class Book:
 
     def put_events(self, week: int, events: pl.DataFrame) -> None:
         """Put the log of a week where the pipeline reads it."""
-        _write_parquet(self._events_file(week), events)
+        write_parquet(self._events_file(week), events)
 
     def has_events(self, week: int) -> bool:
         """Whether the log of a week is there."""
@@ -95,11 +96,11 @@ class Book:
 
     def put_catalogue(self, catalogue: pl.DataFrame) -> None:
         """Put the catalogue where the pipeline reads it."""
-        _write_parquet(self._root / "data" / "catalogue.parquet", catalogue)
+        write_parquet(self._root / "data" / "catalogue.parquet", catalogue)
 
     def put_result(self, name: str, record: Struct) -> None:
         """Keep a result."""
-        _write(self._notes / f"{name}.json", codec.encode(record))
+        write_bytes(self._notes / f"{name}.json", codec.encode(record))
 
     def find_result(self, name: str, kind: type[T]) -> T | None:
         """A result that was kept, or None."""
@@ -114,17 +115,3 @@ class Book:
 
     def _answers_file(self, week: int) -> Path:
         return self._notes / f"answers-{week:03d}.jsonl"
-
-
-def _write(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.tmp")
-    beside.write_bytes(content)
-    beside.replace(file)
-
-
-def _write_parquet(file: Path, frame: pl.DataFrame) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.tmp")
-    frame.write_parquet(beside)
-    beside.replace(file)

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from penstock.core import codec
 from penstock.core.errors import ConflictError
+from penstock.demo.whole_files import write_bytes, write_parquet
 
 ASKED = {"claim_id": pl.String, "prediction_id": pl.String, "score": pl.Float64}
 
@@ -34,7 +35,7 @@ class OfficeFiles:
         """
         file = self._notes / "settings.json"
         if not file.exists():
-            _write(file, codec.encode(settings))
+            write_bytes(file, codec.encode(settings))
         elif codec.decode(file.read_bytes(), OfficeSettings) != settings:
             raise ConflictError(
                 f"{self._root} holds a demo with other settings",
@@ -44,7 +45,7 @@ class OfficeFiles:
     def close(self, period: int, closed: pl.DataFrame) -> None:
         """Put the files that were closed in a period where the pipeline reads them."""
         if closed.height:
-            _write_parquet(self._root / "data" / "claims" / f"period-{period:03d}.parquet", closed)
+            write_parquet(self._root / "data" / "claims" / f"period-{period:03d}.parquet", closed)
 
     def find_asked(self, period: int, day: int) -> pl.DataFrame | None:
         """What was answered to the claims of a day; None where they were not asked for yet."""
@@ -53,7 +54,7 @@ class OfficeFiles:
 
     def put_asked(self, period: int, day: int, asked: pl.DataFrame) -> None:
         """Note what was answered to the claims of a day."""
-        _write_parquet(self._asked_file(period, day), asked)
+        write_parquet(self._asked_file(period, day), asked)
 
     def is_done(self, period: int) -> bool:
         """Whether a period was carried through."""
@@ -61,24 +62,10 @@ class OfficeFiles:
 
     def finish(self, period: int) -> None:
         """Note that a period was carried through."""
-        _write(self._done_file(period), b"")
+        write_bytes(self._done_file(period), b"")
 
     def _asked_file(self, period: int, day: int) -> Path:
         return self._notes / f"asked-{period:03d}-{day:02d}.parquet"
 
     def _done_file(self, period: int) -> Path:
         return self._notes / f"done-{period:03d}"
-
-
-def _write(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.tmp")
-    beside.write_bytes(content)
-    beside.replace(file)
-
-
-def _write_parquet(file: Path, frame: pl.DataFrame) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.tmp")
-    frame.write_parquet(beside)
-    beside.replace(file)
