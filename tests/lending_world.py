@@ -89,7 +89,7 @@ class Lender:
         run = services.pipelines.request_run("lend")
         services.pipelines.claim_run("lend", "worker", 30)
         claimed = services.pipelines.get_run(run.id)
-        services.pipelines.finish_run(run.id, claimed.fence, self._candidate(run.id, test_rows))
+        services.pipelines.finish_run(run.id, claimed.fence, self.candidate(run.id, test_rows))
         record = services.pipelines.get_run(run.id).candidate
         assert record is not None
         return services.registry.register("lend", run.id, record.model, record.info, record.reference, record.report_id)
@@ -103,6 +103,7 @@ class Lender:
         latency_us: int = 2000,
         errors: int = 0,
         score: np.ndarray | None = None,
+        revision: int = 1,
     ) -> list[PredictionId]:
         """Requests within a day from `at` on, and their outcomes, if any are given."""
         n = inputs.height
@@ -118,7 +119,7 @@ class Lender:
             rows.append(
                 PredictionRow(
                     to_microseconds(at + DAY * (number / n)),
-                    1,
+                    revision,
                     "",
                     encode_text(row),
                     '{"error": "down"}' if failed else encode_text(output),
@@ -144,7 +145,8 @@ class Lender:
         """What the model says: the truth of training, and none of its noise."""
         return np.asarray(1 / (1 + np.exp(-2.0 * inputs["income"].to_numpy())))
 
-    def _candidate(self, run_id: Any, test_rows: int) -> CandidateRecord:
+    def candidate(self, run_id: Any, test_rows: int = 1500) -> CandidateRecord:
+        """What a worker's run would end with: a model that has learned the truth of training."""
         services = self.services
         test = self.people(test_rows)
         test = test.with_columns(repaid=pl.Series(truth_of(test, self.rng)))

@@ -67,3 +67,20 @@ def test_weighted_rows_count_half_for_each_half_life_and_need_a_time(tmp_path: P
     untimed = rows.write(Rows(structs.replace(version, roles=Roles()), half_life=timedelta(days=2)), objects)
     with pytest.raises(InvalidInputError, match="no column of time"):
         rows.read(untimed, objects)
+
+
+def test_at_most_so_many_rows_are_evenly_spread_or_those_of_some_keys(tmp_path: Path) -> None:
+    objects = open_object_store(tmp_path / "objects")
+    version = make_version(tmp_path, objects)
+    lines = "\n".join(f"{(DAY + timedelta(days=n)).isoformat()},{n},c{n % 10}" for n in range(100))
+    (tmp_path / "days.csv").write_text(f"day,n,who\n{lines}\n")
+    draft = ingest(objects, DataSection(source="days.csv", time="day"), tmp_path, None)
+    version = structs.replace(version, files=draft.files, schema=draft.schema, tree=draft.tree, rows=100)
+    few = rows.read(rows.write(Rows(version, most=20), objects), objects)
+    assert few["n"].to_list() == list(range(0, 100, 5))
+    named = structs.replace(version, roles=Roles(time="day", key="who"))
+    some = rows.read(rows.write(Rows(named, most=20), objects), objects)
+    assert some.height == 20 and some["who"].n_unique() == 2, "all rows of some of the customers"
+    assert rows.read(rows.write(Rows(version, most=100), objects), objects).height == 100
+    each = structs.replace(version, roles=Roles(time="day", key="n"))
+    assert rows.read(rows.write(Rows(each, most=20), objects), objects)["n"].to_list() == list(range(0, 100, 5))

@@ -26,6 +26,7 @@ from penstock.core.project.types import Project
 from penstock.datasets.ingest import add_version
 from penstock.datasets.types import DatasetChecksError
 from penstock.evaluation.types import seal
+from penstock.loop.probing.prober import Prober
 from penstock.loop.rollouts import RolloutWatch
 from penstock.loop.steps import EpisodeSteps
 from penstock.loop.triggers import Facts, Firing, choose_trigger
@@ -173,7 +174,8 @@ def _respond(shop: Shop, week: int) -> None:
 
 def _walk(shop: Shop, model: RankingModel, week: int) -> None:
     """Take the steps of the open episode; its run is trained and its canary gets traffic in between."""
-    steps = EpisodeSteps(shop.services, shop.project, RolloutWatch(shop.services, shop.project))
+    own = shop.services, shop.project
+    steps = EpisodeSteps(*own, RolloutWatch(*own), Prober(*own))
     for _ in range(MOST_STEPS):
         episode = shop.services.loop.find_open_episode(shop.name)
         if episode is None:

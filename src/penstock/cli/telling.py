@@ -14,7 +14,7 @@ from penstock.core.ids import EpisodeId, RunId
 from penstock.pipelines.types import StepRun, StepStatus
 
 PAUSE_S = 0.3
-TOLD_OTHERWISE = ("open", "promote", "refuse", "fail")  # the first and the last line of the command say them
+TOLD_OTHERWISE = ("open", "promote", "refuse", "decline", "fail")  # the first and the last line of the command say them
 
 Line = tuple[datetime, str, str]  # when, in a word, in a sentence
 

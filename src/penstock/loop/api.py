@@ -9,5 +9,6 @@ ROUTES = [
     Route("GET", "/episodes", LoopService.list_episodes, needs=Role.READER),
     Route("GET", "/episodes/{episode_id}", LoopService.get_episode, needs=Role.READER),
     Route("POST", "/episodes/{episode_id}/cancel", LoopService.cancel_episode, needs=Role.MAINTAINER),
+    Route("GET", "/loops/{project}/standing", LoopService.find_standing, needs=Role.READER),
     Route("GET", "/loops/{project}", LoopService.get_state, needs=Role.READER),
 ]

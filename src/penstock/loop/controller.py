@@ -9,8 +9,18 @@ import logging
 
 from msgspec.structs import replace
 
-from penstock.core.errors import ConflictError, PenstockError, UnavailableError
+from penstock.core.errors import (
+    ConflictError,
+    CorruptDataError,
+    InvalidInputError,
+    NotFoundError,
+    PenstockError,
+    UnavailableError,
+)
 from penstock.core.project.types import Project
+from penstock.loop.probing.prober import Prober
+from penstock.loop.retraining.standing import Standing
+from penstock.loop.retraining.weighing import find_gain
 from penstock.loop.rollouts import RolloutWatch
 from penstock.loop.service import lease_name
 from penstock.loop.sources import LoopSources
@@ -47,7 +57,8 @@ class Controller:
         self._holder = holder
         self._monitor = Monitor(sources, project)
         self._watch = RolloutWatch(sources, project)
-        self._steps = EpisodeSteps(sources, project, self._watch)
+        self._prober = Prober(sources, project)
+        self._steps = EpisodeSteps(sources, project, self._watch, self._prober)
         self._lease: Lease | None = None
         self._look: Look | None = None
 
@@ -117,14 +128,27 @@ class Controller:
             return self._steps.take(episode, seen, fence)
         if self._watch.doubt:
             return Waiting("the monitor to work again", settled=False)
-        choice = choose_trigger(self._project.retrain, self._read_facts())
+        standing = self._try_probe(fence)
+        if standing is None:
+            return None
+        choice = choose_trigger(self._project.retrain, self._read_facts(standing))
         if isinstance(choice, Waiting):
-            return choice
+            return standing if isinstance(standing, Waiting) else choice
         episode = self._loop.respond(self._name, choice, fence)
         log.info("episode opened", extra={"project": self._name, "number": episode.number, "reason": choice.reason})
         return None
 
-    def _read_facts(self) -> Facts:
+    def _try_probe(self, fence: int) -> Standing | Waiting | str | None:
+        """Where a gain is a reason to act: what is known of it, or what is waited for; None when a step was taken."""
+        if "gain" not in self._project.retrain.when:
+            return ""
+        try:
+            return self._prober.take(fence)
+        except (InvalidInputError, NotFoundError, CorruptDataError) as error:  # other reasons to act are left
+            log.warning("no probe can be asked: %s", error, extra={"project": self._name})
+            return ""
+
+    def _read_facts(self, standing: Standing | Waiting | str) -> Facts:
         champion = self._find_champion()
         watermark = self._sources.predictions.watermark(self._name)
         return Facts(
@@ -132,6 +156,7 @@ class Controller:
             by_clock=watermark is None,
             has_champion=champion is not None,
             alerts=self._sources.monitoring.list_alerts(self._name, "open"),
+            gain=find_gain(standing, self._prober.rule) if isinstance(standing, Standing) else "",
             new_data=self._find_new_data(champion) if champion else [],
             episodes=self._loop.list_episodes(self._name, limit=EPISODES),
         )

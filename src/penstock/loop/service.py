@@ -1,15 +1,16 @@
 """The verbs of the loop: open, read and cancel episodes; take their steps; say what the loop waits for."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from penstock.core import failpoints
+from penstock.core import codec, failpoints
 from penstock.core.codec import nearest_hint
 from penstock.core.errors import ConflictError, InvalidInputError
 from penstock.core.ids import EpisodeId, Ref, check_name, new_id
 from penstock.governance.service import GovernanceService
+from penstock.loop.retraining.standing import Standing, Tried
 from penstock.loop.store import LoopStore
 from penstock.loop.triggers import Firing
 from penstock.loop.types import (
@@ -24,6 +25,7 @@ from penstock.loop.types import (
 )
 from penstock.monitoring.service import MonitoringService
 from penstock.pipelines.service import PipelineService
+from penstock.pipelines.types import Probe
 from penstock.predictions.service import PredictionService
 from penstock.serving.service import ServingService
 from penstock.storage.database import Database
@@ -31,7 +33,7 @@ from penstock.storage.leases import Lease, acquire_lease, check_fence
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import logs, reads, writes
 
-STATES: tuple[EpisodeState, ...] = ("opened", "training", "judging", "releasing", *ENDED)
+STATES: tuple[EpisodeState, ...] = ("opened", "probing", "training", "judging", "releasing", *ENDED)
 MAXIMUM_PAGE = 1_000
 PERSON = 0  # the fence of a decision that a person took
 
@@ -204,6 +206,56 @@ class LoopService:
     def find_look(self, tx: Transaction, project: str) -> Look | None:
         """What a controller of a project last had to say; None before the first."""
         return self._store.find_look(tx, project)
+
+    @reads
+    def find_standing(self, tx: Transaction, project: str) -> Standing | None:
+        """What probes have found so far: whether a retrain of a project's model would help; None before the first."""
+        return self._store.find_standing(tx, project)
+
+    @logs
+    def put_standing(self, tx: Transaction, standing: Standing, fence: int) -> None:
+        """Keep what a probe has found.
+
+        Raises:
+            ConflictError: the lease is no longer held.
+        """
+        check_fence(tx, lease_name(standing.project), fence)
+        self._store.put_standing(tx, standing)
+        probed = standing.probed
+        evidence = None if probed is None else codec.to_builtins(probed)
+        ref = Ref("run", probed.run_id) if probed is not None and probed.run_id else Ref("model", standing.project)
+        tx.record("loop.probed", ref, project=standing.project, evidence=evidence)
+
+    @logs
+    def forget_loss(self, tx: Transaction, project: str) -> None:
+        """After a candidate that was no better: what seemed to be lost by not retraining was not."""
+        standing = self._store.find_standing(tx, project)
+        if standing is not None:
+            self._store.put_standing(tx, msgspec.structs.replace(standing, case=standing.case.refuse()))
+
+    @logs
+    def order_probe(
+        self, tx: Transaction, standing: Standing, tried: Tried, probe: Probe, until: datetime, reason: str, fence: int
+    ) -> Standing:
+        """Ask a worker what challengers lose, and note that it was asked.
+
+        Args:
+            standing: so far.
+            tried: the rows that they are tried on.
+            probe: what is tried.
+            until: no challenger learns from later rows.
+            reason: in plain words.
+            fence: of the controller's lease.
+
+        Raises:
+            ConflictError: the lease is no longer held.
+        """
+        check_fence(tx, lease_name(standing.project), fence)
+        run = self._pipelines.request_run.join(tx, standing.project, reason=reason, until=until, probe=probe)
+        failpoints.hit("loop.before_decision")
+        asked = msgspec.structs.replace(standing, run_id=run.id, tried=tried)
+        self._store.put_standing(tx, asked)
+        return asked
 
     @logs
     def hold_lease(self, tx: Transaction, project: str, holder: str, ttl_s: float) -> Lease | None:

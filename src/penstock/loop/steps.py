@@ -16,12 +16,15 @@ from penstock.core.project.types import Project
 from penstock.evaluation.evaluate import Evaluation, load_evaluation
 from penstock.evaluation.gates import judge
 from penstock.evaluation.types import Verdict
+from penstock.loop.probing.prober import Prober
+from penstock.loop.retraining.standing import Standing
+from penstock.loop.retraining.weighing import advise
 from penstock.loop.rollouts import RolloutWatch
 from penstock.loop.service import lease_name
 from penstock.loop.sources import LoopSources
 from penstock.loop.triggers import Waiting
 from penstock.loop.types import Episode, EpisodeState, Seen
-from penstock.pipelines.types import CandidateRecord
+from penstock.pipelines.types import CandidateRecord, RowSpan, read_version
 from penstock.registry.types import CHALLENGER, CHAMPION, ModelVersion
 from penstock.serving.strategies import plan_rollout, read_terms
 from penstock.serving.types import Fence, Revision, Rollout
@@ -38,13 +41,15 @@ class EpisodeSteps:
         sources: the services.
         project: whose episodes.
         watch: judges its rollouts.
+        prober: knows whether a retrain would help.
     """
 
-    def __init__(self, sources: LoopSources, project: Project, watch: RolloutWatch) -> None:
+    def __init__(self, sources: LoopSources, project: Project, watch: RolloutWatch, prober: Prober) -> None:
         self._sources = sources
         self._project = project
         self._name = project.name
         self._watch = watch
+        self._prober = prober
 
     def take(self, episode: Episode, seen: Seen, fence: int) -> Waiting | None:
         """Take the step that is due; None when one was taken, else what the episode waits for.
@@ -55,7 +60,9 @@ class EpisodeSteps:
         """
         try:
             if episode.state == "opened":
-                return self._train(episode, fence)
+                return self._begin(episode, fence)
+            if episode.state == "probing":
+                return self._weigh(episode, fence)
             if episode.state == "training":
                 return self._register(episode, fence)
             if episode.state == "judging":
@@ -64,17 +71,63 @@ class EpisodeSteps:
         except (InvalidInputError, NotFoundError, CorruptDataError) as error:  # it would fail again and again
             return self._fail(episode, str(error), {}, fence)
 
-    def _train(self, episode: Episode, fence: int) -> Waiting | None:
+    def _begin(self, episode: Episode, fence: int) -> Waiting | None:
+        """Ask first whether a retrain would help, where the project wants to know and a person has not said so."""
+        if self._project.retrain.strategy != "auto" or episode.trigger == "manual":
+            return self._train(episode, "", {}, None, fence)
+        obstacle = self._prober.find_obstacle()
+        if obstacle:
+            return self._train(episode, f"nothing can be tried before, as {obstacle}", {}, None, fence)
+        told = "it is asked first whether a retrain would help, and on which rows"
+        after: EpisodeState = "probing"
+        return self._decide(episode, lambda tx: replace(episode, state=after), "probe", told, {}, fence)
+
+    def _weigh(self, episode: Episode, fence: int) -> Waiting | None:
+        standing = self._prober.take(fence)
+        if not isinstance(standing, Standing):
+            return standing
+        advice = advise(standing, self._prober.rule)
+        evidence = {
+            "champion": standing.version,
+            "chosen": advice.contender,
+            "cost_so_far": round(standing.case.lost.total, 6),
+            "worth_from": self._prober.rule.cost,
+            "probed": standing.probed,
+        }
+        if not advice.helps:
+            return self._refuse(episode, advice.reason, evidence, fence, action="decline")
+        version = read_version(advice.contender)
+        if version is not None:
+            return self._recall(episode, version, advice.reason, evidence, fence)
+        span = self._prober.choose_span(standing, advice.contender)
+        return self._train(episode, advice.reason, evidence, span, fence)
+
+    def _train(
+        self, episode: Episode, why: str, evidence: dict[str, Any], rows: RowSpan | None, fence: int
+    ) -> Waiting | None:
+        # Where a history is replayed, rows after this moment are not known yet.
+        until = episode.as_of
+
         def effect(tx: Transaction) -> Episode:
             run = self._sources.pipelines.request_run.join(
-                tx, self._name, params=episode.params, reason=episode.reason, episode=episode.id, until=episode.as_of
+                tx, self._name, params=episode.params, reason=episode.reason, episode=episode.id, until=until, rows=rows
             )
             return replace(episode, state="training", run_id=run.id)
 
-        # Where a history is replayed, rows after this moment are not known yet.
-        evidence = {"params": episode.params, "until": episode.as_of}
-        told = f"a run of {self._project.pipeline.entry} is asked for"
+        evidence = evidence | {"params": episode.params, "until": until, "rows": rows}
+        told = f"a run of {self._project.pipeline.entry} is asked for{f': {why}' if why else ''}"
         return self._decide(episode, effect, "train", told, evidence, fence)
+
+    def _recall(self, episode: Episode, version: int, why: str, evidence: dict[str, Any], fence: int) -> Waiting | None:
+        """Release a version that there is already, as it was good enough once and is better now."""
+
+        def effect(tx: Transaction) -> Episode:
+            reason = f"episode {episode.number}"
+            registry = self._sources.registry
+            registry.move_alias.join(tx, self._name, CHALLENGER, version, reason, (str(episode.ref),))
+            return replace(episode, state="releasing", version=version)
+
+        return self._decide(episode, effect, "recall", f"what was comes again: {why}", evidence, fence)
 
     def _register(self, episode: Episode, fence: int) -> Waiting | None:
         if episode.run_id is None:
@@ -200,7 +253,7 @@ class EpisodeSteps:
             )
             return replace(episode, rollout_id=rollout.id)
 
-        told = "the first release takes all traffic" if first else f"the gates are passed; released by {strategy}"
+        told = "the first release takes all traffic" if first else f"released by {strategy}"
         evidence = {"version": version.version, "strategy": strategy, "steps": planned.steps}
         return self._decide(episode, effect, "deploy", told, evidence, fence)
 
@@ -256,12 +309,14 @@ class EpisodeSteps:
         stable = self._sources.serving.get_deployment.join(tx, rollout.deployment).stable
         return stable is not None and stable.number == rollout.revision
 
-    def _refuse(self, episode: Episode, reason: str, evidence: dict[str, Any], fence: int) -> Waiting | None:
+    def _refuse(
+        self, episode: Episode, reason: str, evidence: dict[str, Any], fence: int, *, action: str = "refuse"
+    ) -> Waiting | None:
         def effect(tx: Transaction) -> Episode:
             self._resolve(tx, episode, f"episode {episode.number} was refused: {reason}")
             return replace(episode, state="refused")
 
-        return self._decide(episode, effect, "refuse", reason, evidence, fence)
+        return self._decide(episode, effect, action, reason, evidence, fence)
 
     def _fail(self, episode: Episode, reason: str, evidence: dict[str, Any], fence: int) -> Waiting | None:
         """End an episode that came to nothing; its alert stays open, as nothing was done about it."""
@@ -275,6 +330,8 @@ class EpisodeSteps:
 
         def work(tx: Transaction) -> None:
             after = loop.take_step.join(tx, before, effect(tx), action, reason, evidence, fence)
+            if after.state == "refused" and before.state != "probing":
+                loop.forget_loss.join(tx, self._name)
             self._promote(tx, after, fence)
 
         loop.db.write(work)

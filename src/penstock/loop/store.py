@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import Insert, func, insert, select, update
 
 from penstock.core.errors import NotFoundError
-from penstock.loop.tables import decisions, episodes, looks
+from penstock.loop.retraining.standing import Standing
+from penstock.loop.tables import decisions, episodes, looks, standings
 from penstock.loop.types import Decision, Episode, Look
 from penstock.storage.database import Database
 from penstock.storage.rows import from_row, to_row
@@ -16,6 +17,8 @@ class LoopStore:
     """Reads and writes episodes, decisions and looks."""
 
     def __init__(self, db: Database) -> None:
+        names = [column.name for column in standings.c if not column.primary_key]
+        self._put_standing: Insert = db.upsert(standings, keys=("project",), update=names)
         self._put_look: Insert = db.upsert(
             looks, keys=("project",), update=("seen", "settled", "waiting_for", "problem", "at")
         )
@@ -70,6 +73,15 @@ class LoopStore:
         """The decisions of an episode, oldest first."""
         query = select(decisions).where(decisions.c.episode == episode_id).order_by(decisions.c.number)
         return [from_row(Decision, row) for row in tx.execute(query)]
+
+    def put_standing(self, tx: Transaction, standing: Standing) -> None:
+        """Write where the question of a retrain stands, in place of what was."""
+        tx.execute(self._put_standing, to_row(standing))
+
+    def find_standing(self, tx: Transaction, project: str) -> Standing | None:
+        """Where it stands; None before it was first asked."""
+        row = tx.execute(select(standings).where(standings.c.project == project)).one_or_none()
+        return None if row is None else from_row(Standing, row)
 
     def put_look(self, tx: Transaction, look: Look) -> None:
         """Write what a controller found, in place of the look before."""

@@ -57,3 +57,15 @@ looks = Table(
     Column("problem", Text, nullable=False, server_default=""),
     Column("at", UtcTime, nullable=False),
 )
+
+standings = Table(
+    "loop_standings",
+    metadata,
+    Column("project", String(128), primary_key=True),
+    Column("case", Json, nullable=False),
+    Column("version", Integer),
+    Column("until", UtcTime),
+    Column("run_id", String(64)),
+    Column("tried", Json),
+    Column("probed", Json),
+)

@@ -33,6 +33,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     by_clock: bool = False  # it is that of the clock
     has_champion: bool
     alerts: list[Alert] = []  # open ones
+    gain: str = ""  # why a retrain is worth it, as probes have found; empty where it is not, or nobody knows
     new_data: list[NewData] = []  # the tables that are ahead of the champion
     episodes: list[Episode] = []  # of this project, newest first
 
@@ -82,6 +83,8 @@ def _find_reason(policy: RetrainSection, facts: Facts) -> Firing | None:
             if kind in policy.when and alert.kind == kind and not alert.is_data_fault:
                 evidence = {"alert": alert.id, "window_start": alert.window_start, **alert.evidence}
                 return Firing(trigger=kind, reason=alert.summary, alert_id=alert.id, evidence=evidence)
+    if "gain" in policy.when and facts.gain:
+        return Firing(trigger="gain", reason=facts.gain)
     if "new_data" not in policy.when:
         return None
     for data in facts.new_data:

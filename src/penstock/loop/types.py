@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from penstock.core.ids import AlertId, EpisodeId, Ref, RolloutId, RunId
 
-Trigger = Literal["manual", "drift", "estimate", "performance", "calibration", "fairness", "new_data"]
-EpisodeState = Literal["opened", "training", "judging", "releasing", "promoted", "refused", "failed"]
+Trigger = Literal["manual", "drift", "estimate", "performance", "calibration", "fairness", "gain", "new_data"]
+EpisodeState = Literal["opened", "probing", "training", "judging", "releasing", "promoted", "refused", "failed"]
 ENDED: tuple[EpisodeState, ...] = ("promoted", "refused", "failed")
 
 
@@ -48,7 +48,9 @@ class Decision(Struct, frozen=True, kw_only=True):
 
     episode: EpisodeId
     number: int  # 1, 2, 3 ... in its episode
-    action: str  # open, train, register, pass, refuse, deploy, advance, abort, promote, fail, cancel
+    action: (
+        str  # open; probe, decline, recall; train, register, pass, refuse; deploy, advance, abort; promote, fail, ...
+    )
     reason: str  # in plain words
     evidence: dict[str, Any] = {}  # numbers, ids, digests
     at: datetime  # on the clock

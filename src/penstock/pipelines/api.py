@@ -16,6 +16,7 @@ ROUTES = [
     Route("POST", "/pipeline-runs/{run_id}/release", PipelineService.release_claim, needs=Role.CONTRIBUTOR),
     Route("POST", "/pipeline-runs/{run_id}/begin", PipelineService.begin_run, needs=Role.CONTRIBUTOR),
     Route("POST", "/pipeline-runs/{run_id}/finish", PipelineService.finish_run, needs=Role.CONTRIBUTOR),
+    Route("POST", "/pipeline-runs/{run_id}/probed", PipelineService.finish_probe, needs=Role.CONTRIBUTOR),
     Route("POST", "/pipeline-runs/{run_id}/fail", PipelineService.fail_run, needs=Role.CONTRIBUTOR),
     Route("GET", "/pipeline-claims", PipelineService.has_work, needs=Role.CONTRIBUTOR),
     Route("POST", "/pipeline-claims", PipelineService.claim_run, needs=Role.CONTRIBUTOR),

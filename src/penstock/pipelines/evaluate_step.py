@@ -1,6 +1,8 @@
 """The last step of every run: the candidate becomes a model directory, and is measured beside the present champion."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -120,15 +122,9 @@ class _Exam:
         """The champion's report, or why there is none."""
         if not tree:
             return None, ""
-        known = Standing(tree=tree) if standing is None else codec.convert(standing, Standing)
-        settings = RunnerSettings(folder=place / "runners", environments=place / "environments")
         try:
-            self._objects.checkout(tree, place / "champion")
-            champion = open_folder(place / "champion", known, settings, name="the champion")
-            try:
+            with opened_version(self._objects, tree, standing, place, name="the champion") as champion:
                 return self.measure(champion, tree), ""
-            finally:
-                close_model(champion)
         except PenstockError as error:  # unknown is not good: a gate that needs it will not pass
             return None, str(error)
 
@@ -153,6 +149,30 @@ class _Exam:
             keep=self._objects.put_bytes,
         )
         return found.report
+
+
+@contextmanager
+def opened_version(objects: ObjectStore, tree: Digest, standing: Any, place: Path, *, name: str) -> Iterator[AnyModel]:
+    """A registered model, which runs where its standing allows.
+
+    Args:
+        objects: has its directory.
+        tree: of that directory.
+        standing: its `Standing` as plain values; None where nobody decided about it.
+        place: a folder for its files.
+        name: what messages call it.
+
+    Raises:
+        PenstockError: it cannot be opened, or may not be.
+    """
+    known = Standing(tree=tree) if standing is None else codec.convert(standing, Standing)
+    settings = RunnerSettings(folder=place / "runners", environments=place / "environments")
+    objects.checkout(tree, place / "version")
+    model = open_folder(place / "version", known, settings, name=name)
+    try:
+        yield model
+    finally:
+        close_model(model)
 
 
 def _check_frames(test: object, reference: object, label: str) -> None:

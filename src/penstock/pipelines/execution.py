@@ -1,6 +1,8 @@
 """One run from claim to candidate: read the data, trace, run the steps, examine the candidate."""
 
 import logging
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from msgspec import structs
@@ -17,8 +19,10 @@ from penstock.pipelines.code import ProjectCode
 from penstock.pipelines.evaluate_step import ExaminedCandidate, ExamSettings
 from penstock.pipelines.graph import Graph, Limits, StepNode
 from penstock.pipelines.port import WorkPort
+from penstock.pipelines.probe_step import TrialSettings
 from penstock.pipelines.runner import StepFailedError, StepRunner, resolve, run_graph
-from penstock.pipelines.types import CandidateRecord
+from penstock.pipelines.trial import Trial
+from penstock.pipelines.types import CandidateRecord, Probe, ProbeResult, RowSpan
 from penstock.pipelines.values import rows
 from penstock.pipelines.values.rows import Rows
 from penstock.pipelines.values.stored import load_value
@@ -26,6 +30,7 @@ from penstock.pipelines.values.types import StoredValue
 from penstock.pipelines.workplace import Workplace
 from penstock.registry.trust.types import Standing
 from penstock.registry.types import CHAMPION, ModelVersion
+from penstock.stats.metrics import primary_metric
 from penstock.tracking.capture import capture_source
 from penstock.tracking.types import Metric
 
@@ -57,11 +62,46 @@ class Execution:
             PenstockError: the run failed; the message says why.
         """
         graph = self._trace()
+        chosen, runner = self._begin(graph, {"": self._run.rows})
+        data = chosen[""]
+        values = run_graph(graph, data, runner.run, self._place.compute.cpus)
+        return self._examine(graph, data, values, runner)
+
+    def probe(self, probe: Probe) -> ProbeResult:
+        """Try challengers and versions on the same rows; one that cannot be tried is a problem of its own.
+
+        Raises:
+            HaltedError: the run has to be left.
+            PenstockError: the run failed; the message says why.
+        """
+        graph = self._trace()
+        data, runner = self._begin(graph, probe.spans, probe.most)
+        trial = Trial(
+            graph,
+            runner,
+            rows=StoredValue(kind="frame", digest=probe.rows),
+            settings=self._trial_settings(self._label(graph)),
+            cpus=self._place.compute.cpus,
+        )
+        for name, chosen in data.items():
+            trial.try_challenger(name, chosen)
+        for number in probe.versions:
+            version = self._claim.call(self._port.registry.get_version, self._project.name, number)
+            trial.try_version(version, self._find_standing(version))
+        return trial.result
+
+    def _begin(
+        self, graph: Graph, spans: Mapping[str, RowSpan | None], most: int | None = None
+    ) -> tuple[dict[str, dict[str, StoredValue]], StepRunner]:
+        """Note what the run is started from; returns the rows of each span by name of their data, and a runner."""
         versions = {name: self._ingest(name) for name in sorted(graph.reads)}
         source = capture_source(self._place.root, seed=self._seed, keep=self._place.objects.put_bytes)
         refs = [version.ref for version in versions.values()]
-        data = {name: self._choose_rows(version) for name, version in versions.items()}
-        given = [chosen.key for chosen in data.values()]
+        data = {
+            span_name: {name: self._choose_rows(version, span, most) for name, version in versions.items()}
+            for span_name, span in spans.items()
+        }
+        given = [chosen.key for held in data.values() for chosen in held.values()]
         begin = self._port.pipelines.begin_run
         self._claim.call(begin, self._run.id, self._run.fence, source, graph.params, refs, given)
         runner = StepRunner(
@@ -72,8 +112,7 @@ class Execution:
             seed=self._seed,
             halt=self._claim.halt,
         )
-        values = run_graph(graph, data, runner.run, self._place.compute.cpus)
-        return self._examine(graph, data, values, runner)
+        return data, runner
 
     def _trace(self) -> Graph:
         pipeline = self._project.pipeline
@@ -111,15 +150,23 @@ class Execution:
         root = self._place.root
         return self._claim.call(add_version, self._port.datasets, self._place.objects, name, section, root)
 
-    def _choose_rows(self, version: DatasetVersion) -> StoredValue:
+    def _choose_rows(self, version: DatasetVersion, span: RowSpan | None, most: int | None) -> StoredValue:
+        if version.time_end is None:  # no column of time to choose by
+            return rows.write(Rows(version, most=most), self._place.objects)
+        chosen = span or self._read_strategy(version.time_end)
+        until = min(filter(None, (chosen.until, self._run.until)), default=None)
+        found = Rows(version, chosen.since, until, half_life=chosen.half_life, most=most)
+        return rows.write(found, self._place.objects)
+
+    def _read_strategy(self, newest: datetime) -> RowSpan:
+        """What the project's file says; where a probe was to say it and there was none, all rows."""
         until, retrain = self._run.until, self._project.retrain
-        newest, window = version.time_end, retrain.window
-        if newest is None:  # no column of time to choose by
-            return rows.write(Rows(version), self._place.objects)
+        if retrain.window is None or retrain.strategy == "auto":
+            return RowSpan()
         if retrain.strategy == "weighted":
-            return rows.write(Rows(version, None, until, half_life=window), self._place.objects)
+            return RowSpan(half_life=retrain.window)
         end = newest if until is None else min(newest, until)
-        return rows.write(Rows(version, None if window is None else end - window, until), self._place.objects)
+        return RowSpan(since=end - retrain.window)
 
     def _examine(
         self, graph: Graph, data: dict[str, StoredValue], values: dict[str, StoredValue], runner: StepRunner
@@ -165,6 +212,10 @@ class Execution:
             champion_report_id=None if champion_report is None else champion_report.id,
             champion_error=found.champion_error,
         )
+
+    def _trial_settings(self, label: str) -> TrialSettings:
+        task, charter = self._project.task, self._project.charter
+        return TrialSettings(task=task, label=label, metric=charter.metric or primary_metric(task))
 
     def _settings(self, label: str) -> ExamSettings:
         project = self._project

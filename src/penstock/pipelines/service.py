@@ -10,7 +10,7 @@ from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.ids import Digest, EpisodeId, Ref, RunId, check_name, new_id
 from penstock.pipelines.keys import explain
 from penstock.pipelines.store import PipelineStore
-from penstock.pipelines.types import CandidateRecord, PipelineRun, StepRun
+from penstock.pipelines.types import CandidateRecord, PipelineRun, Probe, ProbeResult, RowSpan, StepRun
 from penstock.storage.database import Database
 from penstock.storage.references import keep_objects
 from penstock.storage.transaction import Transaction
@@ -46,6 +46,8 @@ class PipelineService:
         episode: EpisodeId | None = None,
         until: datetime | None = None,
         run_id: RunId | None = None,
+        rows: RowSpan | None = None,
+        probe: Probe | None = None,
     ) -> PipelineRun:
         """Ask for a run; a worker of the project will claim it.
 
@@ -56,6 +58,8 @@ class PipelineService:
             episode: the episode that needs the run.
             until: read only rows before this moment; None for all.
             run_id: chosen by a caller that may repeat itself: the same id gives the same run.
+            rows: what it learns from, in place of what the project's strategy says.
+            probe: what cheap challengers are tried on; the run makes no candidate then.
 
         Raises:
             ConflictError: the id belongs to a run of another project.
@@ -73,10 +77,15 @@ class PipelineService:
             until=until,
             requested_at=tx.now,
             requested_by=tx.actor.name,
+            rows=rows,
+            probe=probe,
         )
-        tags = {"penstock.kind": "pipeline"} | ({"penstock.episode": episode} if episode else {})
+        kind = "pipeline" if probe is None else "probe"
+        tags = {"penstock.kind": kind} | ({"penstock.episode": episode} if episode else {})
         self._tracking.create_run.join(tx, project, tags=tags, is_scheduled=True, run_id=run_id)
         self._store.add_run(tx, run)
+        if probe is not None:
+            keep_objects(tx, run.ref, [probe.rows])
         tx.record("pipelines.request_run", run.ref, project=project, params=params, reason=reason, episode=episode)
         return run
 
@@ -208,6 +217,23 @@ class PipelineService:
         return ended
 
     @logs
+    def finish_probe(self, tx: Transaction, run_id: RunId, fence: int, probed: ProbeResult) -> PipelineRun:
+        """End a run that was a probe; the event `pipelines.probed` tells the loop.
+
+        Raises:
+            ConflictError: the run was given to somebody else, or has ended otherwise.
+        """
+        run = self._get(tx, run_id)
+        if run.status is RunStatus.FINISHED and run.fence == fence and run.probed == probed:
+            return run
+        run = self._get_held(tx, run_id, fence)
+        for value in probed.losses.values():
+            keep_objects(tx, run.ref, value.digests)
+        ended = self._end(tx, run, RunStatus.FINISHED, probed=probed)
+        tx.record("pipelines.probed", run.ref, project=run.project, problems=probed.problems, cpu_s=probed.cpu_s)
+        return ended
+
+    @logs
     def fail_run(self, tx: Transaction, run_id: RunId, fence: int, error: str) -> PipelineRun:
         """End a run without a candidate; the event `pipelines.run_failed` tells the loop.
 
@@ -280,9 +306,9 @@ class PipelineService:
         status: RunStatus,
         *,
         error: str = "",
-        candidate: CandidateRecord | None = None,
+        **made: CandidateRecord | ProbeResult,
     ) -> PipelineRun:
-        values = {"status": status, "ended_at": tx.now, "error": error, "candidate": candidate}
+        values = {"status": status, "ended_at": tx.now, "error": error, **made}
         if not self._store.change_run(tx, run, **values):
             raise _lost(run.id)
         tracked = self._tracking.get_run.join(tx, run.id)

@@ -23,6 +23,9 @@ pipeline_runs = Table(
     Column("lease_expires_at", UtcTime),
     Column("error", Text, nullable=False),
     Column("candidate", Json),
+    Column("rows", Json),
+    Column("probe", Json),
+    Column("probed", Json),
     Index("ix_pipeline_runs_status", "project", "status", "id"),
     Index("ix_pipeline_runs_project", "project", "id"),
 )

@@ -1,6 +1,6 @@
 """The records of pipelines: runs, their steps, and the candidates they end with."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -64,6 +64,45 @@ class CandidateRecord(Struct, frozen=True, kw_only=True):
     champion_error: str = ""  # why that version could not be measured; a gate that needs it must not pass then
 
 
+class RowSpan(Struct, frozen=True, kw_only=True):
+    """Which rows of the data a run reads, in place of what the project's strategy says."""
+
+    since: datetime | None = None  # from this moment on; None for all
+    until: datetime | None = None  # before this moment; None for all that the run may read
+    half_life: timedelta | None = None  # rows so much older count half
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """Cheap challengers: the pipeline on few rows of each span, and some versions beside them, on the same newer rows.
+
+    Nothing that is made is kept: it is asked what a retrain would gain, and on which rows.
+    """
+
+    spans: dict[str, RowSpan]  # what challengers learn from, by name
+    versions: tuple[int, ...]  # of the project's model, tried as they are
+    rows: Digest  # what all are tried on, a Parquet file: the inputs and the label
+    most: int = 3_000  # rows that a challenger learns from
+
+
+def name_version(number: int) -> str:
+    """How a version is called in a probe."""
+    return f"version {number}"
+
+
+def read_version(name: str) -> int | None:
+    """The version of that name; None of a challenger."""
+    word, _, number = name.partition(" ")
+    return int(number) if word == "version" else None
+
+
+class ProbeResult(Struct, frozen=True, kw_only=True):
+    """What each challenger and version (as `version 3`) lost on the rows of a probe."""
+
+    losses: dict[str, StoredValue] = {}  # arrays of shape (n,), each between 0 and 1; NaN of a row that says nothing
+    problems: dict[str, str] = {}  # why one could not be tried
+    cpu_s: float = 0.0  # that it took
+
+
 class PipelineRun(Struct, frozen=True, kw_only=True):
     """One execution of a project's pipeline. It is the tracking run of the same id as well."""
 
@@ -83,6 +122,9 @@ class PipelineRun(Struct, frozen=True, kw_only=True):
     lease_expires_at: datetime | None = None
     error: str = ""  # why it failed
     candidate: CandidateRecord | None = None  # once it has finished
+    rows: RowSpan | None = None  # in place of what the project's strategy says
+    probe: Probe | None = None  # it trains no candidate, but asks what one would gain
+    probed: ProbeResult | None = None  # once it has
 
     @property
     def ref(self) -> Ref:

@@ -103,8 +103,11 @@ class Worker:
     def _carry_out(self, run: PipelineRun, claim: Claim) -> None:
         try:
             project = load_project(self._root)
-            candidate = Execution(self._port, self.place, project, claim, self._graphs).execute()
-            claim.call(self._port.pipelines.finish_run, run.id, run.fence, candidate)
+            execution = Execution(self._port, self.place, project, claim, self._graphs)
+            if run.probe is None:
+                claim.call(self._port.pipelines.finish_run, run.id, run.fence, execution.execute())
+            else:
+                claim.call(self._port.pipelines.finish_probe, run.id, run.fence, execution.probe(run.probe))
             log.info("run finished", extra={"run": run.id})
         except HaltedError:
             self._give_back(run, claim)

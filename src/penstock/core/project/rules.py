@@ -216,6 +216,12 @@ def _retrain(record: RetrainSection, path: KeyPath, reader: Reader, task: Task |
     if record.strategy == "growing" and record.window is not None:
         hint = 'leave it out, or take strategy = "sliding"'
         reader.report((*path, "window"), "a growing strategy reads all rows, so a window says nothing", hint)
+    if "weighted" in record.spans and record.window is None:
+        hint = 'say after how long a row counts half: window = "180d"'
+        reader.report((*path, "spans"), "weighted rows need a window", hint)
+    if "gain" in record.when and record.strategy != "auto":
+        hint = 'add strategy = "auto"'
+        reader.report((*path, "when"), "gain is what probes find, and only the strategy auto asks them", hint)
     for index, trigger in enumerate(record.when):
         fields = trigger.split()
         is_cron = len(fields) == 5 and all(_CRON_FIELD.fullmatch(each) for each in fields)

@@ -11,6 +11,8 @@ from penstock.core.project.rates import Rate
 
 Task = Literal["binary", "multiclass", "regression", "ranking", "forecast"]
 Strategy = Literal["direct", "shadow", "canary", "ab"]
+RowStrategy = Literal["growing", "sliding", "weighted", "auto"]
+SpanName = Literal["all", "last", "change", "weighted"]
 Decide = Literal["no_harm", "evidence"]
 CheckAction = Literal["block", "warn", "quarantine"]
 Monotonic = Literal["rising", "falling", "strictly_rising", "strictly_falling"]
@@ -279,9 +281,11 @@ class OutcomesSection(Section, frozen=True, kw_only=True):
 class RetrainSection(Section, frozen=True, kw_only=True):
     """`[retrain]`: when to train again, on what, and how often at most."""
 
-    when: tuple[str, ...] = ()  # performance, calibration, fairness, estimate, drift, new_data, or a cron expression
-    strategy: Literal["growing", "sliding", "weighted"] | None = None  # by default sliding with a window, else growing
+    when: tuple[str, ...] = ()  # performance, calibration, fairness, estimate, drift, gain, new_data, or a cron line
+    strategy: RowStrategy | None = None  # by default sliding with a window, else growing; auto: probes choose
     window: timedelta | None = None  # how far back to train, or after how long a row counts half; None for all rows
+    spans: tuple[SpanName, ...] = ("all", "last", "change")  # what probes compare: all rows, the window, since a change
+    cost: Share = 0.03  # loss of a row that would be put up with, for one window, to be spared a retrain
     cooldown: timedelta = timedelta(hours=6)
     budget: Rate = Rate(10, timedelta(days=90))
     new_rows: Positive = 0.1  # new rows, as a share of the rows trained on, that count as new data
@@ -289,7 +293,7 @@ class RetrainSection(Section, frozen=True, kw_only=True):
 
 ModelTrigger = Literal["performance", "calibration", "fairness", "estimate", "drift"]  # kinds of alerts; gravest first
 MODEL_TRIGGERS: tuple[ModelTrigger, ...] = get_args(ModelTrigger)
-TRIGGERS: tuple[str, ...] = (*MODEL_TRIGGERS, "new_data")
+TRIGGERS: tuple[str, ...] = (*MODEL_TRIGGERS, "gain", "new_data")
 
 
 class AlertSection(Section, frozen=True, kw_only=True):

@@ -5,8 +5,8 @@ from msgspec import Struct
 
 from penstock.loop.replay.history import History
 from penstock.loop.replay.learner import Learner, Model
-from penstock.loop.retraining.losses import class_losses, number_losses, number_scale
 from penstock.stats.arrays import FloatArray, IntArray
+from penstock.stats.losses import class_losses, number_losses, number_scale
 
 
 class Deployed(Struct, frozen=True, kw_only=True):

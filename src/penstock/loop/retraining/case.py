@@ -90,9 +90,16 @@ class Case(Struct, frozen=True, kw_only=True):
             shortfall_weight=self.shortfall_weight / 2 + 1,
         )
 
-    def add(self, champion: FloatArray, probe: FloatArray) -> "Case":
-        """With what the champion lost on a stretch, and a probe that could have stood in its place."""
-        lost, now = self.lost.add(champion - probe - self._correction()), float(champion.mean())
+    def add(self, champion: FloatArray, probe: FloatArray, *, is_full: bool = False) -> "Case":
+        """With what the champion lost on a stretch, and what could have stood in its place.
+
+        Args:
+            champion: its losses.
+            probe: those of a probe, or of a full model that there is.
+            is_full: whether it is that.
+        """
+        correction = 0.0 if is_full else self._correction()
+        lost, now = self.lost.add(champion - probe - correction), float(champion.mean())
         return msgspec.structs.replace(
             self,
             lost=lost if lost.total > 0 else Evidence(),

@@ -1,5 +1,6 @@
 """Rows of a dataset version that a step reads: not a copy, but which files and which span of time."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,13 +22,15 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 class Rows(Struct, frozen=True):
     """The rows of a version from `since` on and before `until`.
 
-    With a `half_life` they get a column `sample_weight`: 1 of the newest row, half of one that is so much older.
+    With a `half_life` they get a column `sample_weight`: 1 of the newest row, half of one that is so much older. With
+    `most` they are about so many at most: those of some keys, where the version has a key, else evenly spread ones.
     """
 
     version: DatasetVersion
     since: datetime | None = None
     until: datetime | None = None
     half_life: timedelta | None = None
+    most: int | None = None
 
 
 def write(value: Rows, objects: ObjectStore) -> StoredValue:
@@ -37,7 +40,7 @@ def write(value: Rows, objects: ObjectStore) -> StoredValue:
         version,
         version=0,
         source="",
-        roles=Roles(time=version.roles.time),
+        roles=Roles(time=version.roles.time, key=None if value.most is None else version.roles.key),
         profile=Profile(0, ()),
         created_at=_NEVER,
         created_by="",
@@ -48,6 +51,8 @@ def write(value: Rows, objects: ObjectStore) -> StoredValue:
         about += f" from {value.since:%Y-%m-%d %H:%M}"
     if value.until is not None:
         about += f" until {value.until:%Y-%m-%d %H:%M}"
+    if value.most is not None:
+        about += f", at most {value.most:,} of them"
     if value.half_life is not None:
         about += f", weighted by age ({format_duration(value.half_life)} for half)"
     return StoredValue(kind="rows", digest=digest, about=about)
@@ -57,7 +62,23 @@ def read(stored: StoredValue, objects: ObjectStore) -> pl.DataFrame:
     """The rows."""
     rows: Any = codec.decode(objects.get_bytes(stored.key), Rows)
     frame = read_version(objects, rows.version, since=rows.since, until=rows.until)
+    if rows.most is not None:
+        frame = _thin(frame, rows.version.roles.key, rows.most)
     return frame if rows.half_life is None else _weigh(frame, rows.version, rows.half_life)
+
+
+def _thin(frame: pl.DataFrame, key: str | None, most: int) -> pl.DataFrame:
+    """Every n-th row; of rows with a key all those of every n-th key, as what belongs together tells nothing apart."""
+    nth = math.ceil(frame.height / most)
+    if nth <= 1:
+        return frame
+    if key is None:
+        return frame.gather_every(nth)
+    names = key.split(",")
+    places = frame.select(pl.struct(names).rank("dense").alias("place"))
+    if places.n_unique() == frame.height:  # each row has its own
+        return frame.gather_every(nth)
+    return frame.filter(places["place"] % nth == 0)
 
 
 def _weigh(frame: pl.DataFrame, version: DatasetVersion, half_life: timedelta) -> pl.DataFrame:

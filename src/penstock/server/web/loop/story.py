@@ -24,6 +24,8 @@ from penstock.tracking.types import Run
 TITLES = {
     "open": "It began",
     "probe": "A cheap challenger is tried first",
+    "decline": "No retrain: it would not help",
+    "recall": "A model that was the champion before comes back",
     "train": "A new model is trained",
     "register": "The candidate is registered",
     "pass": "The gates are passed",
@@ -39,6 +41,8 @@ TONES = {
     "promote": "good",
     "pass": "good",
     "advance": "good",
+    "decline": "warn",
+    "recall": "good",
     "refuse": "warn",
     "abort": "bad",
     "fail": "bad",
@@ -54,6 +58,8 @@ ACTS = (
 ACT_OF = {
     "open": "seen",
     "pass": "decided",
+    "decline": "decided",
+    "recall": "decided",
     "refuse": "decided",
     "deploy": "released",
     "advance": "released",

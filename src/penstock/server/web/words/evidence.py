@@ -7,6 +7,7 @@ from markupsafe import Markup, escape
 from msgspec import Struct
 
 from penstock.core import codec
+from penstock.loop.retraining.weighing import CONTENDERS
 from penstock.monitoring.causes.types import find_cause
 from penstock.server.web.words.formats import (
     format_interval,
@@ -27,6 +28,7 @@ Text = str | Markup
 NAMES = {
     "alpha": "chance of a needless abort",
     "as_of": "event time",
+    "cost_so_far": "loss that a retrain would have spared so far",
     "decide": "goes on by",
     "detector": "detector, as a share of an alarm",
     "environment_lock": "environment",
@@ -35,6 +37,7 @@ NAMES = {
     "tolerated": "loss that is put up with",
     "until": "reads rows before",
     "window_start": "window from",
+    "worth_from": "worth a retrain from",
 }
 TESTS = {"chi2": "chi-square", "ks": "Kolmogorov–Smirnov", "none": "not tested"}
 REFS = {"run": "run", "run_id": "run", "alert": "alert", "episode": "episode", "rollout": "rollout"}
@@ -81,6 +84,9 @@ def read_evidence(evidence: Mapping[str, Any], model: str = "") -> Evidence:
     tables = []
     if isinstance(columns := known.get("columns"), dict) and all(isinstance(held, dict) for held in columns.values()):
         tables.append(_tell_columns(known.pop("columns")))
+    if isinstance(probed := known.get("probed"), dict):
+        tables.append(_tell_probe(known.pop("probed")))
+        known |= {"rows tried on": probed["tried"]["rows"], "CPU seconds of the probe": probed.get("cpu_s", 0.0)}
     if isinstance(known.get("requests"), dict):
         tables.append(_tell_judge(known.pop("requests"), known.pop("measures", [])))
     gates, warnings = known.pop("gates", None) or [], known.pop("warnings", None) or []
@@ -168,6 +174,17 @@ def _tell_columns(columns: Mapping[str, Mapping[str, Any]]) -> Table:
     ]
     titles = ["Column", "Test", "Distance", "p-value", "Level", "New to the model"]
     return Table("Columns that moved", titles, rows)
+
+
+def _tell_probe(probed: Mapping[str, Any]) -> Table:
+    """What each way to go on would gain over the champion, on rows that none of them has seen."""
+    rows: list[list[Text]] = []
+    for held in probed.get("contenders", []):
+        since, problem = held.get("since"), held.get("problem", "")
+        gain = problem or f"{held['gain']:+.3f} ± {held['error']:.3f}"
+        name = CONTENDERS.get(held["name"], held["name"])
+        rows.append([name, tell_value("since", since) if since else "", gain])
+    return Table("What was tried", ["Instead of the champion", "Learns from", "Loses less, a row"], rows)
 
 
 def _tell_judge(requests: Mapping[str, Any], measures: Sequence[Mapping[str, Any]]) -> Table:

@@ -411,6 +411,17 @@ CREATE TABLE loop_looks (
 	CONSTRAINT pk_loop_looks PRIMARY KEY (project)
 );
 
+CREATE TABLE loop_standings (
+	project VARCHAR(128) NOT NULL,
+	"case" TEXT NOT NULL,
+	version INTEGER,
+	until BIGINT,
+	run_id VARCHAR(64),
+	tried TEXT,
+	probed TEXT,
+	CONSTRAINT pk_loop_standings PRIMARY KEY (project)
+);
+
 CREATE TABLE metric_points (
 	series BIGINT NOT NULL,
 	at BIGINT NOT NULL,
@@ -638,7 +649,7 @@ CREATE TABLE pipeline_runs (
 	fence BIGINT NOT NULL,
 	lease_expires_at BIGINT,
 	error TEXT NOT NULL,
-	candidate TEXT,
+	candidate TEXT, rows TEXT, probe TEXT, probed TEXT,
 	CONSTRAINT pk_pipeline_runs PRIMARY KEY (id)
 );
 
@@ -1021,6 +1032,6 @@ CREATE UNIQUE INDEX uq_episodes_open ON episodes (project) WHERE ended_at IS NUL
 
 CREATE UNIQUE INDEX uq_tokens_live_name ON tokens (name) WHERE revoked_at IS NULL;
 
-INSERT INTO alembic_version VALUES ('0022');
+INSERT INTO alembic_version VALUES ('0023');
 
 INSERT INTO experiments VALUES (0, 'Default', '', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), NULL, 'penstock')

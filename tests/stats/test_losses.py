@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from penstock.core.errors import InvalidInputError
-from penstock.loop.retraining.losses import class_losses, number_losses, number_scale
+from penstock.stats.losses import class_losses, number_losses, number_scale
 
 
 def two_columns(scores: np.ndarray) -> np.ndarray:
