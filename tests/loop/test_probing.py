@@ -1,6 +1,5 @@
 """Before a full retrain it is asked whether one would help: probes, what they add up to, and what is done then."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +98,9 @@ def test_a_probe_is_asked_before_a_full_retrain(lender: Lender) -> None:
     run = lender.services.pipelines.get_run(asked.run_id)
     assert run.probe is not None and list(run.probe.spans) == ["all", "change"]
     assert run.probe.versions == (1,)
-    assert run.until is not None and run.until < asked.tried.since, "nobody learns from what is tried on"
+    assert run.until == asked.tried.since, "nobody learns from what is tried on"
     change = run.probe.spans["change"]
     assert change.since is not None and change.since < run.until
-    late = asked.tried.since - run.until
-    assert abs(late - DAY) < timedelta(seconds=1), "outcomes come a day late: a new model would not know them either"
 
 
 def test_a_gain_trains_on_the_rows_that_won(lender: Lender) -> None:

@@ -92,9 +92,10 @@ class Prober:
         return None
 
     def find_change(self) -> datetime | None:
-        """The start of the oldest window that an open alert is about."""
+        """The start of the window that the newest open alert of harm is about; where there is none, that of any other."""
         alerts = self._sources.monitoring.list_alerts(self._name, "open")
-        return min((alert.window_start for alert in alerts if not alert.is_data_fault), default=None)
+        found = [(alert.pages, alert.window_start) for alert in alerts if not alert.is_data_fault]
+        return max(found)[1] if found else None
 
     def choose_span(self, standing: Standing, name: str) -> RowSpan | None:
         """The rows that a full retrain reads, if they are those of the best contender; None of all rows."""
@@ -118,9 +119,7 @@ class Prober:
         return rows
 
     def _order(self, champion: ModelVersion, standing: Standing, rows: Rows, fence: int) -> None:
-        watermark = self._sources.predictions.watermark(self._name) or rows.tried.until
-        late = max(watermark - rows.tried.until, timedelta(0))
-        end = rows.tried.since - late  # a new model knows of outcomes up to then, when it begins to answer
+        end = rows.tried.since
         spans = self._list_spans(champion, end)
         if standing.probed is None:
             spans |= self._find_twin(champion)
