@@ -56,3 +56,23 @@ def test_the_report_holds_its_pictures_and_styles_and_no_markup_of_the_data(
     assert "1 of 2 columns moved" in text and "<svg" in text
     assert "<b>r</b>" not in text and "&lt;colour&gt;" in text
     assert "http://" not in text.replace("http://www.w3.org", "") and "<script" not in text and "<link" not in text
+
+
+def test_segments_are_compared_where_columns_to_cut_by_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng, paths = np.random.default_rng(2), []
+    for name, moved in (("old", 0.0), ("new", 12.0)):
+        plan = rng.choice(["free", "pro"], 2500, p=[0.95, 0.05])
+        age = rng.normal(40, 9, 2500) + moved * (plan == "pro")
+        paths.append(str(tmp_path / f"{name}.parquet"))
+        pl.DataFrame({"age": age, "plan": plan}).write_parquet(paths[-1])
+    kept = str(tmp_path / "old.sketch")
+    assert run(["drift", *paths, "--level", "0.001"]) == 0
+    assert run(["drift", *paths, "--level", "0.001", "--by", "plan", "--keep", kept]) == 1
+    assert "moved where plan=pro" in capsys.readouterr().out
+    assert run(["drift", kept, paths[1], "--json"]) == 1
+    (segment,) = json.loads(capsys.readouterr().out)["columns"][0]["result"]["segments"]
+    assert (segment["segment"], segment["drifted"]) == ("plan=pro", True)
+    assert run(["drift", kept, paths[1], "--by", "age"]) == 2
+    assert "no segments by 'age'" in capsys.readouterr().err

@@ -381,9 +381,9 @@ def _sketch(shop: Shop, start: datetime, version: int) -> Digest:
     services = shop.services
     reader = PredictionReader(services.predictions, services.objects, shop.name)
     rows = reader.read_rows(reader.list_segments(start=start, end=start + WEEK))
-    sample = services.registry.get_version(shop.name, version).reference
-    if sample is not None:
-        References(services.monitoring, services.objects, shop.project).get_sketch(version, sample)
+    References(services.monitoring, services.objects, shop.project).find_sketch(
+        services.registry.get_version(shop.name, version)
+    )
     inputs = unpack_json(rows.filter(pl.col("at") >= start, pl.col("at") < start + WEEK), "inputs")
     return services.objects.put_bytes(encode_sketch(sketch_frame(inputs)))
 

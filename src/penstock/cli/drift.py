@@ -28,6 +28,7 @@ def drift(
     level: float = typer.Option(LEVEL, help="Chance that any column is called moved where none has."),
     columns: str = typer.Option("", help="Only these columns, separated by commas."),
     key: str = typer.Option("", help="The column that says which rows belong together, such as a customer."),
+    by: str = typer.Option("", help="Compare segments, too: the rows with each value of these columns, by commas."),
     html: Path = typer.Option(None, help="Write a report with pictures to this file."),
     keep: Path = typer.Option(None, help="Write the sketch of REFERENCE to this file, which ends with .sketch."),
     json: bool = JsonOption,
@@ -35,12 +36,12 @@ def drift(
 ) -> None:
     """Compare two tables of any size. The exit code: 0 nothing has moved, 1 something has, 2 nothing was compared."""
     check_url(url)
-    chosen = [name.strip() for name in columns.split(",") if name.strip()]
+    chosen, slices = ([name.strip() for name in text.split(",") if name.strip()] for text in (columns, by))
     services = connect(url) if url else None
-    before = sketches.sketch(reference, columns=() if keep else chosen, key=key, services=services)
+    before = sketches.sketch(reference, columns=() if keep else chosen, key=key, by=slices, services=services)
     if keep:
         sketches.save(before, keep)
-    after = sketches.sketch(current, key=key, services=services)
+    after = sketches.sketch(current, key=key, like=before, services=services)
     found = compare_tables(before, after, names=(reference, current), level=level, columns=chosen)
     if html:
         from penstock.server.web.drift_report import draw_report  # templates: only where a report is asked for
@@ -73,4 +74,6 @@ def _row(column: ComparedColumn) -> list[object]:
     verdict = Markup("[bold red]moved[/bold red]") if column.drifted else ("-" if result.test == "none" else "still")
     p_value = None if result.p_value is None else f"{result.p_value:.2g}"
     bars = column.spread.bars if column.spread else ()
-    return [column.name, verdict, result.distance, p_value, result.test, *picture_pair(bars), result.note]
+    where = f"moved where {' or '.join(result.segments_drifted)}" if result.segments_drifted else ""
+    note = "; ".join(part for part in (where, result.note) if part)
+    return [column.name, verdict, result.distance, p_value, result.test, *picture_pair(bars), note]

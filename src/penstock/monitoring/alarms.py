@@ -91,9 +91,7 @@ def _is_raised(window: Window, kind: AlertKind) -> bool:
 
 def _is_calm(window: Window, alert: Alert) -> bool:
     if alert.kind == "drift":
-        moved = set(alert.evidence.get("columns", {})) | set(window.drifted)
-        p_values = {column.column: column.p_value for column in window.drift}
-        return bool(window.number) and all((p_values.get(name) or 0.0) > CALM for name in moved)
+        return bool(window.number) and _has_come_back(window, alert)
     if alert.kind == "performance":
         return not window.lost and window.performance is not None and _is_put_up_with(window.loss)
     if alert.kind == "estimate":  # an estimator that was withdrawn says nothing any more
@@ -101,6 +99,19 @@ def _is_calm(window: Window, alert: Alert) -> bool:
         return found is not None and (found.value is None or (found.p_value or 0.0) > CALM)
     watched = [evidence for evidence in window.watches if evidence.kind == alert.kind]
     return bool(watched) and all(map(_is_put_up_with, watched))
+
+
+def _has_come_back(window: Window, alert: Alert) -> bool:
+    """Whether nothing moves, and each column that moved is as it was, in all rows or in the segments it moved in."""
+    columns = {column.column: column for column in window.drift}
+    moved: dict[str, dict[str, Any]] = alert.evidence.get("columns", {})
+    if window.drifted or not moved.keys() <= columns.keys():
+        return False
+    unusual = {name: {held.segment for held in column.segments} for name, column in columns.items()}
+    return all(
+        (columns[name].p_value or 0.0) > CALM and unusual[name].isdisjoint(found.get("segments", []))
+        for name, found in moved.items()
+    )
 
 
 def _is_put_up_with(evidence: LossEvidence | None) -> bool:

@@ -12,7 +12,8 @@ detectors, as of several groups, gives each an equal part of its share, for the 
 Half of it is for the window alone. A small shift is not seen in one window and plain in many, so each 4th window is
 also put together with the 3 before it, and each 16th with the 15 before it. A quarter of the level is for either, saved
 up over the windows that are put together: the block that ends with window t is tested at s alpha_t / 4, with s = 4 or
-16. Holm's procedure shares each level between the columns. Whatever the dependence between tests, expectations add up.
+16. Holm's procedure shares each level between the columns; where the project names segments, a quarter of each is
+shared among all columns of all of them (`drift.py`). Whatever the dependence between tests, expectations add up.
 alpha_t never grows with t, so s alpha_t is at most the sum of alpha over the block, all tests up to window t expect at
 most alpha_1 + ... + alpha_t false alarms, and
 
@@ -104,6 +105,11 @@ def list_group_columns(project: Project) -> list[str]:
     """The columns whose values are groups: those of `monitor.groups`, or those that the data call sensitive."""
     sensitive = [name for section in project.data.values() for name in section.sensitive]
     return list(dict.fromkeys(project.monitor.groups or sensitive))
+
+
+def list_segment_columns(project: Project) -> list[str]:
+    """The columns whose segments are watched for drift: those of groups, and those of `evaluation.slices`."""
+    return list(dict.fromkeys([*list_group_columns(project), *project.evaluation.slices]))
 
 
 def can_be_estimated(task: Task, metric: str) -> bool:

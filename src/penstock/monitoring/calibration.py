@@ -20,7 +20,7 @@ from penstock.core.ids import Digest
 from penstock.monitoring.budget import SPANS, AlarmBudget
 from penstock.monitoring.decay import Harm, WindowLosses, judge_losses
 from penstock.monitoring.drift import compare_spans
-from penstock.monitoring.sketches import TableSketch, sketch_frame
+from penstock.monitoring.sketches import Cut, TableSketch, sketch_cut_frame, sketch_reference
 from penstock.monitoring.types import LossEvidence
 from penstock.stats.arrays import FloatArray, IntArray, cluster_codes
 from penstock.stats.intervals import mean_interval
@@ -82,6 +82,7 @@ def calibrate_inputs(
     budget: AlarmBudget,
     plan: Plan,
     progress: Progress | None = None,
+    slices: Sequence[str] = (),
 ) -> Calibration:
     """Replay windows of inputs in which nothing has moved.
 
@@ -92,9 +93,10 @@ def calibrate_inputs(
         budget: of this watch.
         plan: how much is replayed.
         progress: called after each replay.
+        slices: the columns whose segments are watched, too (`budget.list_segment_columns`).
     """
-    chosen = rows.select([name for name in columns if name in rows.columns])
-    draw = _Drawing(chosen, keys)
+    chosen = rows.select([name for name in dict.fromkeys([*columns, *slices]) if name in rows.columns])
+    draw = _Drawing(chosen, keys, slices)
     counts = []
     for replay in range(plan.replays):
         rng = np.random.default_rng((plan.seed, replay))
@@ -143,9 +145,10 @@ def _drifting(
 ) -> Iterator[bool]:
     """Whether each window of one history alarms."""
     reference = draw.sketch(rng, draw.height)
+    cuts = tuple(held.cut for held in reference.segments)
     past: deque[TableSketch] = deque(maxlen=max(SPANS))
     for number in range(1, plan.windows + 1):
-        past.append(draw.sketch(rng, plan.window_rows))
+        past.append(draw.sketch(rng, plan.window_rows, cuts))
         levels = budget.levels(number)
         spans = {span: reduce(TableSketch.merge, list(past)[-span:]) for span in levels}
         yield any(result.drifted for result in compare_spans(reference, spans, columns, levels))
@@ -154,8 +157,9 @@ def _drifting(
 class _Drawing:
     """Draws rows with replacement, whole keys at a time where there are any."""
 
-    def __init__(self, rows: pl.DataFrame, keys: Sequence[str] | None) -> None:
+    def __init__(self, rows: pl.DataFrame, keys: Sequence[str] | None, slices: Sequence[str]) -> None:
         self._rows = rows
+        self._slices = slices
         self.height = rows.height
         self._places: list[IntArray] | None = None
         if keys is not None:
@@ -163,15 +167,25 @@ class _Drawing:
             order = np.argsort(codes, kind="stable")
             self._places = np.split(order, np.cumsum(np.bincount(codes))[:-1])
 
-    def sketch(self, rng: np.random.Generator, rows: int) -> TableSketch:
+    def sketch(self, rng: np.random.Generator, rows: int, cuts: Sequence[Cut] | None = None) -> TableSketch:
+        """Of so many rows or some more, in segments as given, or, of a reference, where its own values say."""
         if self._places is None:
-            return sketch_frame(self._rows[rng.integers(self.height, size=rows)])
-        chosen, held = [], 0
+            drawn, keys = self._rows[rng.integers(self.height, size=rows)], None
+        else:
+            places = self._draw_keys(rng, rows)
+            drawn = self._rows[np.concatenate(places)]
+            keys = np.repeat(np.arange(len(places)), [len(each) for each in places]).astype(str).tolist()
+        return sketch_reference(drawn, self._slices, keys) if cuts is None else sketch_cut_frame(drawn, cuts, keys)
+
+    def _draw_keys(self, rng: np.random.Generator, rows: int) -> list[IntArray]:
+        """The rows of each of some keys."""
+        if self._places is None:
+            raise ValueError("the rows have no keys")
+        chosen, held = list[IntArray](), 0
         while held < rows:
             chosen.append(self._places[rng.integers(len(self._places))])
             held += len(chosen[-1])
-        keys = np.repeat(np.arange(len(chosen)), [len(each) for each in chosen])
-        return sketch_frame(self._rows[np.concatenate(chosen)], keys.astype(str).tolist())
+        return chosen
 
 
 def _told(watch: str, counts: list[int], budget: float, plan: Plan) -> Calibration:

@@ -12,29 +12,24 @@ from msgspec.structs import replace
 
 from penstock.core.project.types import Project
 from penstock.monitoring.budget import SPANS, share_budget
-from penstock.monitoring.drift import compare_spans
+from penstock.monitoring.drift import FEW_ROWS, compare_spans
 from penstock.monitoring.models import ModelVersions
 from penstock.monitoring.references import References
-from penstock.monitoring.service import MonitoringService
 from penstock.monitoring.sketches import TableSketch, decode_sketch
 from penstock.monitoring.types import Window
 from penstock.registry.types import ModelVersion
 from penstock.storage.objects.object_store import ObjectStore
 
-FEW_ROWS = 20  # below this a window is not compared, and spends nothing of the budget
-
 
 class Comparisons:
     """Compares the windows of one deployment. Not safe to share between threads."""
 
-    def __init__(
-        self, registry: ModelVersions, monitoring: MonitoringService, objects: ObjectStore, project: Project
-    ) -> None:
+    def __init__(self, registry: ModelVersions, references: References, objects: ObjectStore, project: Project) -> None:
         self._registry = registry
+        self._references = references
         self._objects = objects
         self._project = project
         self._budget = share_budget(project)
-        self._references = References(monitoring, objects, project)
 
     def follow(self, windows: Sequence[Window], changed: set[datetime]) -> list[Window]:
         """The windows of one version with their comparisons, oldest first.
@@ -45,10 +40,10 @@ class Comparisons:
         """
         version = windows[0].version if windows else None
         model = None if version is None else self._registry.get_version(self._project.name, version)
-        if model is None or model.reference is None:
+        reference = None if model is None else self._references.find_sketch(model)
+        if model is None or reference is None:
             note = "no model version answered" if model is None else f"version {version} has no reference sample"
             return [_without(window, note) for window in windows]
-        reference = self._references.get_sketch(model.version, model.reference)
         columns = self._project.monitor.columns or self._watched(model, reference)
         chain: list[Window] = []  # of those that are compared
         done = []

@@ -15,6 +15,11 @@ How many values are missing is a question of its own for numbers, and a category
 Rows of one customer are alike, so all tests work with the *effective* number of rows: the rows divided by the design
 effect of their keys (Rao and Scott 1981, first-order correction), for the reference and the window each by itself.
 
+Segments - the rows with one value of a column that the project cuts by - are compared likewise, each column in each
+segment with the same segment of the reference. A quarter of the level is theirs, shared by Holm's procedure among all
+of them, so that a project with segments gives up little of what it sees in all rows together, and what befalls one
+segment is not watered down by the others.
+
 Beside the test stands the population stability index of the column with its critical value at the same level, from
 its chi-square law (Yurdakul 2018); it decides nothing.
 """
@@ -25,8 +30,13 @@ import msgspec
 
 from penstock.monitoring.column_drift import compare_column, measure_stability
 from penstock.monitoring.sketches import TableSketch
-from penstock.monitoring.types import ColumnDrift
+from penstock.monitoring.types import ColumnDrift, SegmentDrift
 from penstock.stats import multiplicity
+
+SEGMENTS_SHARE = 0.25  # of the level, where there are segments
+FEW_ROWS = 20  # below this neither a window nor a segment is compared
+UNUSUAL = 0.05  # segments with a larger p-value are not listed...
+MOST_LISTED = 5  # ... nor more than so many of a column
 
 
 def compare_spans(
@@ -62,17 +72,74 @@ def compare_inputs(
         reference: rows from when the model was trained.
         current: rows of the window.
         columns: names; one that a sample lacks, or that cannot be tested, is listed with the reason.
-        level: shared between the columns by Holm's procedure.
+        level: shared between the columns, and the segments that both sketches have, by Holm's procedure.
     """
+    tests = _compare_segments(reference, current, columns)
+    spent = level * SEGMENTS_SHARE if tests else 0.0
     results = [compare_column(name, reference.columns.get(name), current.columns.get(name)) for name in columns]
     tested = [number for number, result in enumerate(results) if result.p_value is not None]
-    if not tested:
-        return results
-    raw = [results[number].p_value or 0.0 for number in tested]
-    for number, adjusted, p_value in zip(tested, multiplicity.holm(raw).tolist(), raw, strict=True):
-        # Holm holds p * (a factor of at least 1) against the level, which is p against level / factor.
-        share = level * p_value / adjusted if adjusted > 0 else level / len(tested)
-        name = results[number].column
-        judged = msgspec.structs.replace(results[number], level=share, drifted=adjusted <= level)
+    shares = _share([results[number].p_value or 0.0 for number in tested], level - spent)
+    for number, share in zip(tested, shares, strict=True):
+        found, name = results[number], results[number].column
+        judged = msgspec.structs.replace(found, level=share, drifted=(found.p_value or 0.0) <= share)
         results[number] = measure_stability(judged, reference.columns[name], current.columns[name])
-    return results
+    segments = _judge_segments(tests, spent)
+    return [_with_segments(result, segments.get(result.column, [])) for result in results]
+
+
+def _share(p_values: Sequence[float], level: float) -> list[float]:
+    """What Holm's procedure holds each p-value against; it is rejected where it is no more than that."""
+    adjusted = multiplicity.holm(p_values).tolist() if p_values else []
+    # Holm holds p * (a factor of at least 1) against the level, which is p against level / factor.
+    return [
+        level * p_value / held if held > 0 else level / len(adjusted)
+        for p_value, held in zip(p_values, adjusted, strict=True)
+    ]
+
+
+def _compare_segments(
+    reference: TableSketch, current: TableSketch, columns: Sequence[str]
+) -> list[tuple[str, ColumnDrift]]:
+    """Every test that can be made in a segment, with the name of that."""
+    cut_alike = [(a, b) for a in reference.segments for b in current.segments if a.cut == b.cut]
+    return [
+        (name, found)
+        for before, now in cut_alike
+        for name in before.parts
+        if name in now.parts and min(before.parts[name].rows, now.parts[name].rows) >= FEW_ROWS
+        for column in columns
+        if column != before.cut.column
+        for found in [
+            compare_column(column, before.parts[name].columns.get(column), now.parts[name].columns.get(column))
+        ]
+        if found.p_value is not None
+    ]
+
+
+def _judge_segments(tests: Sequence[tuple[str, ColumnDrift]], level: float) -> dict[str, list[SegmentDrift]]:
+    """By column, the segments that are least like the reference."""
+    shares, judged = _share([found.p_value or 0.0 for _, found in tests], level), dict[str, list[SegmentDrift]]()
+    for (name, found), share in zip(tests, shares, strict=True):
+        p_value = found.p_value or 0.0
+        if p_value <= UNUSUAL:
+            drifted = p_value <= share
+            judged.setdefault(found.column, []).append(
+                SegmentDrift(
+                    segment=name,
+                    rows=found.rows,
+                    distance=found.distance,
+                    p_value=p_value,
+                    level=share,
+                    drifted=drifted,
+                )
+            )
+    return {column: sorted(held, key=_oddity)[:MOST_LISTED] for column, held in judged.items()}
+
+
+def _oddity(found: SegmentDrift) -> tuple[float, float, str]:
+    return found.p_value, -(found.distance or 0.0), found.segment
+
+
+def _with_segments(result: ColumnDrift, segments: list[SegmentDrift]) -> ColumnDrift:
+    drifted = result.drifted or any(segment.drifted for segment in segments)
+    return msgspec.structs.replace(result, segments=segments, drifted=drifted)

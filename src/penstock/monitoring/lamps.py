@@ -95,7 +95,7 @@ def _tell_alerts(alerts: Sequence[Alert]) -> str:
 def _read_inputs(window: Window) -> _Reading:
     when = tell_start(window.start)
     if window.drifted:
-        return _Reading("on", f"{', '.join(window.drifted)} moved in {when}")
+        return _Reading("on", f"{window.drifted_told} moved in {when}")
     if window.drift and any(column.p_value is not None for column in window.drift):
         return _Reading("off", f"no column moved in {when}")
     return _Reading("unknown", window.drift_note or "no column can be compared")

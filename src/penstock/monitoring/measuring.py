@@ -20,9 +20,9 @@ from penstock.monitoring.performance import (
     misses_bar,
     read_labelled_rows,
 )
-from penstock.monitoring.references import keys_of, own_keys
+from penstock.monitoring.references import References, keys_of, own_keys
 from penstock.monitoring.scores import calibrate_scores, sketch_answers
-from penstock.monitoring.sketches import TableSketch, encode_sketch, sketch_frame
+from penstock.monitoring.sketches import SEGMENT_ROOM, TableSketch, encode_sketch, sketch_frame, sketch_segments
 from penstock.monitoring.types import (
     Estimate,
     GroupPerformance,
@@ -35,7 +35,7 @@ from penstock.monitoring.watches import MOST_GROUPS, measure_harm
 from penstock.monitoring.weighing import sum_by_age
 from penstock.predictions.frames import unpack_json
 from penstock.registry.types import ModelVersion
-from penstock.stats.arrays import FloatArray
+from penstock.stats.arrays import FloatArray, IntArray
 from penstock.stats.metrics import primary_metric
 from penstock.storage.objects.object_store import ObjectStore
 
@@ -47,11 +47,13 @@ class WindowMeter:
         self,
         registry: ModelVersions,
         serving: Revisions,
+        references: References,
         objects: ObjectStore,
         project: Project,
     ) -> None:
         self._registry = registry
         self._serving = serving
+        self._references = references
         self._objects = objects
         self._project = project
         self._terms = project.outcomes
@@ -115,9 +117,22 @@ class WindowMeter:
         )
 
     def _sketch(self, rows: pl.DataFrame, model: ModelVersion | None) -> TableSketch:
+        """Of all rows, and of the segments that the reference is cut into."""
+        reference = None if model is None else self._references.find_sketch(model)
+        cuts = () if reference is None else tuple(held.cut for held in reference.segments)
         inputs, key = unpack_json(rows, "inputs"), self._project.deploy.key
         is_keyed = rows["key"].str.len_bytes().sum() > 0
-        sketch = sketch_frame(inputs, own_keys(rows["key"]) if is_keyed else keys_of(inputs, key))
+        keys = own_keys(rows["key"]) if is_keyed else keys_of(inputs, key)
+
+        def sketch(inside: IntArray) -> TableSketch:
+            own = None if keys is None else [keys[number] for number in inside.tolist()]
+            held = sketch_frame(inputs[inside], own, room=SEGMENT_ROOM)
+            return self._with_answers(held, rows[inside], model)
+
+        whole = self._with_answers(sketch_frame(inputs, keys), rows, model)
+        return structs.replace(whole, segments=sketch_segments(inputs, cuts, sketch))
+
+    def _with_answers(self, sketch: TableSketch, rows: pl.DataFrame, model: ModelVersion | None) -> TableSketch:
         chances = calibrate_scores(rows, model.classes) if model and self._project.task == "binary" else None
         return structs.replace(sketch, outputs=sketch_answers(rows), calibration=chances)
 

@@ -24,6 +24,7 @@ from penstock.monitoring.estimates import Estimates
 from penstock.monitoring.maturity import Ageing, counts_absence, judge_maturity, weigh_outcomes
 from penstock.monitoring.measuring import WindowMeter
 from penstock.monitoring.reading import PAGE, PredictionReader
+from penstock.monitoring.references import References
 from penstock.monitoring.sources import MonitorSources
 from penstock.monitoring.types import UNLABELLED, Cursor, LossEvidence, Window
 from penstock.monitoring.watches import find_budget, find_harm
@@ -52,8 +53,9 @@ class Monitor:
         self._deployment = project.name
         self._length = project.monitor.window
         self._estimates = Estimates(sources, project)
-        self._meter = WindowMeter(sources.registry, sources.serving, sources.objects, project)
-        self._comparisons = Comparisons(sources.registry, sources.monitoring, sources.objects, project)
+        references = References(sources.monitoring, sources.objects, project)
+        self._meter = WindowMeter(sources.registry, sources.serving, references, sources.objects, project)
+        self._comparisons = Comparisons(sources.registry, references, sources.objects, project)
         self._causes = CauseFinder(sources, project, self._meter.metric)
         self._reader = PredictionReader(sources.predictions, sources.objects, project.name, project.outcomes)
         self._losses: dict[Digest, bytes] = {}  # of small windows: each chain is read anew whenever one of them changes

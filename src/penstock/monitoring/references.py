@@ -6,9 +6,11 @@ import polars as pl
 
 from penstock.core.ids import Digest
 from penstock.core.project.types import Project
+from penstock.monitoring.budget import list_segment_columns
 from penstock.monitoring.service import MonitoringService
-from penstock.monitoring.sketches import TableSketch, decode_sketch, encode_sketch, sketch_frame
+from penstock.monitoring.sketches import TableSketch, decode_sketch, encode_sketch, find_cuts, sketch_reference
 from penstock.monitoring.types import ReferenceSketch
+from penstock.registry.types import ModelVersion
 from penstock.storage.objects.object_store import ObjectStore
 
 
@@ -20,30 +22,37 @@ class References:
         self._objects = objects
         self._deployment = project.name
         self._key = project.deploy.key
+        self._columns = list_segment_columns(project)
         self._held: dict[int, TableSketch] = {}  # by version; a reference sample never changes
 
-    def get_sketch(self, version: int, sample: Digest) -> TableSketch:
-        """The sketch of a reference sample; where none is kept yet it is made.
+    def find_sketch(self, model: ModelVersion) -> TableSketch | None:
+        """The sketch of a version's reference sample, made where none is kept yet; None where it has no sample."""
+        if model.reference is None:
+            return None
+        if model.version not in self._held:
+            self._held[model.version] = self._find_kept(model.version, model.reference) or self._make(
+                model.version, model.reference
+            )
+        return self._held[model.version]
 
-        Args:
-            version: of the model.
-            sample: its reference sample, a Parquet object.
-        """
-        if version not in self._held:
-            kept = self._monitoring.find_reference(self._deployment, version)
-            if kept is None or (kept.sample, kept.key) != (sample, self._key):
-                kept = self._make(version, sample)
-            self._held[version] = decode_sketch(self._objects.get_bytes(kept.sketch), str(kept.ref))
-        return self._held[version]
+    def _find_kept(self, version: int, sample: Digest) -> TableSketch | None:
+        """The sketch that is kept, unless the project now names another key or cuts the rows by other columns."""
+        kept = self._monitoring.find_reference(self._deployment, version)
+        if kept is None or (kept.sample, kept.key) != (sample, self._key):
+            return None
+        sketch = decode_sketch(self._objects.get_bytes(kept.sketch), str(kept.ref))
+        cuts = tuple(held.cut for held in sketch.segments)
+        return sketch if cuts == find_cuts(sketch.columns, self._columns) else None
 
-    def _make(self, version: int, sample: Digest) -> ReferenceSketch:
+    def _make(self, version: int, sample: Digest) -> TableSketch:
         rows = pl.read_parquet(io.BytesIO(self._objects.get_bytes(sample)))
-        digest = self._objects.put_bytes(encode_sketch(sketch_frame(rows, keys_of(rows, self._key))))
+        sketch = sketch_reference(rows, self._columns, keys_of(rows, self._key))
+        digest = self._objects.put_bytes(encode_sketch(sketch))
         made = ReferenceSketch(
             deployment=self._deployment, version=version, sample=sample, key=self._key, sketch=digest
         )
         self._monitoring.record_reference(made)
-        return made
+        return sketch
 
 
 def keys_of(rows: pl.DataFrame, key: str | None) -> list[str] | None:

@@ -28,9 +28,16 @@ def _tell_drift(window: Window) -> str:
 
 
 def _tell_column(column: ColumnDrift) -> str:
-    new = f", {column.new_share:.0%} of the rows new to the model" if column.new_share >= 0.01 else ""
     over = f" over {column.windows} windows" if column.windows > 1 else ""
-    return f"{column.column} moved by {column.distance or 0:.2f}{over} (p = {column.p_value or 0:.1g}{new})"
+    segments = [held for held in column.segments if held.drifted]
+    if not column.drifted_as_a_whole:
+        first, *others = segments
+        more = f", and {len(others)} more segments" if others else ""
+        told = f"{column.column} moved by {first.distance or 0:.2f}{over} where {first.segment}"
+        return f"{told} (p = {first.p_value:.1g}{more})"
+    new = f", {column.new_share:.0%} of the rows new to the model" if column.new_share >= 0.01 else ""
+    most = f", most of all where {segments[0].segment}" if segments else ""
+    return f"{column.column} moved by {column.distance or 0:.2f}{over} (p = {column.p_value or 0:.1g}{new}{most})"
 
 
 def _drift_evidence(window: Window) -> dict[str, Any]:
@@ -42,11 +49,13 @@ def _drift_evidence(window: Window) -> dict[str, Any]:
             "distance": column.distance,
             "windows": column.windows,
             "new_share": column.new_share,
+            "segments": column.segments_drifted,
         }
         for column in window.drift
         if column.drifted
     }
-    return {"columns": columns, "level": window.level}
+    segments = sorted({name for column in window.drift for name in column.segments_drifted})
+    return {"columns": columns, "segments": segments, "level": window.level}
 
 
 def _tell_estimate(window: Window) -> str:

@@ -29,6 +29,17 @@ class SegmentDelays(Struct, frozen=True):
     delays: DelayCounts = []
 
 
+class SegmentDrift(Struct, frozen=True, kw_only=True):
+    """One input column in one segment of a window: the rows with one value, or range, of another column."""
+
+    segment: str  # such as plan=premium
+    rows: int
+    distance: float | None
+    p_value: float
+    level: float  # what Holm's procedure holds the p-value against
+    drifted: bool
+
+
 class ColumnDrift(Struct, frozen=True, kw_only=True):
     """One input column of a window against the reference of the live version."""
 
@@ -38,13 +49,30 @@ class ColumnDrift(Struct, frozen=True, kw_only=True):
     distance: float | None = None  # how far, 0 to 1: the KS distance, or half the sum of differences in share
     p_value: float | None = None
     level: float | None = None  # what Holm's procedure holds the p-value against
-    drifted: bool = False
+    drifted: bool = False  # it moved in all rows together, or in a segment
     psi: float | None = None  # population stability index, for those who know it; it decides nothing
     psi_critical: float | None = None  # what it exceeds by chance as often as the level says
     windows: int = 1  # tested together: this one and those before it
     new_share: float = 0.0  # rows with a value the reference never had; 0 for numbers
     rows: int = 0
     note: str = ""  # what a reader should know: why it was skipped, what is new
+    segments: list[SegmentDrift] = []  # those least like the reference, the most unlike first
+
+    @property
+    def segments_drifted(self) -> list[str]:
+        """The segments it moved in."""
+        return [held.segment for held in self.segments if held.drifted]
+
+    @property
+    def drifted_as_a_whole(self) -> bool:
+        """Whether it moved in all rows together."""
+        return self.drifted and (self.level is None or self.p_value is None or self.p_value <= self.level)
+
+    @property
+    def told(self) -> str:
+        """Its name, with the segments it moved in where it did not move in all rows together."""
+        named = self.segments_drifted
+        return self.column if self.drifted_as_a_whole or not named else f"{self.column} where {' or '.join(named)}"
 
 
 class Performance(Struct, frozen=True, kw_only=True):
@@ -258,6 +286,11 @@ class Window(Struct, frozen=True, kw_only=True):
     def drifted(self) -> list[str]:
         """The columns that moved."""
         return [column.column for column in self.drift if column.drifted]
+
+    @property
+    def drifted_told(self) -> str:
+        """The columns that moved, with their segments."""
+        return ", ".join(column.told for column in self.drift if column.drifted)
 
     @property
     def is_comparable(self) -> bool:

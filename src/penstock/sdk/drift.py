@@ -25,7 +25,7 @@ from penstock.catalogue.services import Services
 from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.datasets.frames import Table, check_column, is_readable, open_files, open_version
 from penstock.datasets.frames.table import table_of
-from penstock.monitoring.sketches import TableSketch, decode_sketch, encode_sketch, sketch_table
+from penstock.monitoring.sketches import TableSketch, decode_sketch, encode_sketch, find_cuts, sketch_table
 from penstock.monitoring.table_drift import LEVEL, TableDrift, compare_tables
 from penstock.sdk.connect import connect
 
@@ -42,6 +42,7 @@ def compare(
     level: float = LEVEL,
     columns: Sequence[str] = (),
     key: str = "",
+    by: Sequence[str] = (),
     services: Services | None = None,
 ) -> TableDrift:
     """Which columns of a table have moved away from the reference.
@@ -54,35 +55,63 @@ def compare(
         level: the chance that any column is called moved where none has.
         columns: only these; none for all of the reference.
         key: the column that says which rows belong together, such as a customer; their likeness is allowed for.
+        by: columns that cut rows into segments, each of which is compared as well.
         services: where datasets are; None: `penstock.connect()`.
 
     Raises:
         NotFoundError: there is no such file or dataset version.
         InvalidInputError: one cannot be read as a table, or has no rows.
     """
-    before = sketch(reference, columns=columns, key=key, services=services)
-    after = sketch(current, columns=[name for name in columns if name in before.columns], key=key, services=services)
+    before = sketch(reference, columns=columns, key=key, by=by, services=services)
+    shared = [name for name in columns if name in before.columns]
+    after = sketch(current, columns=shared, key=key, like=before, services=services)
     names = _name(reference, "reference"), _name(current, "current")
     return compare_tables(before, after, names=names, level=level, columns=columns)
 
 
-def sketch(source: Any, *, columns: Sequence[str] = (), key: str = "", services: Services | None = None) -> TableSketch:
+def sketch(
+    source: Any,
+    *,
+    columns: Sequence[str] = (),
+    key: str = "",
+    by: Sequence[str] = (),
+    like: TableSketch | None = None,
+    services: Services | None = None,
+) -> TableSketch:
     """What `compare` needs to know of a table: of constant size, and mergeable with `TableSketch.merge`.
 
     Args:
         source: as for `compare`.
         columns: only these; none for all.
         key: the column that says which rows belong together.
+        by: columns that cut rows into segments: their most frequent values, or the quarters of their numbers. The table
+            is read twice then.
+        like: cut into the segments of this sketch, which it is to be compared with, in place of `by`.
         services: where datasets are; None: `penstock.connect()`.
+
+    Raises:
+        InvalidInputError: as for `compare`, or a sketch that was kept has no such segments.
     """
     if isinstance(source, TableSketch):
-        return source
+        return _check_cut(source, by)
     if isinstance(source, str | Path) and str(source).endswith(SKETCH):
-        return load(source)
+        return _check_cut(load(source), by)
     with _open(source, services) as table:
-        for name in [*columns, *([key] if key else [])]:
+        for name in [*columns, *([key] if key else []), *by]:
             check_column(name, table.columns, _name(source, "the table"))
-        return sketch_table(table, list(columns) or None, key=key)
+        cuts = [held.cut for held in like.segments] if like else []
+        if by:
+            cuts = list(find_cuts(sketch_table(table, by).columns, by))
+        return sketch_table(table, list(columns) or None, key=key, cuts=cuts)
+
+
+def _check_cut(sketch: TableSketch, by: Sequence[str]) -> TableSketch:
+    held = [each.cut.column for each in sketch.segments]
+    for name in by:
+        if name not in held:
+            hint = f"it is cut by {', '.join(held)}" if held else "keep it anew with the columns to cut by"
+            raise InvalidInputError(f"the sketch has no segments by {name!r}", hint=hint, field="by")
+    return sketch
 
 
 def save(sketch: TableSketch, path: str | Path) -> None:

@@ -17,7 +17,7 @@ from penstock.cli.session import open_project, open_services
 from penstock.core.errors import InvalidInputError
 from penstock.core.ids import Digest
 from penstock.core.project.types import Project
-from penstock.monitoring.budget import share_budget
+from penstock.monitoring.budget import list_segment_columns, share_budget
 from penstock.monitoring.calibration import Calibration, Plan, calibrate_inputs, calibrate_losses
 from penstock.monitoring.references import keys_of
 from penstock.monitoring.types import Window
@@ -57,7 +57,8 @@ def calibrate(
         task = bar.add_task("replaying", total=replays * (1 + len(losses)))
         inputs = Plan(replays=plan.replays, windows=plan.windows, window_rows=size, seed=seed)
         keys = keys_of(reference, project.deploy.key)
-        found = [calibrate_inputs(reference, keys, columns, budget, inputs, lambda: bar.advance(task))]
+        slices = list_segment_columns(project)
+        found = [calibrate_inputs(reference, keys, columns, budget, inputs, lambda: bar.advance(task), slices)]
         for watch, parts in losses.items():
             groups = round(median(map(len, parts)))
             sized = Plan(replays=plan.replays, windows=plan.windows, window_rows=groups, seed=seed)

@@ -123,5 +123,5 @@ def _performance(found: Performance | None) -> str:
 
 def _drift(window: Window) -> str:
     if window.drifted:
-        return ", ".join(window.drifted)
+        return window.drifted_told
     return window.drift_note or ("none" if window.drift else "-")

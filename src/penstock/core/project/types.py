@@ -136,7 +136,7 @@ class EvaluationSection(Section, frozen=True, kw_only=True):
     """`[evaluation]`: what a report holds beyond what the charter and the gates ask for."""
 
     metrics: tuple[str, ...] = ()
-    slices: tuple[str, ...] = ()  # columns of the test rows; each value, or range of numbers, is a slice
+    slices: tuple[str, ...] = ()  # columns; each value, or range of numbers, is a slice, of test rows and of live ones
 
 
 class GateSection(Section, frozen=True, kw_only=True, tag_field="kind"):

@@ -1,7 +1,31 @@
 """Sketches of tables: a summary of every column that merges with others and replaces the rows."""
 
 from penstock.monitoring.sketches.column import ColumnSketch
+from penstock.monitoring.sketches.cuts import Cut, find_cuts
 from penstock.monitoring.sketches.format import decode_sketch, encode_sketch
-from penstock.monitoring.sketches.table import TableSketch, sketch_frame, sketch_table
+from penstock.monitoring.sketches.table import (
+    SEGMENT_ROOM,
+    Segments,
+    TableSketch,
+    sketch_cut_frame,
+    sketch_frame,
+    sketch_reference,
+    sketch_segments,
+    sketch_table,
+)
 
-__all__ = ["ColumnSketch", "TableSketch", "decode_sketch", "encode_sketch", "sketch_frame", "sketch_table"]
+__all__ = [
+    "SEGMENT_ROOM",
+    "ColumnSketch",
+    "Cut",
+    "Segments",
+    "TableSketch",
+    "decode_sketch",
+    "encode_sketch",
+    "find_cuts",
+    "sketch_cut_frame",
+    "sketch_frame",
+    "sketch_reference",
+    "sketch_segments",
+    "sketch_table",
+]

@@ -10,12 +10,13 @@ from msgspec import Struct
 from penstock.stats.arrays import FloatArray, IntArray
 from penstock.stats.design_effect import design_effect
 from penstock.stats.sketches.distinct import DistinctSketch
-from penstock.stats.sketches.frequencies import HASHES, Frequencies
+from penstock.stats.sketches.frequencies import Frequencies
 from penstock.stats.sketches.hashing import Hashes, hash_numbers
 from penstock.stats.sketches.moments import Moments, moments_of
-from penstock.stats.sketches.quantiles import QuantileSketch
+from penstock.stats.sketches.quantiles import ROOM, QuantileSketch
 
 FEW_VALUES = 20  # numbers with no more different values are counted one by one, too
+ROOM_OF_A_HASH = 4  # numbers of the sketch, for each hash that is kept to tell how many are different
 BINS = 10  # of numbers, to measure how alike the rows of a key are
 _GLANCE = 64  # values that show whether there are many different ones
 _TEXTS = (pl.String, pl.Categorical, pl.Enum)
@@ -70,7 +71,7 @@ class ColumnSketch(Struct, frozen=True, eq=False, kw_only=True):
         """How many different values, about."""
         if self.labels is not None:
             return self.labels.distinct
-        return _distinct(self.hashes).count()
+        return _distinct(self.numbers.room, self.hashes).count()
 
     def first_labels(self) -> Frequencies | None:
         """The rows of each first word, also where no text has a second one; None where too many are different."""
@@ -87,14 +88,15 @@ class ColumnSketch(Struct, frozen=True, eq=False, kw_only=True):
             labels = self.labels.merge(other.labels)
             if family == "number" and labels.distinct > FEW_VALUES:
                 labels = None
+        numbers = self.numbers.merge(other.numbers)
         return ColumnSketch(
             family=family,
             rows=self.rows + other.rows,
             missing=self.missing + other.missing,
             is_whole=(self.is_whole or self.family == "empty") and (other.is_whole or other.family == "empty"),
-            numbers=self.numbers.merge(other.numbers),
+            numbers=numbers,
             moments=self.moments.merge(other.moments),
-            hashes=_distinct(self.hashes, other.hashes).held() if family == "number" else None,
+            hashes=_distinct(numbers.room, self.hashes, other.hashes).held() if family == "number" else None,
             labels=labels,
             firsts=_merge_firsts(self, other),
             several=self.several + other.several,
@@ -102,18 +104,19 @@ class ColumnSketch(Struct, frozen=True, eq=False, kw_only=True):
         )
 
 
-def sketch_column(column: pl.Series, groups: IntArray | None = None) -> ColumnSketch:
+def sketch_column(column: pl.Series, groups: IntArray | None = None, *, room: int = ROOM) -> ColumnSketch:
     """The sketch of a column.
 
     Args:
         column: its values.
         groups: key of each row as 0, 1, 2 ...; None where every row stands for itself.
+        room: of numbers, as in `QuantileSketch`.
     """
     dtype = column.dtype
     if column.null_count() == len(column):
         return ColumnSketch(family="empty", rows=len(column), missing=len(column))
     if dtype.is_numeric() or dtype == pl.Boolean:
-        return _sketch_numbers(column, groups)
+        return _sketch_numbers(column, groups, room)
     if dtype in _TEXTS:
         return _sketch_texts(column, groups)
     if isinstance(dtype, pl.List | pl.Array):
@@ -122,7 +125,7 @@ def sketch_column(column: pl.Series, groups: IntArray | None = None) -> ColumnSk
     return ColumnSketch(family=family, rows=len(column), missing=column.null_count(), labels=None)
 
 
-def _sketch_numbers(column: pl.Series, groups: IntArray | None) -> ColumnSketch:
+def _sketch_numbers(column: pl.Series, groups: IntArray | None, room: int) -> ColumnSketch:
     is_whole = not (column.dtype.is_float() or column.dtype.is_decimal())
     if column.dtype == pl.Boolean:
         column = column.cast(pl.UInt8)
@@ -134,9 +137,9 @@ def _sketch_numbers(column: pl.Series, groups: IntArray | None) -> ColumnSketch:
         rows=len(values),
         missing=len(values) - len(held),
         is_whole=is_whole,
-        numbers=QuantileSketch().add(held),
+        numbers=QuantileSketch(room=room).add(held),
         moments=moments_of(held),
-        hashes=_smallest_hashes(held),
+        hashes=_smallest_hashes(held, room),
         labels=_few_labels(held),
         spread=_spread(_bins(values, held), groups) if groups is not None else 0.0,
     )
@@ -197,18 +200,18 @@ def _label(number: float) -> str:
     return str(int(number)) if number.is_integer() else repr(number)
 
 
-def _smallest_hashes(held: FloatArray) -> Hashes:
+def _smallest_hashes(held: FloatArray, room: int) -> Hashes:
     """The smallest different hashes; of many values only the small ones are looked at, where those are enough."""
-    hashes = hash_numbers(held)
-    if len(hashes) > 8 * HASHES:
-        small = _distinct(hashes[hashes <= np.uint64(2**64 // len(hashes) * 4 * HASHES)]).held()
-        if len(small) == HASHES:
+    hashes, most = hash_numbers(held), room // ROOM_OF_A_HASH
+    if len(hashes) > 8 * most:
+        small = _distinct(room, hashes[hashes <= np.uint64(2**64 // len(hashes) * 4 * most)]).held()
+        if len(small) == most:
             return small
-    return _distinct(hashes).held()
+    return _distinct(room, hashes).held()
 
 
-def _distinct(*hashes: Hashes | None) -> DistinctSketch:
-    sketch = DistinctSketch(HASHES)
+def _distinct(room: int, *hashes: Hashes | None) -> DistinctSketch:
+    sketch = DistinctSketch(room // ROOM_OF_A_HASH)
     for each in hashes:
         if each is not None:
             sketch.add(each)

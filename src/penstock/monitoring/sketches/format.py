@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from penstock.core.errors import CorruptDataError, InvalidInputError
 from penstock.monitoring.sketches.column import ColumnSketch, Family
-from penstock.monitoring.sketches.table import TableSketch
+from penstock.monitoring.sketches.cuts import Cut
+from penstock.monitoring.sketches.table import Segments, TableSketch
 from penstock.stats.sketches.calibration import CalibrationHistogram
 from penstock.stats.sketches.frequencies import Frequencies
 from penstock.stats.sketches.moments import Moments
-from penstock.stats.sketches.quantiles import QuantileSketch
+from penstock.stats.sketches.quantiles import ROOM, QuantileSketch
 
 MAGIC = b"pssktch1"  # the last byte is the format
 
@@ -22,6 +23,7 @@ class _Quantiles(Struct, frozen=True, array_like=True):
     levels: list[bytes]  # float64
     rows: int
     steps: float
+    room: int = ROOM
 
 
 class _Counts(Struct, frozen=True, array_like=True):
@@ -52,6 +54,12 @@ class _Table(Struct, frozen=True, array_like=True, kw_only=True):
     columns: list[_Column]
     outputs: list[_Column]
     calibration: CalibrationHistogram | None
+    segments: list["_Segments"] = []  # older sketches have none
+
+
+class _Segments(Struct, frozen=True, array_like=True):
+    cut: Cut
+    parts: list[tuple[str, _Table]]
 
 
 _decoder = msgspec.msgpack.Decoder(_Table)
@@ -59,9 +67,7 @@ _decoder = msgspec.msgpack.Decoder(_Table)
 
 def encode_sketch(sketch: TableSketch) -> bytes:
     """A sketch as bytes; the same sketch always gives the same ones."""
-    columns, outputs = ([_store_column(*each) for each in held.items()] for held in (sketch.columns, sketch.outputs))
-    table = _Table(rows=sketch.rows, columns=columns, outputs=outputs, calibration=sketch.calibration)
-    return MAGIC + msgspec.msgpack.encode(table)
+    return MAGIC + msgspec.msgpack.encode(_store_table(sketch))
 
 
 def decode_sketch(data: bytes, name: str = "a sketch") -> TableSketch:
@@ -82,15 +88,34 @@ def decode_sketch(data: bytes, name: str = "a sketch") -> TableSketch:
             )
         raise CorruptDataError(f"{name} is no sketch", hint="`penstock drift REFERENCE CURRENT --keep FILE` writes one")
     try:
-        table = _decoder.decode(data[len(MAGIC) :])
-        return TableSketch(
-            rows=table.rows,
-            columns={column.name: _load_column(column) for column in table.columns},
-            outputs={column.name: _load_column(column) for column in table.outputs},
-            calibration=table.calibration,
-        )
+        return _load_table(_decoder.decode(data[len(MAGIC) :]))
     except (msgspec.MsgspecError, ValueError, TypeError, LookupError) as error:
         raise CorruptDataError(f"{name} is damaged: {error}") from error
+
+
+def _store_table(sketch: TableSketch) -> _Table:
+    return _Table(
+        rows=sketch.rows,
+        columns=[_store_column(*each) for each in sketch.columns.items()],
+        outputs=[_store_column(*each) for each in sketch.outputs.items()],
+        calibration=sketch.calibration,
+        segments=[
+            _Segments(held.cut, [(name, _store_table(part)) for name, part in held.parts.items()])
+            for held in sketch.segments
+        ],
+    )
+
+
+def _load_table(table: _Table) -> TableSketch:
+    return TableSketch(
+        rows=table.rows,
+        columns={column.name: _load_column(column) for column in table.columns},
+        outputs={column.name: _load_column(column) for column in table.outputs},
+        calibration=table.calibration,
+        segments=tuple(
+            Segments(held.cut, {name: _load_table(part) for name, part in held.parts}) for held in table.segments
+        ),
+    )
 
 
 def _store_column(name: str, column: ColumnSketch) -> _Column:
@@ -101,7 +126,9 @@ def _store_column(name: str, column: ColumnSketch) -> _Column:
         rows=column.rows,
         missing=column.missing,
         is_whole=column.is_whole,
-        numbers=_Quantiles([_pack(level, "<f8") for level in numbers.levels], numbers.rows, numbers.steps),
+        numbers=_Quantiles(
+            [_pack(level, "<f8") for level in numbers.levels], numbers.rows, numbers.steps, numbers.room
+        ),
         moments=list(msgspec.structs.astuple(column.moments)),
         hashes=None if column.hashes is None else _pack(column.hashes, "<u8"),
         labels=None if column.labels is None else _store_counts(column.labels),
@@ -119,7 +146,9 @@ def _load_column(column: _Column) -> ColumnSketch:
         rows=column.rows,
         missing=column.missing,
         is_whole=column.is_whole,
-        numbers=QuantileSketch(tuple(_unpack(level, "<f8") for level in numbers.levels), numbers.rows, numbers.steps),
+        numbers=QuantileSketch(
+            tuple(_unpack(level, "<f8") for level in numbers.levels), numbers.rows, numbers.steps, numbers.room
+        ),
         moments=Moments(int(rows), *moments),
         hashes=None if column.hashes is None else _unpack(column.hashes, "<u8"),
         labels=None if column.labels is None else _load_counts(column.labels),

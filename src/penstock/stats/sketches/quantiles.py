@@ -28,7 +28,7 @@ from msgspec import Struct
 from penstock.stats.arrays import FloatArray
 from penstock.stats.sketches.hashing import draw
 
-ROOM = 4096  # numbers of the top level; up to so many are kept exactly
+ROOM = 4096  # numbers of the top level, unless less is asked for; up to so many are kept exactly
 _SHRINK = 2 / 3  # of the room from a level to the one below
 _LEAST_ROOM = 16
 _DRAWN_FROM = 512  # numbers of a step that its random place is drawn by; reading all would take as long as the sorting
@@ -41,23 +41,25 @@ class QuantileSketch(Struct, frozen=True, eq=False):
         levels: the numbers of each level, sorted; one of level h stands for 2^h rows.
         rows: how many numbers there were.
         steps: S, the sum of the squared widths of all steps that lost something.
+        room: numbers of the top level; ranks of a sketch with less room are less sure.
     """
 
     levels: tuple[FloatArray, ...] = ()
     rows: int = 0
     steps: float = 0.0
+    room: int = ROOM
 
     def add(self, values: FloatArray) -> "QuantileSketch":
         """With more numbers, shape (n,), all finite."""
         if not len(values):
             return self
-        return self.merge(_sketch_batch(values))
+        return self.merge(_sketch_batch(values, self.room))
 
     def merge(self, other: "QuantileSketch") -> "QuantileSketch":
-        """Of the numbers of both."""
+        """Of the numbers of both, with the room of the smaller one."""
         height = max(len(self.levels), len(other.levels))
         joined = [_join(_level(self, at), _level(other, at)) for at in range(height)]
-        return _compact(joined, self.rows + other.rows, self.steps + other.steps)
+        return _compact(joined, self.rows + other.rows, self.steps + other.steps, min(self.room, other.room))
 
     @property
     def is_exact(self) -> bool:
@@ -93,25 +95,25 @@ class QuantileSketch(Struct, frozen=True, eq=False):
         return values[np.minimum(reached, len(values) - 1)]
 
 
-def _sketch_batch(values: FloatArray) -> QuantileSketch:
+def _sketch_batch(values: FloatArray, room: int) -> QuantileSketch:
     """Numbers as a sketch of one level, and a few of the lowest."""
-    height = max(math.ceil(math.log2(len(values) / ROOM)), 0)
+    height = max(math.ceil(math.log2(len(values) / room)), 0)
     width = 2**height
     whole = len(values) // width * width
     blocks = np.sort(values[:whole])
     if not height:
-        return QuantileSketch((blocks,), len(values), 0.0)
+        return QuantileSketch((blocks,), len(values), 0.0, room)
     kept = blocks[_place(blocks, width) :: width]
     levels = [np.sort(values[whole:]), *[np.empty(0)] * (height - 1), kept]
-    return QuantileSketch(tuple(levels), len(values), float(width) ** 2)
+    return QuantileSketch(tuple(levels), len(values), float(width) ** 2, room)
 
 
-def _compact(levels: list[FloatArray], rows: int, steps: float) -> QuantileSketch:
+def _compact(levels: list[FloatArray], rows: int, steps: float, room: int) -> QuantileSketch:
     """Make room from below; a level without it gives half of its numbers to the next one."""
     at = 0
     while at < len(levels):
         held = levels[at]
-        if len(held) > _room(at, len(levels)):
+        if len(held) > _room(room, at, len(levels)):
             even = len(held) // 2 * 2
             pairs, rest = held[:even], held[even:]
             if at + 1 == len(levels):
@@ -119,11 +121,11 @@ def _compact(levels: list[FloatArray], rows: int, steps: float) -> QuantileSketc
             levels[at], levels[at + 1] = rest, _join(levels[at + 1], pairs[_place(pairs, 2) :: 2])
             steps += float(2 ** (at + 1)) ** 2
         at += 1
-    return QuantileSketch(tuple(levels), rows, steps)
+    return QuantileSketch(tuple(levels), rows, steps, room)
 
 
-def _room(level: int, height: int) -> int:
-    return max(math.ceil(ROOM * _SHRINK ** (height - 1 - level)), _LEAST_ROOM)
+def _room(most: int, level: int, height: int) -> int:
+    return max(math.ceil(most * _SHRINK ** (height - 1 - level)), _LEAST_ROOM)
 
 
 def _place(ordered: FloatArray, width: int) -> int:

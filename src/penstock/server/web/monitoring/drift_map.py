@@ -123,6 +123,7 @@ def tell_drift(drift: ColumnDrift) -> str:
     told = [f"p {_p_text(drift.p_value)}" + (f" against a level of {drift.level:.2g}" if drift.level else "")]
     told += [] if drift.distance is None else [f"distance {drift.distance:.3f}"]
     told += [f"{format_share(drift.new_share)} new to the model"] if drift.new_share >= NEW else []
+    told += [f"moved where {' or '.join(drift.segments_drifted)}"] if drift.segments_drifted else []
     return ("drifted, " if drift.drifted else "") + ", ".join(told)
 
 
