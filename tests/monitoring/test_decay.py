@@ -96,3 +96,34 @@ def test_differences_are_held_against_those_of_the_first_windows() -> None:
     assert not any(item.lost for item in steady)
     assert steady[-1].tolerated is not None and 0.1 < steady[-1].tolerated < 0.25
     assert judge_losses(Harm(signed=True), gaps(6, 0.1) + gaps(8, 0.4), BUDGET)[-1].lost
+
+
+def test_the_bar_comes_down_to_what_many_windows_show_and_never_rises() -> None:
+    rng = np.random.default_rng(10)
+    bars = [
+        item.tolerated
+        for item in judge_losses(Harm(), clicks(rng, 60, 0.85, n=100) + clicks(rng, 60, 0.83, n=100), BUDGET)
+        if item.tolerated is not None
+    ]
+    assert bars == sorted(bars, reverse=True)
+    assert bars[0] - 0.15 > 2 * (bars[57] - 0.15) > 0
+
+
+def test_a_rise_that_two_windows_could_not_tell_is_found_after_many() -> None:
+    found = {}
+    for calm in (2, 60):
+        rng = np.random.default_rng(11)
+        chain = clicks(rng, calm, 0.9, n=100) + clicks(rng, 30, 0.84, n=100)
+        found[calm] = any(item.lost for item in judge_losses(Harm(), chain, BUDGET))
+    assert found == {2: False, 60: True}
+
+
+def test_a_burst_within_a_window_that_is_fine_on_the_whole_is_no_alarm() -> None:
+    rng = np.random.default_rng(12)
+    losses = (rng.random(400) < 0.1).astype(float)
+    burst = np.concatenate([losses[:100], np.ones(9), np.zeros(200)])
+    chain = [*clicks(rng, 4, 0.9), window(burst)]
+    found = judge_losses(Harm(), chain, BUDGET)[-1]
+    assert found.tolerated is not None and found.mean_loss < found.tolerated and not found.lost
+    worse = [*clicks(rng, 4, 0.9), window(np.concatenate([burst, np.ones(60), np.zeros(100)]))]
+    assert judge_losses(Harm(), worse, BUDGET)[-1].lost

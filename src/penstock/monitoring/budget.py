@@ -31,8 +31,8 @@ alpha_t, for the same reason: all estimates share the error of that calibration.
 **Detectors of harm** (loss, calibration, gaps between groups, latency, errors) alarm when their evidence reaches A;
 they then have seen at least A rows on average where nothing is wrong (stats.sequential). With m rows in a window,
 A = m T / N makes that one false alarm in D / N. What they put up with is the project's own figure (latency, errors:
-`deploy.guard`), or else the upper end of an interval around the model's first windows, at level N / T: the chance that
-this bar is too low is one window's worth of the budget.
+`deploy.guard`), or else the lower of two bounds of what the model's own past shows (`decay.py`), each at level N / 2T:
+the chance that the bar is ever too low is one window's worth of the budget.
 
 **The bar of the project** (`at_least`, `at_most`) is missed when the interval of a window at level N / T lies wholly
 beyond it.

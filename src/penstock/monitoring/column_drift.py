@@ -1,5 +1,6 @@
 """The test of one column of a window against the reference, from the sketches of both."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -93,8 +94,8 @@ class _Counts(Struct, frozen=True):
     def distance(self) -> float:
         rows = [max(sum(counts.values()), 1) for counts in (self.reference, self.current)]
         keys = self.reference.keys() | self.current.keys()
-        apart = sum(abs(self.reference.get(key, 0) / rows[0] - self.current.get(key, 0) / rows[1]) for key in keys)
-        return min(apart / 2, 1.0)
+        shares = (self.reference.get(key, 0) / rows[0] - self.current.get(key, 0) / rows[1] for key in keys)
+        return min(math.fsum(map(abs, shares)) / 2, 1.0)  # exact, as keys come in any order
 
     @property
     def new(self) -> list[str]:

@@ -1,7 +1,17 @@
-"""Is more harm done than is put up with? A chain of windows, judged one after the other, whatever harm is measured."""
+"""Is more harm done than is put up with? A chain of windows, judged one after the other, whatever harm is measured.
+
+Where the project gives no bar, the version's own past does: at each window the lower of two upper bounds of its mean
+loss, and of what that was at any window before. One is of an interval around the first windows; the other of the
+confidence sequence of all windows so far, which is wide at first and close after some dozens. As the bar never rises, a
+loss that creeps up does not take it along. The detector may bet against another bar at each window, as it is known
+before the window's losses are.
+
+Source: e-detectors of Shin, Ramdas and Rinaldo 2024, whose bets may be predictable; Waudby-Smith and Ramdas 2024 for
+the confidence sequence, of which also the running intersection is one.
+"""
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from penstock.core.project.types import Task
 from penstock.monitoring.budget import AlarmBudget
@@ -9,9 +19,12 @@ from penstock.monitoring.types import LossEvidence
 from penstock.stats.arrays import FloatArray
 from penstock.stats.intervals import mean_interval
 from penstock.stats.sequential.detector import LossDetector, watch_loss
+from penstock.stats.sequential.evidence import Sums
+from penstock.stats.sequential.means import upper_sequence
 
 REFERENCE_WINDOWS = 2  # a single one may have been a holiday
 REFERENCE_GROUPS = 100  # below this the bar would be so wide that nothing is ever found
+_ENDS = (1e-6, 1 - 1e-6)  # that a bar lies between
 
 
 class Harm(Struct, frozen=True):
@@ -20,7 +33,7 @@ class Harm(Struct, frozen=True):
     Attributes:
         bounded: values lie in 0 to 1; otherwise they are scaled by those of the first windows.
         signed: values are differences, and lie around 0.
-        tolerated: the mean that is put up with; None for what the first windows showed.
+        tolerated: the mean that is put up with; None for what the windows before showed.
     """
 
     bounded: bool = True
@@ -43,8 +56,10 @@ class WindowLosses(Struct, frozen=True):
 def judge_losses(harm: Harm, windows: list[WindowLosses], budget: AlarmBudget) -> list[LossEvidence]:
     """The evidence after each window of one model version, oldest first.
 
-    The first windows give the bar, where the project gives none; each later one is held against it. Recomputing the
-    whole chain gives the same result, so a window that late outcomes have changed needs no special case.
+    The first windows are held against nothing, where the project gives no bar; each later one is held against those
+    before it. An alarm is evidence that is still there at the end of a window, or was in one whose mean is above the
+    bar. Recomputing the whole chain gives the same result, so a window that late outcomes have changed needs no special
+    case.
     """
     split = 0 if harm.tolerated is not None else _reference_end(windows)
     judged = [_as_reference(window.evidence) for window in windows[:split]]
@@ -52,13 +67,31 @@ def judge_losses(harm: Harm, windows: list[WindowLosses], budget: AlarmBudget) -
         return judged
     reference = np.concatenate([window.losses for window in windows[:split]]) if split else np.zeros(0)
     scale = 1.0 if harm.bounded else float(np.quantile(np.abs(reference), 0.99)) or 1.0
-    detector = _start(harm, _bound(harm, reference, scale), windows[: max(split, 1)], budget)
-    for window in windows[split:]:
-        before, after = detector, detector.update(_bound(harm, window.losses, scale))
-        lost = after.evidence >= 1 or (after.alarmed and not before.alarmed)
+    bounded = [_bound(harm, window.losses, scale) for window in windows]
+    bars = _find_bars(harm, bounded, split, budget)
+    rows = sum(map(len, bounded[: max(split, 1)])) / max(split, 1)
+    detector = watch_loss(float(bars[0]), run_length=max(budget.run_length(rows), 2.0))
+    for window, values, bar in zip(windows[split:], bounded[split:], bars.tolist(), strict=True):
+        before = structs.replace(detector, tolerated=bar)
+        after = before.update(values)
+        crossed = after.alarmed and not before.alarmed
+        lost = after.evidence >= 1 or (crossed and float(values.mean()) > bar)
         judged.append(_as_judged(harm, window.evidence, after, scale, lost))
         detector = after.capped(alarmed=lost)  # or what was lost in a month would be held against the next one
     return judged
+
+
+def _find_bars(harm: Harm, windows: list[FloatArray], split: int, budget: AlarmBudget) -> FloatArray:
+    """What is put up with in each window after the first ones; each of the two bounds has half of the level."""
+    if harm.tolerated is not None:
+        return np.full(len(windows), np.clip(harm.tolerated, *_ENDS))
+    # One more group that lost everything: a reference without any loss does not prove that there never will be one.
+    first = np.append(np.concatenate(windows[:split]), 1.0)
+    highest = mean_interval(first, confidence=1 - budget.rate).high
+    sums = np.cumsum([(len(held), held.sum(), np.square(held).sum()) for held in windows[:-1]], axis=0)[split - 1 :]
+    so_far = Sums(n=sums[:, 0], total=sums[:, 1], squares=sums[:, 2])
+    bars = np.minimum(upper_sequence(so_far, alpha=budget.rate / 2), highest)
+    return np.clip(np.minimum.accumulate(bars), *_ENDS)
 
 
 def forget_judgement(evidence: LossEvidence) -> LossEvidence:
@@ -83,15 +116,6 @@ def _bound(harm: Harm, values: FloatArray, scale: float) -> FloatArray:
     if harm.signed:
         return (1 + np.clip(values / scale, -1.0, 1.0)) / 2
     return np.minimum(values / scale, 1.0)
-
-
-def _start(harm: Harm, reference: FloatArray, first: list[WindowLosses], budget: AlarmBudget) -> LossDetector:
-    rows = sum(len(window.losses) for window in first) / len(first)
-    tolerated = harm.tolerated
-    if tolerated is None:
-        # One more group that lost everything: a reference without any loss does not prove that there never will be one.
-        tolerated = mean_interval(np.append(reference, 1.0), confidence=1 - 2 * budget.rate).high
-    return watch_loss(float(np.clip(tolerated, 1e-6, 1 - 1e-6)), run_length=max(budget.run_length(rows), 2.0))
 
 
 def _as_reference(evidence: LossEvidence) -> LossEvidence:

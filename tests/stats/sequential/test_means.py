@@ -14,6 +14,7 @@ from penstock.stats.sequential.means import (
     evidence_of_less,
     evidence_of_more,
     mean_sequence,
+    upper_sequence,
 )
 from stats.sequential.peeking import Draw, beta, coin, look, share_that_ever
 
@@ -235,3 +236,14 @@ def test_sums_that_cannot_be_are_refused() -> None:
         add_up([0.5, float("nan")])
     with pytest.raises(InvalidInputError, match="level"):
         mean_sequence(Sums(n=3), alpha_low=0.0, alpha_high=0.05)
+
+
+def test_upper_ends_at_many_times_are_those_of_each_time() -> None:
+    values = np.random.default_rng(3).beta(1, 8, 900)
+    parts = [add_up(values[:n]) for n in (1, 30, 200, 900)]
+    columns = zip(*((part.n, part.total, part.squares) for part in parts), strict=True)
+    n, total, squares = (np.array(column, dtype=np.float64) for column in columns)
+    ends = upper_sequence(Sums(n=n, total=total, squares=squares), alpha=0.01)
+    alone = [mean_sequence(part, alpha_low=0.5, alpha_high=0.01).high for part in parts]
+    assert ends == pytest.approx(alone, rel=0.05)
+    assert all(evidence_below(part, end) >= np.log(100) for part, end in zip(parts[1:], ends[1:], strict=True))

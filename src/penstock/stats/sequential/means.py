@@ -13,6 +13,7 @@ from penstock.stats.sequential.evidence import Sums, evidence_above, evidence_be
 
 _CELLS = 64  # of the nuisance mean between where either arm gives way
 _CUTS = 6  # of the step in which an end was found
+_HALVINGS = 30  # of 0 to 1
 _USUAL = 3.0  # standard errors from a mean to an end
 
 
@@ -30,6 +31,23 @@ def mean_sequence(sums: Sums, *, alpha_low: float, alpha_high: float) -> Interva
         find_end(lambda null: float(evidence_above(sums, null)), mean, 0.0, alpha_low, step),
         find_end(lambda null: float(evidence_below(sums, null)), mean, 1.0, alpha_high, step),
     )
+
+
+def upper_sequence(sums: Sums, *, alpha: float) -> FloatArray:
+    """The upper ends of the confidence sequence of a mean at many times at once, shape (k,), as `mean_sequence` has it.
+
+    Args:
+        sums: of the values up to each time; its parts have shape (k,).
+        alpha: chance that the mean ever lies above.
+    """
+    sums.check()
+    bar = -math.log(check_level(alpha))
+    low, high = np.broadcast_to(sums.mean, np.shape(sums.n)), np.ones(np.shape(sums.n))
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        is_refused = evidence_below(sums, middle) >= bar
+        low, high = np.where(is_refused, low, middle), np.where(is_refused, middle, high)
+    return np.asarray(high, dtype=np.float64)
 
 
 def difference_sequence(b: Sums, a: Sums, *, alpha_low: float, alpha_high: float) -> Interval:
