@@ -100,6 +100,18 @@ def test_a_young_window_says_why_it_cannot_tell() -> None:
     assert lamps.measured.window == young.start
 
 
+def test_where_outcomes_take_their_time_the_newest_window_they_are_known_of_speaks() -> None:
+    young = Maturity(answered=100, known=0.1, note="10% are known", matures_at=START + 9 * DAY)
+    held = [window(0), window(1), *(structs.replace(window(day), maturity=young) for day in (2, 3))]
+    lamp = read_lamps("d", held, []).measured
+    assert (lamp.state, lamp.since, lamp.window) == ("off", START, START + DAY)
+    assert "in 2011-03-08; 2 later windows are young" in lamp.why
+    late = [*held, structs.replace(window(9), maturity=young)]
+    assert read_lamps("d", late, []).measured.state == "unknown"
+    harm = [*held[:1], structs.replace(window(1, lost=True), maturity=None), *held[2:]]
+    assert read_lamps("d", harm, []).measured.state == "on"
+
+
 def test_only_the_version_that_answers_now_is_spoken_of() -> None:
     lamps = read_lamps("d", [window(0, drifted=True), window(1, version=2)], [])
     assert (lamps.version, lamps.inputs.state, lamps.inputs.since) == (2, "off", START + DAY)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from penstock.monitoring.types import Alert, AlertKind, Window
 from penstock.monitoring.windows import tell_start
@@ -60,8 +60,34 @@ def read_lamps(deployment: str, windows: Sequence[Window], alerts: Sequence[Aler
         version=version,
         inputs=_light(own, opened, ("drift",), [_read_inputs(window) for window in own], pages=False),
         estimated=_light(own, opened, ("estimate",), [_read_estimate(window) for window in own]),
-        measured=_light(own, opened, MEASURED, [_read_measures(window) for window in own]),
+        measured=_light_measured(own, opened),
     )
+
+
+def _light_measured(windows: Sequence[Window], opened: Sequence[Alert]) -> Lamp:
+    """Of the newest window that enough is known of: where outcomes take their time, those after it are young.
+
+    Once a young one should have matured, there is no telling.
+    """
+    readings, young = [_read_measures(window) for window in windows], 0
+    while young < len(windows) and _is_young(windows[-1 - young]) and readings[-1 - young].state == "unknown":
+        young += 1
+    settled = len(windows) - young
+    if not settled or any(_is_overdue(window, windows[-1].end) for window in windows[settled:]):
+        return _light(windows, opened, MEASURED, readings)
+    lamp = _light(windows[:settled], opened, MEASURED, readings[:settled])
+    if lamp.state == "on" or not young:
+        return lamp
+    return structs.replace(lamp, why=f"{lamp.why}; {young} later {'windows are' if young > 1 else 'window is'} young")
+
+
+def _is_young(window: Window) -> bool:
+    return window.maturity is not None and not window.maturity.matured
+
+
+def _is_overdue(window: Window, as_of: datetime) -> bool:
+    due = None if window.maturity is None else window.maturity.matures_at
+    return due is not None and as_of > due
 
 
 def _light(
@@ -118,7 +144,7 @@ def _read_measures(window: Window) -> _Reading:
     if window.below_bar or any(evidence.lost for evidence in judged):
         names = [evidence.watch for evidence in judged if evidence.lost] or ["the project's own bar"]
         return _Reading("on", f"harm was measured in {when}: {', '.join(names)}")
-    if window.maturity is not None and not window.maturity.matured:
+    if window.maturity is not None and _is_young(window):
         return _Reading("unknown", f"{when} is young: {window.maturity.note}")
     if window.loss is not None and window.loss.tolerated is not None:
         return _Reading("off", f"no more is lost than is put up with in {when}")

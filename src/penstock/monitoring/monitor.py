@@ -50,7 +50,7 @@ class Monitor:
     def __init__(self, sources: MonitorSources, project: Project) -> None:
         self._sources = sources
         self._project = project
-        self._deployment = project.name
+        self.deployment = project.name
         self._length = project.monitor.window
         self._estimates = Estimates(sources, project)
         references = References(sources.monitoring, sources.objects, project)
@@ -109,9 +109,9 @@ class Monitor:
         return changed
 
     def _read_news(self) -> News | None:
-        before = self._sources.monitoring.get_cursor(self._deployment)
-        arrived = self._sources.predictions.get_arrivals(self._deployment)
-        watermark = self._sources.predictions.watermark(self._deployment)
+        before = self._sources.monitoring.get_cursor(self.deployment)
+        arrived = self._sources.predictions.get_arrivals(self.deployment)
+        watermark = self._sources.predictions.watermark(self.deployment)
         nothing_new = arrived.segments <= before.segments and arrived.outcomes <= before.outcomes
         if watermark is None or nothing_new:
             return None
@@ -124,7 +124,7 @@ class Monitor:
             starts |= {at for at in self._starts(self._reader.list_segments(start=since)) if at >= since}
         closed_until = window_start(watermark, self._length)
         cursor = Cursor(
-            deployment=self._deployment,
+            deployment=self.deployment,
             segments=arrived.segments,
             outcomes=arrived.outcomes,
             closed_until=closed_until,
@@ -142,7 +142,7 @@ class Monitor:
         return starts
 
     def _list_windows(self) -> list[Window]:
-        return self._sources.monitoring.list_windows(self._deployment, limit=PAGE)
+        return self._sources.monitoring.list_windows(self.deployment, limit=PAGE)
 
     def _measure(self, due: list[datetime], known: dict[datetime, Window]) -> set[datetime]:
         """Compute the due windows into `known`; returns those with rows in them."""
@@ -225,17 +225,17 @@ class Monitor:
     def _alert(self, windows: list[Window], live: int | None) -> bool:
         """Open what should be open, and resolve what has passed; only the live version can raise an alert."""
         passed = self._resolve(windows, live)
-        alerts = self._sources.monitoring.list_alerts(self._deployment, limit=1000)
+        alerts = self._sources.monitoring.list_alerts(self.deployment, limit=1000)
         alarms = find_alarms(self._project, windows, live, alerts)
         for alarm in (self._causes.explain(found, windows) for found in alarms):
-            log.warning("alert", extra={"deployment": self._deployment, "kind": alarm.kind, "summary": alarm.summary})
+            log.warning("alert", extra={"deployment": self.deployment, "kind": alarm.kind, "summary": alarm.summary})
             self._sources.monitoring.open_alert(alarm.window, alarm.kind, alarm.summary, alarm.evidence)
         if alarms:  # of several windows that closed at once, a later one may show it no more
             self._resolve(windows, live)
         return bool(alarms) or passed
 
     def _resolve(self, windows: list[Window], live: int | None) -> bool:
-        alerts = self._sources.monitoring.list_alerts(self._deployment, limit=1000)
+        alerts = self._sources.monitoring.list_alerts(self.deployment, limit=1000)
         recoveries = find_recoveries(windows, live, alerts)
         for recovery in recoveries:
             self._sources.monitoring.resolve_alert(recovery.alert_id, recovery.reason, recovery.as_of)
@@ -243,7 +243,7 @@ class Monitor:
 
     def _live_version(self) -> int | None:
         routes = {route.deployment: route for route in self._sources.serving.routing().deployments}
-        route = routes.get(self._deployment)
+        route = routes.get(self.deployment)
         return None if route is None else route.stable.version
 
 

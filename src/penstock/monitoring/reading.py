@@ -80,9 +80,8 @@ class PredictionReader:
 
     def find_times(self, entities: set[str], start: datetime, end: datetime) -> list[datetime]:
         """When predictions about some entities were made, of those from `start` up to `end`."""
-        held = self._entities.read(self.list_segments(start=start, end=end + TICK))
-        own = held.filter(pl.col("entity").is_in(list(entities)), pl.col("at").is_between(start, end))
-        times: list[datetime] = own["at"].unique().to_list()
+        own = self._entities.read(self.list_segments(start=start, end=end + TICK), of=entities)
+        times: list[datetime] = own.filter(pl.col("at").is_between(start, end))["at"].unique().to_list()
         return times
 
     def find_answered_times(self, after: int) -> list[datetime]:
@@ -125,7 +124,7 @@ class PredictionReader:
             around = {segment.id: segment for segment in segments}
             until = max(last, max(item.at for item in outcomes))
             around |= {segment.id: segment for segment in self.list_segments(start=first, end=until + TICK)}
-            own = self._entities.read(around.values())
+            own = self._entities.read(around.values(), of={item.entity for item in outcomes})
         matched = match_entities(own, outcomes, horizon=self._terms.join_horizon, join=self._terms.join)
         return add_matches(rows, matched)
 

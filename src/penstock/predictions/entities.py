@@ -6,7 +6,7 @@ answer.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Literal
 
@@ -32,13 +32,18 @@ class EntityReader:
         self._held: OrderedDict[SegmentId, pl.DataFrame] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, segments: Iterable[Segment]) -> pl.DataFrame:
+    def read(self, segments: Iterable[Segment], of: Collection[str] | None = None) -> pl.DataFrame:
         """Whom the predictions of some segments were about, and when; without copies, errors, and rows without a key.
+
+        Args:
+            segments: one after the other, so that memory is for what is returned.
+            of: only predictions about these; None for all.
 
         Returns:
             Columns `id`, `at` (event time) and `entity`.
         """
-        frames = [self._read(segment) for segment in segments]
+        is_wanted = pl.lit(True) if of is None else pl.col("entity").is_in(list(of))
+        frames = [self._read(segment).filter(is_wanted) for segment in segments]
         return pl.concat(frames) if frames else ENTITY_SCHEMA.to_frame()
 
     def _read(self, segment: Segment) -> pl.DataFrame:

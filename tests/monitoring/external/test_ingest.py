@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from elsewhere_world import DAY, MONITOR, ROLES, START, Elsewhere
-from penstock.core.errors import ConflictError, InvalidInputError
+from penstock.core.errors import ConflictError, InvalidInputError, UnavailableError
 from penstock.core.project.types import OutcomesSection
 from penstock.monitoring.external.rows import Roles
+from penstock.monitoring.monitor import Monitor
 from penstock.predictions.types import EntityOutcome
 
 LABELLED = replace(ROLES, label="truth", label_time="known_at")
@@ -37,6 +38,25 @@ def test_they_are_watched_as_if_we_had_served_them(elsewhere: Elsewhere) -> None
     found = windows[1].performance
     assert found is not None and found.value is not None and found.low is not None and found.low < 0.9 < 0.95
     assert not elsewhere.tick()
+
+
+def test_one_that_cannot_be_watched_keeps_the_others_waiting_for_nothing(
+    elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere.sources.external.declare("arrears", "binary", MONITOR, None)
+    for day in range(3):
+        elsewhere.log(with_truth(elsewhere.make(day, 50)), LABELLED)
+    work = Monitor.tick
+
+    def tick(monitor: Monitor) -> bool:
+        if monitor.deployment == "arrears":
+            raise UnavailableError("its objects cannot be read")
+        return work(monitor)
+
+    monkeypatch.setattr(Monitor, "tick", tick)
+    with pytest.raises(UnavailableError, match="cannot be read"):
+        elsewhere.tick()
+    assert len(elsewhere.windows()) == 2
 
 
 def test_the_same_file_twice_counts_once_and_labels_may_come_with_the_second_time(elsewhere: Elsewhere) -> None:

@@ -2,6 +2,7 @@
 classes and references here, in place of the registry, and the version that answers in place of the routing.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,6 +23,8 @@ from penstock.storage.objects.object_store import ObjectStore
 from penstock.tracking.service import TrackingService
 
 NO_TREE = Digest("")  # its files are elsewhere
+
+log = logging.getLogger(__name__)
 
 
 class WatchSources(LogSources, Protocol):
@@ -56,10 +59,19 @@ class ExternalWatch:
         self._monitors: dict[str, tuple[ExternalDeployment, list[ExternalVersion], Monitor]] = {}
 
     def tick(self) -> bool:
-        """Work off what came in for any of them; returns whether anything changed."""
-        changed = False
+        """Work off what came in for any of them; returns whether anything changed.
+
+        One that fails keeps none of the others waiting; its error is raised once they are done.
+        """
+        changed, failed = False, list[Exception]()
         for deployment in self._sources.external.list_deployments():
-            changed = self._monitor(deployment).tick() or changed
+            try:
+                changed = self._monitor(deployment).tick() or changed
+            except Exception as error:
+                log.warning("watching failed", extra={"deployment": deployment.name}, exc_info=error)
+                failed.append(error)
+        if failed:
+            raise failed[0]
         return changed
 
     def _monitor(self, deployment: ExternalDeployment) -> Monitor:

@@ -189,6 +189,14 @@ class IncidentService:
         """Messages, newest first: what waits, what was sent, and what was given up."""
         return self._store.list_deliveries(tx, "", status, _page(limit))
 
+    @reads
+    def list_told(self, tx: Transaction, incidents: list[str]) -> dict[str, list[str]]:
+        """The rules whose channel a message has reached, in the order of their names, by incident."""
+        told: dict[str, list[str]] = {}
+        for incident, rule in self._store.list_reached(tx, incidents):
+            told.setdefault(incident, []).append(rule)
+        return told
+
     @writes
     def retry_delivery(self, tx: Transaction, delivery_id: str) -> Delivery:
         """Try a delivery again that was given up.

@@ -130,6 +130,13 @@ class IncidentStore:
         rows = tx.execute(select(deliveries).where(deliveries.c.incident.in_(names)))
         return [from_row(Delivery, row) for row in rows]
 
+    def list_reached(self, tx: Transaction, names: list[str]) -> list[tuple[str, str]]:
+        """The rules whose channel a message about these incidents has reached, as pairs of incident and rule."""
+        held = deliveries.c
+        query = select(held.incident, held.rule).where(held.incident.in_(names), held.status == "sent").distinct()
+        rows: list[Any] = list(tx.execute(query.order_by(held.incident, held.rule)))
+        return [(row[0], row[1]) for row in rows]
+
     def list_due(self, tx: Transaction, deployment: str, limit: int) -> list[Delivery]:
         """What waits and whose time has come, oldest first."""
         held = deliveries.c

@@ -1,6 +1,6 @@
 """The pages of incidents: all of them, and one with what speaks for it, who was told, and forms to answer it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -13,14 +13,14 @@ from penstock.core.project.types import Severity
 from penstock.monitoring.causes.types import Cause, find_cause
 from penstock.monitoring.incidents.labels import ALERT_PREFIX
 from penstock.monitoring.incidents.telling import fits
-from penstock.monitoring.incidents.types import Delivery, Incident, IncidentSignal
+from penstock.monitoring.incidents.types import Incident, IncidentSignal
 from penstock.server.plain_values import check_values
 from penstock.server.web.context import PageContext
 from penstock.server.web.words.windows import window_page
 from penstock.storage.verbs import BoundVerb
 
 RESOLVED_SHOWN = 100
-DELIVERIES_READ = 1_000  # newest, for who was told
+MOST_SHOWN = 1_000
 SEVERITY_TONES: dict[Severity, str] = {"page": "bad", "notice": "warn"}
 STATUS_TONES = {"open": "bad", "acknowledged": "accent"}
 DELIVERY_TONES = {"sent": "good", "dead": "bad"}
@@ -43,13 +43,15 @@ def severity_tone(severity: Severity) -> str:
 def list_incidents(context: PageContext, request: Request) -> Response:
     """Every incident: those to be seen to first."""
     incidents = context.services.incidents
+    unresolved = incidents.list_incidents(status="unresolved", limit=MOST_SHOWN)
+    resolved = incidents.list_incidents(status="resolved", limit=RESOLVED_SHOWN)
     return context.renderer.page(
         request,
         "incidents.html",
         title="Incidents",
-        unresolved=incidents.list_incidents(status="unresolved", limit=1_000),
-        resolved=incidents.list_incidents(status="resolved", limit=RESOLVED_SHOWN),
-        told=_list_told(incidents.list_deliveries(limit=DELIVERIES_READ)),
+        unresolved=unresolved,
+        resolved=resolved,
+        told=incidents.list_told([incident.id for incident in (*unresolved, *resolved)]),
         severity_tone=severity_tone,
         status_tones=STATUS_TONES,
     )
@@ -69,7 +71,7 @@ def show_incident(context: PageContext, request: Request) -> Response:
         said=next((one.said for one in signals if one.signal.summary == incident.summary), incident.summary),
         signals=signals,
         deliveries=story.deliveries,
-        silences=[silence for silence in incidents.list_silences(limit=DELIVERIES_READ) if fits(silence, incident)],
+        silences=[silence for silence in incidents.list_silences(limit=MOST_SHOWN) if fits(silence, incident)],
         severity_tone=severity_tone,
         status_tones=STATUS_TONES,
         delivery_tones=DELIVERY_TONES,
@@ -92,15 +94,6 @@ def _answer(request: Request, verb: BoundVerb[Any, Incident], **given: str) -> R
     check_values(arguments)
     incident = verb.run_as(request.state.actor, codec.convert(arguments, verb.verb.arguments)).result()
     return RedirectResponse(f"/incidents/{quote(incident.id, safe='')}", 303)
-
-
-def _list_told(deliveries: Sequence[Delivery]) -> dict[str, list[str]]:
-    """The rules by incident whose channel a message has reached, in the order of their names."""
-    told: dict[str, set[str]] = {}
-    for delivery in deliveries:
-        if delivery.incident is not None and delivery.status == "sent":
-            told.setdefault(delivery.incident, set()).add(delivery.rule)
-    return {incident: sorted(rules) for incident, rules in told.items()}
 
 
 def _show_signal(incident: Incident, signal: IncidentSignal) -> Speaking:
