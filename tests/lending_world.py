@@ -1,6 +1,7 @@
 """A lender for tests: a binary model whose inputs and truth move as told, on every service for real."""
 
 import io
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ def truth_of(inputs: pl.DataFrame, rng: np.random.Generator, slope: float = 2.0)
 class Lender:
     """The lender, on a clock that is moved by hand; chance is seeded."""
 
+    numbers: Sequence[str] = ("income", "debt", "noise")
+
     def __init__(self, folder: Path, project_text: str = PROJECT, seed: int = 1) -> None:
         self.folder = folder
         self.clock = ManualClock(datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
@@ -75,6 +78,11 @@ class Lender:
         for name, change in moved.items():
             frame = frame.with_columns(pl.Series(name, change(frame[name].to_numpy())))
         return frame
+
+    def labelled(self, n: int) -> pl.DataFrame:
+        """Rows from before the model answered, with their truth as `repaid`."""
+        rows = self.people(n)
+        return rows.with_columns(repaid=pl.Series(truth_of(rows, self.rng)))
 
     def release(self, test_rows: int = 1500) -> ModelVersion:
         """Register a model that has learned the truth, let it serve and make it the champion."""
@@ -148,10 +156,9 @@ class Lender:
     def candidate(self, run_id: Any, test_rows: int = 1500) -> CandidateRecord:
         """What a worker's run would end with: a model that has learned the truth of training."""
         services = self.services
-        test = self.people(test_rows)
-        test = test.with_columns(repaid=pl.Series(truth_of(test, self.rng)))
-        numbers = test.select("income", "debt", "noise")
-        model = LogisticRegression().fit(numbers.to_pandas(), test["repaid"].to_numpy())
+        test = self.labelled(test_rows)
+        numbers = test.select(self.numbers)
+        model = LogisticRegression(max_iter=5000).fit(numbers.to_pandas(), test["repaid"].to_numpy())
         folder = self.folder / f"model-{new_id()}"
         info = save_model(model, folder, task="binary", sample=numbers, label="repaid")
         tree, score = services.objects.put_tree(folder), self.score(test)
