@@ -36,7 +36,7 @@ from penstock.monitoring.incidents.sources import AlertSource
 from penstock.monitoring.reading import PredictionReader
 from penstock.monitoring.references import References
 from penstock.monitoring.sketches import encode_sketch, sketch_frame
-from penstock.monitoring.types import ColumnDrift, LossEvidence, Performance, RevisionFigures, Window
+from penstock.monitoring.types import ColumnDrift, LossEvidence, Performance, RevisionFigures, SegmentDrift, Window
 from penstock.pipelines.evaluate_step import ExamSettings, evaluate_candidate
 from penstock.pipelines.keys import KeyParts
 from penstock.pipelines.types import CandidateRecord, PipelineRun, StepRun, StepStatus
@@ -388,6 +388,9 @@ def _sketch(shop: Shop, start: datetime, version: int) -> Digest:
     return services.objects.put_bytes(encode_sketch(sketch_frame(inputs)))
 
 
+AMONG_THE_NEW = SegmentDrift(segment="new_user=1", rows=40, distance=0.52, p_value=1e-7, level=0.0002, drifted=True)
+
+
 def _drift(column: str, rng: np.random.Generator, *, has_drifted: bool) -> ColumnDrift:
     p_value = float(rng.random() * 1e-9) if has_drifted else float(rng.uniform(0.006, 1.0) ** 1.5)
     return ColumnDrift(
@@ -400,6 +403,7 @@ def _drift(column: str, rng: np.random.Generator, *, has_drifted: bool) -> Colum
         drifted=has_drifted,
         new_share=0.08 if has_drifted and column == "recent" else 0.0,
         rows=160,
+        segments=[AMONG_THE_NEW] if has_drifted and column == "recent" else [],
     )
 
 

@@ -49,6 +49,14 @@ def test_a_column_shows_reference_and_window_by_value(shop_url: str) -> None:
     assert 'aria-label="Values of aisle in the reference and in this window"' in text
     assert "garden" in text and 'aria-label="Distance of aisle"' in text
     assert f'href="{MOVED}/recent"' in text  # what moved in the same window
+    assert "Segments least like the reference" not in text
+
+
+def test_a_column_shows_the_segments_it_moved_in(shop_url: str) -> None:
+    text = open_page(f"{shop_url}{MOVED}/recent").text
+    assert "Segments least like the reference" in text and '<td class="mono">new_user=1</td>' in text
+    assert "moved where new_user=1" in text
+    assert Page(text).mistakes == []
 
 
 @pytest.mark.parametrize(
