@@ -228,6 +228,7 @@ def test_a_test_message_goes_to_the_channel_that_is_named(world: World, hook: Ho
     assert len(hook.received) == 1
 
 
+@pytest.mark.sqlite
 def test_no_secret_is_kept_or_told(world: World, hook: Hook, caplog: pytest.LogCaptureFixture) -> None:
     hook.answers = [500]
     world.speaking = [signal()]
