@@ -90,6 +90,7 @@ def test_an_incident_is_told_once_and_its_end_once(world: World, hook: Hook) -> 
     assert steps(hook) == ["opened", "resolved"]
     assert world.incident.status == "resolved"
     assert {delivery.status for delivery in world.deliveries} == {"sent"}
+    assert world.incidents.list_told([world.incident.id, "another"]) == {world.incident.id: ["hook"]}
 
 
 def test_a_receiver_that_fails_is_tried_again_after_longer_and_longer_pauses(world: World, hook: Hook) -> None:
@@ -97,6 +98,7 @@ def test_a_receiver_that_fails_is_tried_again_after_longer_and_longer_pauses(wor
     world.speaking = [signal()]
     world.settle()
     assert [(d.status, d.attempts) for d in world.deliveries] == [("waiting", 1)]
+    assert world.incidents.list_told([world.incident.id]) == {}
     assert "503" in world.deliveries[0].error or "500" in world.deliveries[0].error
     first_pause = world.deliveries[0].next_at - world.clock.now()
     world.clock.advance(seconds=6)
