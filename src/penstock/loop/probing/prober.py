@@ -92,7 +92,7 @@ class Prober:
         return None
 
     def find_change(self) -> datetime | None:
-        """The start of the window that the newest open alert of harm is about; where there is none, that of any other."""
+        """The start of the window that the newest open alert of harm is about; without one, that of any other."""
         alerts = self._sources.monitoring.list_alerts(self._name, "open")
         found = [(alert.pages, alert.window_start) for alert in alerts if not alert.is_data_fault]
         return max(found)[1] if found else None
