@@ -10,7 +10,7 @@ from lending_world import PROJECT, Lender, truth_of
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError, PenstockError
 from penstock.loop.controller import LEASE_S, Controller
-from penstock.loop.retraining.standing import Standing
+from penstock.loop.retraining.types import Standing
 from penstock.loop.types import EpisodeStory
 from penstock.pipelines.types import PipelineRun, ProbeResult, name_version
 from penstock.pipelines.values import arrays

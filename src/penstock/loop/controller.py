@@ -19,7 +19,7 @@ from penstock.core.errors import (
 )
 from penstock.core.project.types import Project
 from penstock.loop.probing.prober import Prober
-from penstock.loop.retraining.standing import Standing
+from penstock.loop.retraining.types import Standing
 from penstock.loop.retraining.weighing import find_gain
 from penstock.loop.rollouts import RolloutWatch
 from penstock.loop.service import lease_name

@@ -10,7 +10,7 @@ from penstock.core.codec import nearest_hint
 from penstock.core.errors import ConflictError, InvalidInputError
 from penstock.core.ids import EpisodeId, Ref, check_name, new_id
 from penstock.governance.service import GovernanceService
-from penstock.loop.retraining.standing import Standing, Tried
+from penstock.loop.retraining.types import Standing, Tried
 from penstock.loop.store import LoopStore
 from penstock.loop.triggers import Firing
 from penstock.loop.types import (

@@ -17,7 +17,7 @@ from penstock.evaluation.evaluate import Evaluation, load_evaluation
 from penstock.evaluation.gates import judge
 from penstock.evaluation.types import Verdict
 from penstock.loop.probing.prober import Prober
-from penstock.loop.retraining.standing import Standing
+from penstock.loop.retraining.types import Standing
 from penstock.loop.retraining.weighing import advise
 from penstock.loop.rollouts import RolloutWatch
 from penstock.loop.service import lease_name

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Insert, func, insert, select, update
 
 from penstock.core.errors import NotFoundError
-from penstock.loop.retraining.standing import Standing
+from penstock.loop.retraining.types import Standing
 from penstock.loop.tables import decisions, episodes, looks, standings
 from penstock.loop.types import Decision, Episode, Look
 from penstock.storage.database import Database

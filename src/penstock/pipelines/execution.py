@@ -79,7 +79,7 @@ class Execution:
         trial = Trial(
             graph,
             runner,
-            rows=StoredValue(kind="frame", digest=probe.rows),
+            rows=StoredValue(kind="frame", digest=probe.table),
             settings=self._trial_settings(self._label(graph)),
             cpus=self._place.compute.cpus,
         )

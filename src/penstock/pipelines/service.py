@@ -85,7 +85,7 @@ class PipelineService:
         self._tracking.create_run.join(tx, project, tags=tags, is_scheduled=True, run_id=run_id)
         self._store.add_run(tx, run)
         if probe is not None:
-            keep_objects(tx, run.ref, [probe.rows])
+            keep_objects(tx, run.ref, [probe.table])
         tx.record("pipelines.request_run", run.ref, project=project, params=params, reason=reason, episode=episode)
         return run
 

@@ -80,7 +80,7 @@ class Probe(Struct, frozen=True, kw_only=True):
 
     spans: dict[str, RowSpan]  # what challengers learn from, by name
     versions: tuple[int, ...]  # of the project's model, tried as they are
-    rows: Digest  # what all are tried on, a Parquet file: the inputs and the label
+    table: Digest  # what all are tried on, a Parquet file: the inputs and the label
     most: int = 3_000  # rows that a challenger learns from
 
 

@@ -46,6 +46,8 @@ KEPT: dict[str, Callable[..., object]] = {  # by whom
     "monitoring_windows.sketches": MonitoringService.record_window.fn,
     "monitoring_windows.watches": MonitoringService.record_window.fn,
     "pipeline_runs.candidate": PipelineService.finish_run.fn,
+    "pipeline_runs.probe": PipelineService.request_run.fn,
+    "pipeline_runs.probed": PipelineService.finish_probe.fn,
     "pipeline_steps.output": PipelineService.record_step.fn,
     "reports.content": EvaluationService.record_report.fn,
     "revisions.tree": ServingService._add_revision,

@@ -15,7 +15,7 @@ from penstock.core.project.types import Project
 from penstock.datasets.types import DatasetVersion
 from penstock.loop.probing.trying import RowFinder, Rows
 from penstock.loop.retraining.case import Case, Rule
-from penstock.loop.retraining.standing import Contender, Probed, Standing
+from penstock.loop.retraining.types import Contender, Probed, Standing
 from penstock.loop.retraining.weighing import ALL, measure_gain, weigh
 from penstock.loop.sources import LoopSources
 from penstock.loop.triggers import Waiting
@@ -126,7 +126,7 @@ class Prober:
         probe = Probe(
             spans=spans,
             versions=(champion.version, *self._list_retired(champion)),
-            rows=self._sources.objects.put_bytes(to_parquet(rows.frame)),
+            table=self._sources.objects.put_bytes(to_parquet(rows.frame)),
         )
         reason = f"would a retrain help? tried on {rows.tried.rows:,} rows from {rows.tried.since:%Y-%m-%d %H:%M} on"
         self._sources.loop.order_probe(standing, rows.tried, probe, end, reason, fence)

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from penstock.core.project.types import Project
 from penstock.loop.retraining.guards import find_copies, find_missing
-from penstock.loop.retraining.standing import Tried
+from penstock.loop.retraining.types import Tried
 from penstock.monitoring.maturity import read_absence_by_window
 from penstock.monitoring.reading import PredictionReader
 from penstock.monitoring.service import MAXIMUM_PAGE

@@ -7,7 +7,7 @@ import numpy as np
 from msgspec import Struct
 
 from penstock.loop.retraining.case import Case, Rule
-from penstock.loop.retraining.standing import Standing
+from penstock.loop.retraining.types import Standing
 from penstock.pipelines.types import read_version
 from penstock.stats.arrays import FloatArray
 
