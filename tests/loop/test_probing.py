@@ -162,7 +162,7 @@ def test_nobody_learns_from_broken_rows(tmp_path: Path) -> None:
         truth = truth_of(inputs, lender.rng, -2.0)
         lender.request(START + day * DAY, inputs.with_columns(debt=None), truth, score=lender.score(inputs))
     settle(lender)
-    probed = standing(lender).probed
+    probed = standing(lender).newest
     assert probed is not None and probed.is_broken and "debt is missing in 100% more of the rows" in probed.problem
     assert [run for run in lender.services.pipelines.list_runs("lend") if run.probe is not None] == []
     assert lender.services.loop.list_episodes("lend") == []

@@ -221,7 +221,7 @@ class LoopService:
         """
         check_fence(tx, lease_name(standing.project), fence)
         self._store.put_standing(tx, standing)
-        probed = standing.probed
+        probed = standing.newest
         evidence = None if probed is None else codec.to_builtins(probed)
         ref = Ref("run", probed.run_id) if probed is not None and probed.run_id else Ref("model", standing.project)
         tx.record("loop.probed", ref, project=standing.project, evidence=evidence)

@@ -92,7 +92,7 @@ class EpisodeSteps:
             "chosen": advice.contender,
             "cost_so_far": round(standing.case.lost.total, 6),
             "worth_from": self._prober.rule.cost,
-            "probed": standing.probed,
+            "probed": standing.newest,
         }
         if not advice.helps:
             return self._refuse(episode, advice.reason, evidence, fence, action="decline")

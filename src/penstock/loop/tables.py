@@ -67,5 +67,5 @@ standings = Table(
     Column("until", UtcTime),
     Column("run_id", String(64)),
     Column("tried", Json),
-    Column("probed", Json),
+    Column("newest", Json),
 )

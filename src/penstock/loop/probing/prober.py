@@ -78,14 +78,14 @@ class Prober:
             return standing
         if standing.version != champion.version:
             standing = replace(
-                standing, case=standing.case.release(), version=champion.version, until=None, probed=None
+                standing, case=standing.case.release(), version=champion.version, until=None, newest=None
             )
         rows = self._find_rows(champion, standing)
         if rows is None:
             return standing
         if rows.fault:
             tried = Probed(tried=rows.tried, problem=rows.fault, is_broken=True)
-            standing = replace(standing, until=rows.tried.windows_until, probed=tried)
+            standing = replace(standing, until=rows.tried.windows_until, newest=tried)
             self._sources.loop.put_standing(standing, fence)
             return None
         self._order(champion, standing, rows, fence)
@@ -99,7 +99,7 @@ class Prober:
 
     def choose_span(self, standing: Standing, name: str) -> RowSpan | None:
         """The rows that a full retrain reads, if they are those of the best contender; None of all rows."""
-        probed = standing.probed
+        probed = standing.newest
         found = next((each for each in probed.contenders if each.name == name), None) if probed else None
         if name == "weighted":
             return RowSpan(half_life=self._project.retrain.window)
@@ -121,7 +121,7 @@ class Prober:
     def _order(self, champion: ModelVersion, standing: Standing, rows: Rows, fence: int) -> None:
         end = rows.tried.since
         spans = self._list_spans(champion, end)
-        if standing.probed is None:
+        if standing.newest is None:
             spans |= self._find_twin(champion)
         probe = Probe(
             spans=spans,
@@ -190,13 +190,13 @@ class Prober:
         ended = replace(standing, run_id=None, tried=None, until=tried.windows_until)
         probed = Probed(run_id=run.id, tried=tried)
         if run.probed is None:
-            return replace(ended, probed=replace(probed, problem=run.error or "the probe ended without an answer"))
+            return replace(ended, newest=replace(probed, problem=run.error or "the probe ended without an answer"))
         losses = {name: self._load(value) for name, value in run.probed.losses.items()}
         name = name_version(standing.version or 0)
         champion, twin = losses.pop(name, None), losses.pop(TWIN, None)
         if champion is None:
             problem = run.probed.problems.get(name) or "the champion could not be tried"
-            return replace(ended, probed=replace(probed, problem=problem))
+            return replace(ended, newest=replace(probed, problem=problem))
         case = weigh(standing.case, champion, losses, twin, self.rule)
         probed = replace(
             probed,
@@ -204,7 +204,7 @@ class Prober:
             contenders=_tell(run, champion, losses),
             cpu_s=round(run.probed.cpu_s, 3),
         )
-        return replace(ended, case=case, probed=probed)
+        return replace(ended, case=case, newest=probed)
 
     def _load(self, stored: StoredValue) -> FloatArray:
         return np.asarray(load_value(stored, self._sources.objects), dtype=np.float64)

@@ -48,4 +48,4 @@ class Standing(Struct, frozen=True, kw_only=True):
     until: datetime | None = None  # the end of the newest window that was tried on
     run_id: RunId | None = None  # of the probe under way ...
     tried: Tried | None = None  # ... and what that tries on
-    probed: Probed | None = None  # of the newest that has ended; None before the first with this champion
+    newest: Probed | None = None  # of the newest probe that has ended; None before the first with this champion

@@ -69,7 +69,7 @@ def measure_gain(champion: FloatArray, contender: FloatArray) -> tuple[float, fl
 
 def advise(standing: Standing, rule: Rule) -> Advice:
     """Whether a new model would help, or one that there was; what is not known the gates decide."""
-    probed, case = standing.probed, standing.case
+    probed, case = standing.newest, standing.case
     if probed is None:
         return Advice(helps=True, reason="too few outcomes are known to try anything on; the gates decide")
     if probed.is_broken:
@@ -91,7 +91,7 @@ def advise(standing: Standing, rule: Rule) -> Advice:
 
 def find_gain(standing: Standing, rule: Rule) -> str:
     """Why a retrain is worth it; empty where it is not, or no probe has told."""
-    if standing.probed is None or standing.probed.problem or not standing.case.is_due(rule):
+    if standing.newest is None or standing.newest.problem or not standing.case.is_due(rule):
         return ""
     advice = advise(standing, rule)
     return advice.reason if advice.helps and advice.contender else ""

@@ -418,7 +418,7 @@ CREATE TABLE loop_standings (
 	until BIGINT,
 	run_id VARCHAR(64),
 	tried TEXT,
-	probed TEXT,
+	newest TEXT,
 	CONSTRAINT pk_loop_standings PRIMARY KEY (project)
 );
 

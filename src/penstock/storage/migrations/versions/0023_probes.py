@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("until", sa.BigInteger(), nullable=True),
         sa.Column("run_id", sa.String(length=64), nullable=True),
         sa.Column("tried", sa.Text(), nullable=True),
-        sa.Column("probed", sa.Text(), nullable=True),
+        sa.Column("newest", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("project", name=op.f("pk_loop_standings")),
     )
 
