@@ -9,6 +9,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 LOCKED := $(VENV)/.locked
 STAMP  := $(VENV)/.installed
+ENVIRONMENTS := $(patsubst %,.venv-%/.locked,mlflow3 mlflow2 dvc serving)
 CODE   := src tests bench docs examples scripts .ci
 ARGS   ?=
 # What sends SQL; the rest of these folders would only prove again what it has proven on SQLite.
@@ -26,13 +27,15 @@ export ORT_DISABLE_TELEMETRY := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-hostile test-slow test-postgres test-all test-browser test-mlflow test-mlflow2 test-mlflow3 test-dvc test-serving \
-	format check docs bench lock clean
+.PHONY: help setup environments demo test test-hostile test-slow test-postgres test-all test-browser test-mlflow \
+	test-mlflow2 test-mlflow3 test-dvc test-serving format check docs bench lock clean
 
 help: ## what can be made here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 setup: $(STAMP) ## a virtual environment in .venv with locked, hashed dependencies
+
+environments: setup $(ENVIRONMENTS) ## that, and one for each other tool whose clients are tested; `make -j2` makes two at once
 
 $(LOCKED): requirements/dev.lock .ci/find_python
 	@python=$$(.ci/find_python)
