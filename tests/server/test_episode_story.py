@@ -6,7 +6,8 @@ from html import unescape
 import pytest
 
 from penstock.core.ids import EpisodeId
-from penstock.loop.types import Decision
+from penstock.loop.types import Decision, Episode, EpisodeState
+from penstock.server.web.loop.episodes import trace_milestones
 from penstock.server.web.loop.story import tell_acts
 from server.reading import open_page
 from server.seeding import Shop
@@ -54,3 +55,26 @@ def test_every_decision_has_its_place_and_one_that_nobody_named_was_tried(action
     at = datetime(2026, 1, 5, tzinfo=UTC)
     decision = Decision(episode=EpisodeId("e"), number=1, action=action, reason="so it is", at=at)
     assert [held.name for held in tell_acts([decision], "shop") if held.chapters] == [act]
+
+
+@pytest.mark.parametrize(
+    ("state", "taken", "told"),
+    [
+        ("probing", "open probe", "Probe now, Train ahead, Register ahead, Judge ahead, Release ahead, Promote ahead"),
+        ("refused", "open probe decline", "Probe done, Declined ended"),
+        ("promoted", "open probe recall deploy promote", "Probe done, Recall done, Release done, Promote done"),
+        ("training", "open train", "Train done, Register now, Judge ahead, Release ahead, Promote ahead"),
+        ("refused", "open train register refuse", "Train done, Register done, Refused ended"),
+    ],
+)
+def test_how_far_an_episode_came(state: EpisodeState, taken: str, told: str) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    episode = Episode(
+        id=EpisodeId("e"), project="shop", number=1, trigger="drift", reason="", state=state, started_at=at
+    )
+    decisions = [
+        Decision(episode=episode.id, number=number, action=action, reason="", at=at)
+        for number, action in enumerate(taken.split())
+    ]
+    found = trace_milestones(episode, decisions)
+    assert ", ".join(f"{milestone.name} {milestone.state}" for milestone in found) == told

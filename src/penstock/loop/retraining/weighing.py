@@ -80,7 +80,8 @@ def advise(standing: Standing, rule: Rule) -> Advice:
     if best is None:
         return Advice(helps=True, reason="no challenger could be tried; the gates decide")
     what = CONTENDERS.get(best.name, best.name)
-    told = f"on {probed.tried.rows:,} rows {what} lost {best.gain:.3f} ± {best.error:.3f} less a row than the champion"
+    gain = f"{abs(best.gain):.3f} ± {best.error:.3f} {'less' if best.gain >= 0 else 'more'}"
+    told = f"on {probed.tried.rows:,} rows {what} lost {gain} a row than the champion"
     if case.lost.total > 0:
         told += f"; what the champion has cost so far is {case.lost.total:.3f}"
         told += f" ± {math.sqrt(case.lost.variance):.3f}, and a retrain is worth it from {rule.cost:.3f}"

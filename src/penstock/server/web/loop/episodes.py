@@ -16,14 +16,10 @@ from penstock.server.web.loop.story import (
 )
 
 STATE_TONES = {"promoted": "good", "refused": "warn", "failed": "bad"}
-STAGES = (
-    ("train", "Train"),
-    ("register", "Register"),
-    ("pass", "Judge"),
-    ("deploy", "Release"),
-    ("promote", "Promote"),
-)
-ENDINGS = {"refuse": "Refused", "abort": "Aborted", "fail": "Failed", "cancel": "Cancelled"}
+PROBE, RECALL = ("probe", "Probe"), ("recall", "Recall")
+TRAIN = (("train", "Train"), ("register", "Register"), ("pass", "Judge"))
+RELEASE = (("deploy", "Release"), ("promote", "Promote"))
+ENDINGS = {"decline": "Declined", "refuse": "Refused", "abort": "Aborted", "fail": "Failed", "cancel": "Cancelled"}
 
 
 class Milestone(Struct, frozen=True):
@@ -74,8 +70,8 @@ def trace_milestones(episode: Episode, decisions: list[Decision]) -> list[Milest
     done = {decision.action for decision in decisions}
     ending = next((ENDINGS[decision.action] for decision in decisions if decision.action in ENDINGS), "")
     trace: list[Milestone] = []
-    for action, name in STAGES:
-        if action in done:
+    for action, name in _list_stages(done):
+        if action in done and episode.state != "probing":
             trace.append(Milestone(name, "done"))
         elif ending and not episode.is_open:
             return [*trace, Milestone(ending, "ended")]
@@ -83,3 +79,9 @@ def trace_milestones(episode: Episode, decisions: list[Decision]) -> list[Milest
             is_now = episode.is_open and not any(milestone.state == "now" for milestone in trace)
             trace.append(Milestone(name, "now" if is_now else "ahead"))
     return trace
+
+
+def _list_stages(done: set[str]) -> list[tuple[str, str]]:
+    """What an episode goes through, as far as can be told: a probe comes first where one was asked for."""
+    made = [RECALL] if RECALL[0] in done else TRAIN
+    return [*([PROBE] if PROBE[0] in done else []), *made, *RELEASE]
