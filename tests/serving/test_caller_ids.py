@@ -80,7 +80,7 @@ def test_files_of_older_versions_have_no_names(backend: Backend) -> None:
 
 
 def test_what_is_no_text_of_a_usual_length_is_no_name() -> None:
-    assert choose_caller_id("", {"ce-id": "line\nbreak", "x-request-id": "good"}) == "good"
+    assert choose_caller_id("", {b"ce-id": b"line\nbreak", b"x-request-id": b"good"}) == "good"
     assert choose_caller_id("é", {}) == ""
 
 

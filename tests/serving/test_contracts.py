@@ -258,6 +258,7 @@ AGE, VISIT = _binary("age", AGES, "FP64"), {"name": "visits", "shape": [2], "dat
         ([AGE, VISIT], AGES.tobytes(), "x", "Inference-Header-Content-Length"),
         ([AGE, VISIT], AGES.tobytes(), "100000", "Inference-Header-Content-Length"),
         ([AGE, VISIT], AGES.tobytes(), "-1", "Inference-Header-Content-Length"),
+        ([AGE, VISIT], AGES.tobytes(), "9" * 5_000, "Inference-Header-Content-Length"),
         ([AGE, VISIT], AGES.tobytes(), "3", "not valid JSON"),
     ],
 )
@@ -267,6 +268,12 @@ def test_bytes_that_do_not_fit_are_refused(
     answer = _infer(gateway, {"inputs": inputs}, tail, size)
     assert answer.status_code in (400, 422), answer.text
     assert said in answer.json()["error"]
+
+
+@pytest.mark.parametrize(("body", "status"), [({"instances": [[20, 1]]}, 200), ({"instances": []}, 422)])
+def test_no_browser_takes_an_answer_for_a_page(gateway: GatewayUnderTest, body: dict[str, Any], status: int) -> None:
+    answer = gateway.post("/invocations", body, **CHURN)
+    assert (answer.status_code, answer.headers["x-content-type-options"]) == (status, "nosniff")
 
 
 @pytest.mark.parametrize(

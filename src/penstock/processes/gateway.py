@@ -61,7 +61,7 @@ def serve_gateway(config: Config, listener: socket.socket, worker: Worker) -> No
 def guard(gateway: Gateway, config: Config) -> ASGIApp:
     """The gateway behind what keeps strangers out: other sites' pages on loopback, whoever has no token elsewhere."""
     guarded = TokenGuard(gateway, config, OPEN_PATHS)
-    return HostGuard(guarded, config) if config.host in LOOPBACK else guarded
+    return HostGuard(guarded, config, has_pages=False) if config.host in LOOPBACK else guarded
 
 
 def main() -> None:

@@ -76,10 +76,12 @@ class HostGuard:
     Args:
         app: the application behind it.
         config: the host names it answers to.
+        has_pages: whether browsers show what it answers; then every answer says what they may do with it.
     """
 
-    def __init__(self, app: ASGIApp, config: Config) -> None:
+    def __init__(self, app: ASGIApp, config: Config, *, has_pages: bool = True) -> None:
         self._app = app
+        self._has_pages = has_pages
         self._hosts = {*LOOPBACK, "[::1]", config.host, f"[{config.host}]", *config.host_names}
         self._answers_to_addresses = config.host not in LOOPBACK
         self._passed: set[_Shown] = set()
@@ -88,7 +90,8 @@ class HostGuard:
         """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             return self._app(scope, receive, send)
-        send = partial(_send_guarded, send)
+        if self._has_pages:
+            send = partial(_send_guarded, send)
         refusal = self._find_refusal(scope)
         if refusal is None:
             return self._app(scope, receive, send)

@@ -149,13 +149,14 @@ class Batcher:
     def _take(self, lane: Lane) -> tuple[list[Part], int]:
         """The parts of the next batch, and how many rows they have; whose time is over is answered so."""
         is_quick = bool(lane.queue) and self._is_quick(lane, lane.queue[0].count)
+        takes_all = not self._is_too_much(lane, lane.rows, is_quick=is_quick)
         now, rows = time.perf_counter(), 0
         batch: list[Part] = []
         while lane.queue:
             part = lane.queue[0]
             count = part.count
             is_late = part.job.deadline < now
-            if batch and not is_late and self._is_too_much(lane, rows + count, is_quick=is_quick):
+            if not takes_all and batch and not is_late and self._is_too_much(lane, rows + count, is_quick=is_quick):
                 break
             lane.queue.popleft()
             lane.rows -= count

@@ -66,13 +66,9 @@ class Answer(Struct, frozen=True):
 
     deployment: LiveDeployment
     predictions: list[Prediction]
+    has_fallback: bool = False  # whether something simpler answered for a model that failed
 
     @property
     def ids(self) -> list[PredictionId]:
         """The prediction ids."""
         return [prediction.id for prediction in self.predictions]
-
-    @property
-    def has_fallback(self) -> bool:
-        """Whether something simpler answered for a model that failed."""
-        return any(prediction.status == "fallback" for prediction in self.predictions)

@@ -17,7 +17,6 @@ from penstock.serving.caller_ids import answer_back, choose_caller_id
 from penstock.serving.calls import Answer, Call
 from penstock.serving.encodings import unpack_body
 from penstock.serving.http import (
-    JSON,
     BodyTimeoutError,
     Headers,
     HttpAnswer,
@@ -52,8 +51,7 @@ _V2 = OpenInferenceProtocol()
 _PROTOCOLS: tuple[ServingProtocol, ...] = (_PLAIN, _V2, InvocationsProtocol(), KServeProtocol(), RecommendProtocol())
 
 
-_JSON = JSON.encode()
-DEADLINE_HEADER = "x-penstock-deadline-ms"
+DEADLINE_HEADER = b"x-penstock-deadline-ms"
 _MOST_PATHS = 1_000  # that are remembered
 
 
@@ -184,7 +182,7 @@ class Gateway:
             raise not_found(path)
         if method not in methods:
             raise MethodNotAllowedError(scope["method"], path, ", ".join(methods))
-        headers = Headers(headers_of(scope))
+        headers = headers_of(scope)
         if method == "GET":
             shown = RoutingTable(self._table.number) if self._is_stopping else self._table
             return protocol.look(HttpRequest(method, path, headers), shown)
@@ -199,7 +197,7 @@ class Gateway:
                 body = await self._read_rest(_take(message), headers, receive)
             if len(body) > self.limits.body_bytes:
                 raise self._too_large()
-            encoding = headers.get("content-encoding")
+            encoding = headers.get(b"content-encoding")
             if encoding is not None:
                 body = unpack_body(body, encoding, self.limits.body_bytes)
             size = len(body)
@@ -217,7 +215,6 @@ class Gateway:
                 await self._batcher.submit(job)
                 answer = self._collect(job, size)
                 told = protocol.write(call, answer)
-            self._metrics.count_predictions(name, answer.predictions)
             self._metrics.count_request(name, told.status, time.perf_counter() - started)
             told.headers.update(answer_back(headers, answer.predictions[0].id))
             return told
@@ -246,9 +243,11 @@ class Gateway:
         return answer, await loop.run_in_executor(self._pool, protocol.write, call, answer)
 
     def _collect(self, job: Job, size: int) -> Answer:
-        """The answer to a job; a revision in the shadow gets a copy of it."""
+        """The answer to a job, counted; a revision in the shadow gets a copy of it."""
         shadow, parts = job.live.shadow, job.parts
         answer = job.collect()
+        for part in parts:
+            self._metrics.count_rows(job.live.name, part.revision.route.number, part.count, part.fallbacks)
         if shadow is not None and job.call.version is None:
             (part,) = parts  # there is no candidate beside a shadow
             self._shadows.offer(
@@ -280,7 +279,7 @@ class Gateway:
 
     async def _read_rest(self, first: bytes, headers: Headers, receive: Receive) -> bytes:
         """The whole of a body that comes in several pieces."""
-        length = headers.get("content-length", "")
+        length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > self.limits.body_bytes:
             raise self._too_large()
         chunks, size = [first], len(first)
@@ -312,16 +311,17 @@ def _read_limit_ms(headers: Headers, longest_ms: float) -> float:
     Raises:
         InvalidInputError: the header holds no number of milliseconds.
     """
-    text = headers.get(DEADLINE_HEADER)
-    if text is None:
+    given = headers.get(DEADLINE_HEADER)
+    if given is None:
         return longest_ms
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    if not (given.isdigit() and len(given) < 10):
+        name = DEADLINE_HEADER.decode()
         raise InvalidInputError(
-            f"the header {DEADLINE_HEADER} holds {text[:50]!r}, which is no number of milliseconds",
+            f"the header {name} holds {given[:50].decode('latin-1')!r}, which is no number of milliseconds",
             hint="send a whole number, such as 250",
-            field=DEADLINE_HEADER,
+            field=name,
         )
-    return min(float(text), longest_ms)
+    return min(float(given), longest_ms)
 
 
 def _take(message: Message) -> bytes:
@@ -333,11 +333,11 @@ def _take(message: Message) -> bytes:
 
 def _head(answer: HttpAnswer) -> Message:
     headers = [
-        (b"content-type", _JSON if answer.content_type is JSON else answer.content_type.encode("latin-1")),
+        (b"content-type", answer.content_type),
         (b"content-length", b"%d" % len(answer.body)),
+        (b"x-content-type-options", b"nosniff"),
+        *answer.headers.items(),
     ]
-    for name, value in answer.headers.items():
-        headers.append((name.encode("latin-1"), value.encode("latin-1")))
     return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
 

@@ -1,49 +1,25 @@
 """What the gateway's protocols need of HTTP: a request, an answer, and the refusals that have no place elsewhere."""
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from msgspec import Struct, field
 
 from penstock.core.errors import PenstockError, UnavailableError
 
-JSON = "application/json"
-ID_HEADER = "x-penstock-prediction-id"
+JSON = b"application/json"
+ID_HEADER = b"x-penstock-prediction-id"
 _HEADERS = "penstock.headers"
 
+Headers = dict[bytes, bytes]  # names in lower case; as bytes, since most are never looked at
 
-def headers_of(scope: MutableMapping[str, Any]) -> dict[bytes, bytes]:
+
+def headers_of(scope: MutableMapping[str, Any]) -> Headers:
     """The headers of an ASGI request by name, made once; of those of one name the last."""
-    known: dict[bytes, bytes] | None = scope.get(_HEADERS)
+    known: Headers | None = scope.get(_HEADERS)
     if known is None:
         known = scope[_HEADERS] = dict(scope["headers"])
     return known
-
-
-class Headers(Mapping[str, str]):
-    """The headers of a request, names in lower case; of those of one name the last. Made text only when asked for."""
-
-    __slots__ = ("_given",)
-
-    def __init__(self, given: dict[bytes, bytes]) -> None:
-        self._given = given
-
-    def __getitem__(self, name: str) -> str:
-        """The value of that name."""
-        return self._given[name.encode("latin-1")].decode("latin-1")
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value of that name, or the default."""
-        found = self._given.get(name.encode("latin-1"))
-        return default if found is None else found.decode("latin-1")
-
-    def __iter__(self) -> Iterator[str]:
-        """The names."""
-        return (name.decode("latin-1") for name in self._given)
-
-    def __len__(self) -> int:
-        """How many names there are."""
-        return len(self._given)
 
 
 class HttpRequest(Struct, frozen=True):
@@ -51,14 +27,14 @@ class HttpRequest(Struct, frozen=True):
 
     method: str
     path: str
-    headers: Mapping[str, str]  # names in lower case
+    headers: Headers
     body: bytes = b""
 
     @property
-    def content_type(self) -> str:
+    def content_type(self) -> bytes:
         """The media type without its parameters; JSON when none is named."""
-        given = self.headers.get("content-type", JSON)
-        return JSON if given == JSON else given.partition(";")[0].strip().lower() or JSON
+        given = self.headers.get(b"content-type", JSON)
+        return JSON if given == JSON else given.partition(b";")[0].strip().lower() or JSON
 
 
 class HttpAnswer(Struct, frozen=True):
@@ -66,8 +42,8 @@ class HttpAnswer(Struct, frozen=True):
 
     status: int
     body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    content_type: str = JSON
+    headers: Headers = field(default_factory=dict)
+    content_type: bytes = JSON
 
 
 class BadRequestError(PenstockError):

@@ -4,7 +4,7 @@ import itertools
 import logging
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import msgspec
 from msgspec import Struct, field
 
 from penstock.core.health import disk_families, render_metrics
-from penstock.serving.calls import Prediction
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +62,12 @@ class GatewayMetrics:
         durations.counts[bisect_left(BOUNDS, seconds)] += 1
         durations.total_s += seconds
 
-    def count_predictions(self, deployment: str, predictions: Sequence[Prediction]) -> None:
-        """The rows of one answer."""
-        revisions = self._counts.predictions.setdefault(deployment, {})
-        for item in predictions:
-            statuses = revisions.setdefault(item.revision.route.number, {})
-            statuses[item.status] = statuses.get(item.status, 0) + 1
+    def count_rows(self, deployment: str, revision: int, rows: int, fallbacks: int = 0) -> None:
+        """Rows that were answered; for some of them something simpler may have answered than the revision."""
+        statuses = self._counts.predictions.setdefault(deployment, {}).setdefault(revision, {})
+        for status, count in (("ok", rows - fallbacks), ("fallback", fallbacks)):
+            if count:
+                statuses[status] = statuses.get(status, 0) + count
 
     def read(self, in_progress: int, dropped_copies: int = 0, waiting_segments: int = 0) -> Counts:
         """What was counted so far, with the process's own figures."""

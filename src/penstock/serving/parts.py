@@ -21,10 +21,22 @@ class Part:
         keys: the sticky key of each row, or nothing where no row has any.
         propensity: the chance with which the revision was chosen.
         predictions: the answers, once there are any.
+        fallbacks: how many of these something simpler gave.
         error: or why there are none.
     """
 
-    __slots__ = ("count", "error", "job", "keys", "places", "predictions", "propensity", "revision", "rows")
+    __slots__ = (
+        "count",
+        "error",
+        "fallbacks",
+        "job",
+        "keys",
+        "places",
+        "predictions",
+        "propensity",
+        "revision",
+        "rows",
+    )
 
     def __init__(
         self,
@@ -43,6 +55,7 @@ class Part:
         self.keys = keys
         self.propensity = propensity
         self.predictions: list[Prediction] = []
+        self.fallbacks = 0
         self.error: PenstockError | None = None
 
     def name_rows(self) -> list[str]:
@@ -99,11 +112,12 @@ class Job:
         for part in parts:
             if part.error is not None:
                 raise part.error
+        has_fallback = any([part.fallbacks for part in parts])
         if len(parts) == 1:
-            return Answer(self.live, parts[0].predictions)
+            return Answer(self.live, parts[0].predictions, has_fallback)
         found = {
             place: prediction
             for part in parts
             for place, prediction in zip(part.places or (), part.predictions, strict=True)
         }
-        return Answer(self.live, [found[place] for place in range(len(found))])
+        return Answer(self.live, [found[place] for place in range(len(found))], has_fallback)

@@ -150,6 +150,7 @@ class Predictor:
             Prediction(number, part.revision, status, output, part.propensity, rules)
             for number, (output, status, rules) in zip(ids, found, strict=True)
         ]
+        part.fallbacks = sum(status == "fallback" for _, status, _ in found)
 
     def _log(
         self,

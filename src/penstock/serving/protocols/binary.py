@@ -14,8 +14,8 @@ from penstock.core.errors import InvalidInputError
 from penstock.serving.http import BadRequestError
 from penstock.serving.protocols.tensors import Tensor, Values
 
-LENGTH_HEADER = "inference-header-content-length"
-CONTENT_TYPE = "application/octet-stream"
+LENGTH_HEADER = b"inference-header-content-length"
+CONTENT_TYPE = b"application/octet-stream"
 _SIZE = 4  # bytes of the length before each element of a BYTES tensor
 _TYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("u1"),
@@ -28,7 +28,7 @@ _TYPES: dict[str, np.dtype[Any]] = {
 }
 
 
-def split_body(body: bytes, length: str) -> tuple[bytes, memoryview]:
+def split_body(body: bytes, length: bytes) -> tuple[bytes, memoryview]:
     """The JSON head of a body, and the bytes behind it.
 
     Args:
@@ -38,9 +38,9 @@ def split_body(body: bytes, length: str) -> tuple[bytes, memoryview]:
     Raises:
         BadRequestError: it is no number, or more than there is.
     """
-    if not (length.isascii() and length.isdigit() and int(length) <= len(body)):
+    if not (length.isdigit() and len(length) < 20 and int(length) <= len(body)):
         raise BadRequestError(
-            f"Inference-Header-Content-Length is {length!r} and the body has {len(body)} bytes",
+            f"Inference-Header-Content-Length is {length[:50].decode('latin-1')!r} and the body has {len(body)} bytes",
             hint="give the number of bytes of the JSON before the tensors",
         )
     size = int(length)

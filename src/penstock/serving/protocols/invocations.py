@@ -26,13 +26,19 @@ from penstock.serving.http import (
 from penstock.serving.inputs import InputDecoder, Rows, dotted
 from penstock.serving.live import RoutingTable
 from penstock.serving.protocols.bodies import decode_body
-from penstock.serving.protocols.protocol import answer_headers, describe, not_found, refuse_with_code
+from penstock.serving.protocols.protocol import (
+    DEPLOYMENT_HEADER,
+    answer_headers,
+    describe,
+    not_found,
+    refuse_with_code,
+)
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-CSV = "text/csv"
-JSON_LINES = "application/jsonlines"
-_LINES = (JSON_LINES, "application/x-jsonlines", "application/jsonl", "application/x-ndjson")
-DEPLOYMENT_HEADER = "x-penstock-deployment"
+CSV = b"text/csv"
+JSON_LINES = b"application/jsonlines"
+_LINES = (JSON_LINES, b"application/x-jsonlines", b"application/jsonl", b"application/x-ndjson")
+_KNOWN = "application/json, text/csv or application/jsonlines"
 
 
 class Invocation(Struct, frozen=True):
@@ -64,7 +70,7 @@ class InvocationsProtocol:
     def look(self, request: HttpRequest, table: RoutingTable) -> HttpAnswer:
         """200 when predictions can be made; what a batch transform may send."""
         if request.path == "/version":
-            return HttpAnswer(200, version("penstock").encode(), content_type="text/plain; charset=utf-8")
+            return HttpAnswer(200, version("penstock").encode(), content_type=b"text/plain; charset=utf-8")
         if request.path == "/execution-parameters":
             return HttpAnswer(200, msgspec.json.encode(_EXECUTION))
         if request.path not in ("/ping", "/health"):
@@ -75,22 +81,21 @@ class InvocationsProtocol:
 
     def read(self, request: HttpRequest) -> Call:
         """The data of a body, by its content type."""
-        deployment = request.headers.get(DEPLOYMENT_HEADER, "")
-        accepted = _find_accepted(request.headers.get("accept", ""))
-        body = request.body
-        if request.content_type == CSV:
+        deployment = request.headers.get(DEPLOYMENT_HEADER, b"").decode("latin-1")
+        accepted = _find_accepted(request.headers.get(b"accept", b""))
+        body, kind = request.body, request.content_type
+        if kind == CSV:
             return Call(deployment=deployment, read_rows=lambda decoder: _read_csv(body, decoder), context=accepted)
-        if request.content_type in _LINES:
+        if kind in _LINES:
             lines = _join_lines(body)
             return Call(
                 deployment=deployment,
                 read_rows=lambda decoder: decoder.read_json(lines, "rows", strict=False),
                 context=accepted,
             )
-        if request.content_type != JSON:
+        if kind != JSON:
             raise UnsupportedMediaTypeError(
-                f"a body of type {request.content_type!r} is not read here",
-                hint=f"send {JSON}, {CSV} or {JSON_LINES}",
+                f"a body of type {kind.decode('latin-1')!r} is not read here", hint=f"send {_KNOWN}"
             )
         form, data, parameters = _find_form(body)
         return Call(
@@ -104,7 +109,7 @@ class InvocationsProtocol:
         """`{"predictions": [a row each]}`, with the ids beside them; or lines, where they were asked for."""
         outputs = [item.output for item in answer.predictions]
         if call.context == CSV:
-            return HttpAnswer(200, _write_csv(outputs), answer_headers(answer), f"{CSV}; charset=utf-8")
+            return HttpAnswer(200, _write_csv(outputs), answer_headers(answer), CSV + b"; charset=utf-8")
         if call.context == JSON_LINES:
             lines = b"".join(msgspec.json.encode(output) + b"\n" for output in outputs)
             return HttpAnswer(200, lines, answer_headers(answer), JSON_LINES)
@@ -120,24 +125,26 @@ class InvocationsProtocol:
 _EXECUTION = {"MaxConcurrentTransforms": 16, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 6}
 
 
-def _find_accepted(header: str) -> str:
+def _find_accepted(header: bytes) -> bytes:
     """The form of the answer: the first that is known of those a client accepts, JSON when it names none.
 
     Raises:
         NotAcceptableError: it takes only what is not given here.
     """
-    wanted = [part.partition(";")[0].strip().lower() for part in header.split(",") if part.strip()]
+    if not header:
+        return JSON
+    wanted = [part.partition(b";")[0].strip().lower() for part in header.split(b",") if part.strip()]
     for kind in wanted:
         if kind == CSV:
             return CSV
         if kind in _LINES:
             return JSON_LINES
-        if kind in (JSON, "*/*", "application/*"):
+        if kind in (JSON, b"*/*", b"application/*"):
             return JSON
     if not wanted:
         return JSON
     raise NotAcceptableError(
-        f"the answer is not given as {', '.join(wanted)}", hint=f"accept {JSON}, {CSV} or {JSON_LINES}"
+        f"the answer is not given as {b', '.join(wanted).decode('latin-1')}", hint=f"accept {_KNOWN}"
     )
 
 

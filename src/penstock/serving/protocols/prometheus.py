@@ -32,7 +32,7 @@ class PrometheusProtocol:
 
     def look(self, request: HttpRequest, table: RoutingTable) -> HttpAnswer:
         """The page."""
-        return HttpAnswer(200, render(self._read(), self._folder), content_type=CONTENT_TYPE)
+        return HttpAnswer(200, render(self._read(), self._folder), content_type=CONTENT_TYPE.encode())
 
     def read(self, request: HttpRequest) -> Call:
         """There is nothing to predict."""

@@ -5,10 +5,11 @@ from typing import Any, Protocol
 from penstock.core import codec
 from penstock.core.errors import InvalidInputError, NotFoundError, PenstockError, UnavailableError
 from penstock.serving.calls import Answer, Call
-from penstock.serving.http import ID_HEADER, HttpAnswer, HttpRequest, MethodNotAllowedError, ModelFailedError
+from penstock.serving.http import ID_HEADER, Headers, HttpAnswer, HttpRequest, MethodNotAllowedError, ModelFailedError
 from penstock.serving.live import RoutingTable
 
-STATUS_HEADER = "x-penstock-status"
+DEPLOYMENT_HEADER = b"x-penstock-deployment"
+STATUS_HEADER = b"x-penstock-status"
 
 
 class ServingProtocol(Protocol):
@@ -49,22 +50,22 @@ def refuse_with_code(error: PenstockError) -> HttpAnswer:
     return HttpAnswer(error.http_status, codec.encode({k: v for k, v in body.items() if v}), error_headers(error))
 
 
-def error_headers(error: PenstockError) -> dict[str, str]:
+def error_headers(error: PenstockError) -> Headers:
     """The headers that belong to an error."""
     if isinstance(error, MethodNotAllowedError):
-        return {"allow": error.allowed}
+        return {b"allow": error.allowed.encode()}
     if isinstance(error, UnavailableError):
-        return {"retry-after": str(max(1, round(error.retry_after_s)))}
+        return {b"retry-after": b"%d" % max(1, round(error.retry_after_s))}
     if isinstance(error, ModelFailedError) and error.prediction_id:
-        return {ID_HEADER: error.prediction_id}
+        return {ID_HEADER: error.prediction_id.encode()}
     return {}
 
 
-def answer_headers(answer: Answer) -> dict[str, str]:
+def answer_headers(answer: Answer) -> Headers:
     """The id of the (first) prediction, who answered, and whether something simpler did for a model that failed."""
-    headers = {ID_HEADER: answer.predictions[0].id, "x-penstock-deployment": answer.deployment.name}
+    headers = {ID_HEADER: answer.predictions[0].id.encode(), DEPLOYMENT_HEADER: answer.deployment.name.encode()}
     if answer.has_fallback:
-        headers[STATUS_HEADER] = "fallback"
+        headers[STATUS_HEADER] = b"fallback"
     return headers
 
 

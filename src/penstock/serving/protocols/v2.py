@@ -99,7 +99,7 @@ class OpenInferenceProtocol:
         head = msgspec.json.encode(body)
         if not tail:
             return HttpAnswer(200, head, answer_headers(answer))
-        headers = {**answer_headers(answer), LENGTH_HEADER: str(len(head))}
+        headers = {**answer_headers(answer), LENGTH_HEADER: b"%d" % len(head)}
         return HttpAnswer(200, head + tail, headers, CONTENT_TYPE)
 
     def refuse(self, error: PenstockError) -> HttpAnswer:
