@@ -16,10 +16,11 @@ from penstock.core.identity import Actor
 from penstock.core.routes import Route
 from penstock.server.bodies import read_body
 from penstock.server.plain_values import check_values, in_utc
-from penstock.serving.http import JSON, UnsupportedMediaTypeError
+from penstock.serving.http import UnsupportedMediaTypeError
 from penstock.storage.verbs import BoundVerb, Service, Verb, verb_of
 
 API = "/api/v1"
+_JSON = "application/json"
 Identify = Callable[[Request], Actor]
 
 
@@ -60,7 +61,7 @@ def _handler(route: Route, service: Service, identify: Identify) -> Callable[[Re
         else:
             key = request.headers.get("idempotency-key", "")
             result = await asyncio.wrap_future(bound.run_as(actor, arguments, key=key))
-        return Response(codec.encode(result), media_type="application/json")
+        return Response(codec.encode(result), media_type=_JSON)
 
     return handle
 
@@ -91,8 +92,8 @@ def decode_arguments(
 def _check_media_type(text: str) -> None:
     """Refuse what a form of another page could send without asking."""
     kind = text.partition(";")[0].strip().lower()
-    if kind not in ("", JSON):
-        raise UnsupportedMediaTypeError(f"a body of type {kind[:80]!r} is not read here", hint=f"send {JSON}")
+    if kind not in ("", _JSON):
+        raise UnsupportedMediaTypeError(f"a body of type {kind[:80]!r} is not read here", hint=f"send {_JSON}")
 
 
 def _convert_text(name: str, text: str, kind: Any) -> Any:
