@@ -118,6 +118,7 @@ def serve(form: str, way: str, folder: Path, descriptor: int) -> None:
     """Answer on a socket in this process, as a gateway worker does."""
     from penstock.core.config import Config
     from penstock.core.ids import Digest
+    from penstock.predictions.compactor import Compactor
     from penstock.predictions.segment_log import SegmentLog
     from penstock.processes.gateway import guard
     from penstock.processes.gateway_workers import run_gateway
@@ -147,12 +148,13 @@ def serve(form: str, way: str, folder: Path, descriptor: int) -> None:
         "back": DeploymentRoute(deployment="model", stable=second, previous=first),
     }
     place = Path(tempfile.mkdtemp(dir=folder))
-    log = SegmentLog(place / "segments")
+    log, compactor = SegmentLog(place / "segments"), Compactor()
     gateway = Gateway(log)
     port = Swapping(Routing(), place) if way == "swaps" else LonePort(Routing(1, (routes[way],)), place)
-    loop = GatewayLoop(gateway, port, log, open_model, place, poll_s=0.1)
+    loop = GatewayLoop(gateway, port, log, open_model, place, compact=compactor.compact, poll_s=0.1)
     loop.step()
     run_gateway(gateway, loop, guard(gateway, Config()), socket.socket(fileno=descriptor))
+    compactor.close()
 
 
 if __name__ == "__main__":

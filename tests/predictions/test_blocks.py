@@ -93,8 +93,8 @@ def test_every_form_comes_back_as_rows_in_order(batches: list[Any], folders: Ite
         values += held
     log.close()
     (path,) = log.list_closed()
-    segment, data = compact_segment(path)
-    frame = decode_rows(data)
+    segment, compacted = compact_segment(path)
+    frame = decode_rows(compacted.read_bytes())
     assert frame.schema == SCHEMA
     assert ids == [f"{segment.id}-{number}" for number in frame["row"]]
     for row, (inputs, output), found in zip(rows, values, frame.iter_rows(named=True), strict=True):
@@ -158,9 +158,9 @@ def test_files_of_the_older_format_are_read(tmp_path: Path) -> None:
     path.write_bytes(b"".join(frame_record(encoder.encode(record)) for record in records))
     log = SegmentLog(tmp_path)
     log.close()
-    segment, data = compact_segment(log.list_closed()[0])
+    segment, compacted = compact_segment(log.list_closed()[0])
     assert (segment.id, segment.deployment, segment.rows, segment.errors) == ("01abc", "shop", 2, 1)
-    frame = decode_rows(data)
+    frame = decode_rows(compacted.read_bytes())
     assert frame["inputs"].to_list() == ['{"age":41}', "{}"]
     assert frame["propensity"].to_list() == [1.0, 1.0]
 

@@ -25,8 +25,8 @@ def ship(folder: Path, rows: list[PredictionRow]) -> tuple[ObjectStore, Segment]
     log.append("shop", pack_rows(rows))
     log.close()
     objects = open_object_store(folder / "objects")
-    segment, data = compact_segment(log.list_closed()[0])
-    return objects, msgspec.structs.replace(segment, digest=objects.put_bytes(data))
+    segment, path = compact_segment(log.list_closed()[0])
+    return objects, msgspec.structs.replace(segment, digest=objects.put_bytes(path.read_bytes()))
 
 
 def make_rows(count: int) -> list[PredictionRow]:

@@ -23,15 +23,22 @@ from penstock.predictions.records import read_records
 from penstock.predictions.types import PredictionRow, RevisionCounts, Segment
 
 
-def compact_segment(path: Path) -> tuple[Segment, bytes]:
-    """A finished file of the log as the bytes of an object, and the record that describes it.
+def compact_segment(path: Path) -> tuple[Segment, Path]:
+    """Make an object of a finished file of the log; it lies beside it then.
+
+    Returns:
+        The record that describes the object, and where it lies.
 
     Raises:
         CorruptDataError: the file is damaged.
+        OSError: the object cannot be written.
     """
     content = read_records(path)
     frame = content.frame()
-    return describe_frame(content.header.id, content.header.deployment, frame), encode_frame(frame)
+    target, partial = path.with_suffix(".parquet"), path.with_suffix(".partial")
+    partial.write_bytes(encode_frame(frame))
+    partial.replace(target)
+    return describe_frame(content.header.id, content.header.deployment, frame), target
 
 
 def describe_segment(segment_id: SegmentId, deployment: str, rows: Sequence[PredictionRow]) -> Segment:

@@ -19,6 +19,7 @@ from penstock.core.errors import ConflictError, StorageFullError
 from penstock.core.framing import frame_record
 from penstock.core.ids import PredictionId, SegmentId, new_id
 from penstock.predictions.blocks import Block, Columns
+from penstock.predictions.log import number_rows
 from penstock.predictions.records import SegmentHeader, repair
 
 log = logging.getLogger(__name__)
@@ -64,16 +65,7 @@ class SegmentLog:
         self._thread.start()
 
     def append(self, deployment: str, block: Block, columns: Columns | None = None) -> list[PredictionId]:
-        """Log predictions of one deployment; their ids, in order.
-
-        Args:
-            deployment: whose they are.
-            block: the predictions; it is numbered here.
-            columns: of a block whose outputs are arrays.
-
-        Raises:
-            StorageFullError: the rows could not be written; none of them is in the log.
-        """
+        """Log predictions of one deployment; their ids, in order. See `PredictionLog`."""
         with self._lock:
             segment = self._open.get(deployment)
             if segment is None:
@@ -84,7 +76,7 @@ class SegmentLog:
             first = segment.rows - block.rows
             if segment.size_bytes >= self._rotate_bytes:
                 self._finish(deployment)
-        return [PredictionId(f"{segment.id}-{number}") for number in range(first, first + block.rows)]
+        return number_rows(segment.id, first, block.rows)
 
     def rotate(self) -> None:
         """Finish every segment that holds rows, whatever its age."""

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from penstock.core.config import LOOPBACK, Config
 from penstock.core.project.places import project_config
+from penstock.predictions.compactor import Compactor
 from penstock.processes.child import run_process
 from penstock.processes.gateway_workers import Worker, run_gateway
 from penstock.registry.loading import open_tree, set_up_vetting
@@ -40,6 +41,7 @@ def serve_gateway(config: Config, listener: socket.socket, worker: Worker) -> No
         config.url, token=token, actor="gateway", patience_s=2.0, timeout_s=ANSWER_S, objects=objects
     )
     segments = worker.open_log(folder)
+    compactor = Compactor()
     gateway = Gateway(segments, also=find_vertex(os.environ), shared=worker.open_counts(folder))
     vetting = set_up_vetting(RememberedStandings(services.trust.get_standing, folder / "standings"), config)
     loop = GatewayLoop(
@@ -48,12 +50,14 @@ def serve_gateway(config: Config, listener: socket.socket, worker: Worker) -> No
         segments,
         lambda tree: open_tree(objects, tree, config.cache, vetting),
         worker.find_folder(folder),
+        compact=compactor.compact,
         name=f"{worker.name}-{socket.gethostname()}",
         poll_s=POLL_S,
     )
     try:
         run_gateway(gateway, loop, guard(gateway, config), listener)
     finally:
+        compactor.close()
         services.close()
         lock.release()
 

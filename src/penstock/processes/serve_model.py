@@ -16,6 +16,8 @@ import msgspec
 from penstock.core.config import LOOPBACK, Config
 from penstock.core.errors import InvalidInputError, PermissionDeniedError
 from penstock.core.ids import Digest
+from penstock.predictions.compactor import Compactor
+from penstock.predictions.log import NoLog
 from penstock.processes.child import StopSignal, follow_parent, hear_stop
 from penstock.processes.gateway import guard
 from penstock.processes.gateway_workers import Worker, run_gateway, worker_specs
@@ -134,17 +136,19 @@ def _answer(
     with contextlib.ExitStack() as opened:
         opened.callback(close_model, model)
         folder = opened.enter_context(_working_folder(log_folder))
-        segments = worker.open_log(folder)
+        segments = worker.open_log(folder) if log_folder is not None else NoLog(folder)
+        compactor = opened.enter_context(contextlib.closing(Compactor()))
         together = Path(os.environ.get(_FOLDER, folder))
         gateway = Gateway(segments, also=find_vertex(os.environ), shared=worker.open_counts(together))
         revision = RevisionRoute(1, served.name, served.version, served.tree)
         routing = Routing(1, (DeploymentRoute(deployment=served.name, stable=revision),))
         loop = GatewayLoop(
             gateway,
-            LonePort(routing, log_folder),
+            LonePort(routing, folder),
             segments,
             lambda tree: model,
             worker.find_folder(folder),
+            compact=compactor.compact,
             name=f"serve-{os.getpid()}",
         )
         loop.step()

@@ -11,7 +11,7 @@ from typing import Any
 from penstock.core import failpoints
 from penstock.core.clock import Clock, SystemClock
 from penstock.core.errors import InvalidInputError, PenstockError, TooLargeError
-from penstock.predictions.segment_log import SegmentLog
+from penstock.predictions.log import PredictionLog
 from penstock.serving.batching import Batcher, BatchLimits
 from penstock.serving.caller_ids import answer_back, choose_caller_id
 from penstock.serving.calls import Answer, Call
@@ -81,7 +81,7 @@ class Gateway:
 
     def __init__(
         self,
-        segments: SegmentLog,
+        segments: PredictionLog,
         *,
         clock: Clock | None = None,
         limits: GatewayLimits | None = None,

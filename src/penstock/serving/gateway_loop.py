@@ -14,13 +14,14 @@ from msgspec.structs import replace
 from penstock.core.clock import Clock, SystemClock
 from penstock.core.errors import InvalidInputError, UnavailableError
 from penstock.core.ids import Digest
-from penstock.predictions.segment_log import SegmentLog
+from penstock.predictions.log import PredictionLog
+from penstock.predictions.segment_file import compact_segment
 from penstock.registry.loading import close_model
 from penstock.serving.gateway import Gateway
 from penstock.serving.live import LiveDeployment, LiveRevision, RoutingTable, ServableModel
 from penstock.serving.port import GatewayPort
 from penstock.serving.ranking import check_rules
-from penstock.serving.shipping import SegmentShipper
+from penstock.serving.shipping import Compact, SegmentShipper
 from penstock.serving.types import DeploymentRoute, GatewayReport, LoadFailure, RevisionRoute, Routing
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class GatewayLoop:
         port: the server.
         segments: the prediction log; `stop` ships what is left of it and closes it.
         open_model: loads the model of a tree; it may take its time.
+        compact: makes an object of a finished segment of the log; `Compactor` keeps that away from the answers.
         folder: where the last routing is kept.
         name: of this gateway, in its reports.
         poll_s: how often the server is asked.
@@ -59,10 +61,11 @@ class GatewayLoop:
         self,
         gateway: Gateway,
         port: GatewayPort,
-        segments: SegmentLog,
+        segments: PredictionLog,
         open_model: ModelOpener,
         folder: Path,
         *,
+        compact: Compact = compact_segment,
         name: str = "gateway",
         poll_s: float = 0.5,
         trust_s: float = TRUST_S,
@@ -72,7 +75,7 @@ class GatewayLoop:
         self.name = name
         self._port = port
         self._segments = segments
-        self._shipper = SegmentShipper(segments, port)
+        self._shipper = SegmentShipper(segments, port, compact)
         self._open_model = open_model
         self._cache = folder / "routing.json"
         self._poll_s = poll_s

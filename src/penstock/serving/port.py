@@ -62,10 +62,10 @@ class LonePort:
 
     Args:
         routing: what is served.
-        folder: where finished segments of the prediction log are kept as Parquet files; None: they are dropped.
+        folder: where finished segments of the prediction log are kept as Parquet files.
     """
 
-    def __init__(self, routing: Routing, folder: Path | None) -> None:
+    def __init__(self, routing: Routing, folder: Path) -> None:
         self._routing = routing
         self._folder = folder
 
@@ -74,11 +74,10 @@ class LonePort:
         return self._routing
 
     def ship_segment(self, segment: Segment, path: Path) -> None:
-        """Keep a copy of the segment under its id, or nothing."""
-        if self._folder is not None:
-            partial = self._folder / f"{segment.id}.partial"
-            shutil.copyfile(path, partial)
-            partial.rename(self._folder / f"{segment.id}.parquet")
+        """Keep a copy of the segment under its id."""
+        partial = self._folder / f"{segment.id}.partial"
+        shutil.copyfile(path, partial)
+        partial.rename(self._folder / f"{segment.id}.parquet")
 
     def report(self, report: GatewayReport) -> None:
         """Nobody listens."""

@@ -12,7 +12,7 @@ from penstock.core.clock import Clock
 from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.core.ids import PredictionId
 from penstock.predictions.blocks import STATUSES, Block, Columns, Packed
-from penstock.predictions.segment_log import SegmentLog
+from penstock.predictions.log import PredictionLog
 from penstock.predictions.types import Status
 from penstock.serving.calls import MAXIMUM_KEY, Call, Parameters, Prediction
 from penstock.serving.entries import Output, arrange, pack_outputs, rows_of, spread
@@ -32,7 +32,7 @@ Found = tuple[Output, Status, tuple[str, ...]]  # an answer, how it came about, 
 class Predictor:
     """Answers jobs. Safe to use from several threads."""
 
-    def __init__(self, segments: SegmentLog, clock: Clock) -> None:
+    def __init__(self, segments: PredictionLog, clock: Clock) -> None:
         self._segments = segments
         self._clock = clock
 

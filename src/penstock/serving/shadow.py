@@ -14,7 +14,7 @@ from msgspec import Struct
 from penstock.core.errors import PenstockError
 from penstock.core.ids import PredictionId
 from penstock.predictions.blocks import STATUSES, Block, Columns, Packed, pack
-from penstock.predictions.segment_log import SegmentLog
+from penstock.predictions.log import PredictionLog
 from penstock.serving.calls import Call
 from penstock.serving.entries import Output, arrange, pack_outputs, rows_of
 from penstock.serving.inputs import Rows
@@ -75,7 +75,7 @@ class ShadowRunner:
 
     def __init__(
         self,
-        segments: SegmentLog,
+        segments: PredictionLog,
         limits: ShadowLimits | None = None,
         is_idle: Callable[[], bool] = lambda: True,
     ) -> None:

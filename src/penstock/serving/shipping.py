@@ -1,7 +1,7 @@
 """Brings finished segments of the prediction log to the server, oldest first, until it has them."""
 
 import logging
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 from penstock.core.errors import (
@@ -12,8 +12,8 @@ from penstock.core.errors import (
     TooLargeError,
     UnavailableError,
 )
+from penstock.predictions.log import PredictionLog
 from penstock.predictions.segment_file import compact_segment
-from penstock.predictions.segment_log import SegmentLog
 from penstock.predictions.types import Segment
 from penstock.serving.port import GatewayPort
 
@@ -23,12 +23,22 @@ log = logging.getLogger(__name__)
 _REFUSALS = (InvalidInputError, ConflictError, TooLargeError)
 
 
-class SegmentShipper:
-    """Ships what the log has finished. A segment is removed here only after the server has it; used by one thread."""
+Compact = Callable[[Path], tuple[Segment, Path]]
 
-    def __init__(self, segments: SegmentLog, port: GatewayPort) -> None:
+
+class SegmentShipper:
+    """Ships what the log has finished. A segment is removed here only after the server has it; used by one thread.
+
+    Args:
+        segments: the log.
+        port: the server.
+        compact: makes an object of a finished segment, as `compact_segment` does.
+    """
+
+    def __init__(self, segments: PredictionLog, port: GatewayPort, compact: Compact = compact_segment) -> None:
         self._segments = segments
         self._port = port
+        self._compact = compact
 
     @property
     def waiting(self) -> int:
@@ -43,24 +53,18 @@ class SegmentShipper:
         """
         for path in self._segments.list_closed():
             try:
-                segment, data = compact_segment(path)
+                segment, target = self._compact(path)
             except CorruptDataError as error:
                 log.error("a segment is damaged and kept aside: %s", error, extra={"path": str(path)})
                 path.rename(path.with_suffix(".damaged"))
                 continue
             try:
-                self._send(path, segment, data)
+                self._port.ship_segment(segment, target)
             except _REFUSALS as error:  # it would be refused again and again, and hold up the others
                 log.error("a segment was refused and kept aside: %s", error, extra={"path": str(path)})
                 path.rename(path.with_suffix(".refused"))
             except PenstockError as error:
                 raise UnavailableError(f"the server takes no predictions: {error}") from error
-
-    def _send(self, path: Path, segment: Segment, data: bytes) -> None:
-        target = path.with_suffix(".parquet")
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(data)
-        os.replace(partial, target)
-        self._port.ship_segment(segment, target)
-        path.unlink()
-        target.unlink()
+            else:
+                path.unlink()
+                target.unlink()
