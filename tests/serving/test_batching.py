@@ -69,6 +69,14 @@ def test_requests_of_one_turn_are_one_batch(tmp_path: Path) -> None:
     log.close()
 
 
+def test_what_is_too_much_for_the_loop_is_one_batch_on_a_thread(tmp_path: Path) -> None:
+    model = Adder()
+    gateway, log = open_gateway(tmp_path, GatewayLimits(inline_ms=0.1, batch_ms=60_000.0), sum=model)
+    assert {reply.status for reply in ask_all(gateway, "/predict/sum", [rows_of([(1, 2)] * 4)] * 50)} == {200}
+    assert model.batches == [200]
+    log.close()
+
+
 def test_what_comes_while_a_slow_batch_runs_is_the_next_one(tmp_path: Path, held: Adder) -> None:
     gateway, log = open_gateway(tmp_path, THREADS, sum=held)
 

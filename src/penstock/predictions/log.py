@@ -1,7 +1,7 @@
 """What a gateway needs of a prediction log, and the log that keeps nothing."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from penstock.core.ids import PredictionId, SegmentId, new_id
 from penstock.predictions.blocks import Block, Columns
@@ -69,4 +69,4 @@ class NoLog:
 
 def number_rows(segment: SegmentId, first: int, count: int) -> list[PredictionId]:
     """The ids of rows of a segment that follow each other."""
-    return [PredictionId(f"{segment}-{row}") for row in range(first, first + count)]
+    return cast(list[PredictionId], [f"{segment}-{row}" for row in range(first, first + count)])

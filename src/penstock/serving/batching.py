@@ -1,7 +1,8 @@
 """Adaptive batches: what came in while the last batch ran is the next one, so a lone request waits for nothing.
 
 A fast model answers on the event loop at the end of the loop's turn: all requests that were read in this turn are one
-batch. A slow one answers on threads, one batch of it at a time.
+batch. Where that would take too long a thread answers, one batch of a revision at a time, and the loop reads the next
+requests meanwhile.
 """
 
 import asyncio
@@ -107,10 +108,11 @@ class Batcher:
     def _run(self, lane: Lane) -> None:
         """Answer what waits, or as much of it as makes one batch."""
         lane.is_due = False
-        batch, rows = self._take(lane)
+        is_quick = self._is_quick(lane, lane.rows)
+        batch, rows = self._take(lane, takes_all=is_quick)
         if not batch:
             return
-        if self._is_quick(lane, rows):
+        if is_quick:
             self._answer_timed(batch, lane, rows)
             self._deliver(batch, lane)
             return
@@ -139,24 +141,23 @@ class Batcher:
         By the clock as well, with room for that: a model may wait for another process.
         """
         most_ms = self._limits.inline_ms
+        if rows > self._limits.batch_rows:
+            return False
         return lane.work.expect(rows) <= most_ms and lane.pace.expect(rows) <= _WAITING * most_ms
 
-    def _is_too_much(self, lane: Lane, rows: int, *, is_quick: bool) -> bool:
-        if rows > self._limits.batch_rows:
-            return True
-        return not self._is_quick(lane, rows) if is_quick else lane.pace.expect(rows) > self._limits.batch_ms
+    def _is_too_much(self, lane: Lane, rows: int) -> bool:
+        """Whether a thread should not take so many at once."""
+        return rows > self._limits.batch_rows or lane.pace.expect(rows) > self._limits.batch_ms
 
-    def _take(self, lane: Lane) -> tuple[list[Part], int]:
+    def _take(self, lane: Lane, *, takes_all: bool) -> tuple[list[Part], int]:
         """The parts of the next batch, and how many rows they have; whose time is over is answered so."""
-        is_quick = bool(lane.queue) and self._is_quick(lane, lane.queue[0].count)
-        takes_all = not self._is_too_much(lane, lane.rows, is_quick=is_quick)
         now, rows = time.perf_counter(), 0
         batch: list[Part] = []
         while lane.queue:
             part = lane.queue[0]
             count = part.count
             is_late = part.job.deadline < now
-            if not takes_all and batch and not is_late and self._is_too_much(lane, rows + count, is_quick=is_quick):
+            if batch and not (is_late or takes_all) and self._is_too_much(lane, rows + count):
                 break
             lane.queue.popleft()
             lane.rows -= count
