@@ -55,6 +55,7 @@ def test_kserve_v1_tells_what_is_served(gateway: GatewayUnderTest) -> None:
     ("path", "body", "status", "said"),
     [
         ("churn:predict", {"instances": [[20, "x"]]}, 422, "instances[0].visits"),
+        ("churn:predict", {"instances": [["pro", 20]]}, 422, "the order of a row's values is age, visits"),
         ("churn:predict", {"instances": [[20, 1]], "inputs": [[20, 1]]}, 400, "either instances or inputs"),
         ("churn:predict", {}, 400, "either instances or inputs"),
         ("nothing:predict", {"instances": [[20, 1]]}, 404, "no deployment 'nothing'"),

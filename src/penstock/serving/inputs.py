@@ -24,6 +24,7 @@ Place = Callable[[int, str], str]  # row and column -> the field as the caller w
 _MISSING = re.compile(r"missing required field `(.+?)`")
 _ROW = re.compile(r"^\[(\d+)\]\.?(.*)$")
 _NUMBER = re.compile(r"\[(\d+)\]")
+_SHOWN = 20  # columns in a hint
 _EXACT = 2.0**53  # a float64 holds every integer below
 _encoder = msgspec.json.Encoder()
 NUMBERS = ("double", "long", "boolean")  # the types that a matrix can hold
@@ -227,7 +228,12 @@ class InputDecoder:
         field = place(row, column)
         if "unknown field" in text:
             return InvalidInputError(f"the model has no input {field}", hint=plain.hint, field=field)
-        return InvalidInputError(f"{field}: {text[:1].lower()}{text[1:]}", field=field)
+        hint = "" if column == inside[2] else f"the order of a row's values is {self._tell_order()}"
+        return InvalidInputError(f"{field}: {text[:1].lower()}{text[1:]}", hint=hint, field=field)
+
+    def _tell_order(self) -> str:
+        names = [column.name for column in self.columns]
+        return ", ".join(names) if len(names) <= _SHOWN else ", ".join(names[:_SHOWN]) + ", ..."
 
     def _name_column(self, inside: str) -> str:
         """The column of a place in a row: a name, or the number that stands for it in a row that is a list."""
