@@ -1,8 +1,9 @@
 """Adaptive batches: what came in while the last batch ran is the next one, so a lone request waits for nothing.
 
-A fast model answers on the event loop at the end of the loop's turn: all requests that were read in this turn are one
-batch. Where that would take too long a thread answers, one batch of a revision at a time, and the loop reads the next
-requests meanwhile.
+A fast model answers on the event loop, at the end of the turn after the one that brought the first request: all that was
+read in these two is one batch. That costs a lone request a look at the sockets, and doubles the batches of many. Where
+it would take too long a thread answers, one batch of a revision at a time, and the loop reads the next requests
+meanwhile.
 """
 
 import asyncio
@@ -44,7 +45,7 @@ class Lane:
     def __init__(self) -> None:
         self.queue: deque[Part] = deque()
         self.rows = 0  # in the queue
-        self.is_due = False  # a batch begins at the end of this turn of the loop
+        self.is_due = False  # a batch begins soon
         self.is_busy = False  # a batch is on a thread
         self.busy_until = 0.0  # on the clock of time.perf_counter()
         self.work = Pace()  # of the processor: whether the event loop can bear it
@@ -88,9 +89,14 @@ class Batcher:
             lane.queue.append(part)
             lane.rows += part.count
             if not (lane.is_busy or lane.is_due):
-                lane.is_due = True
-                loop.call_soon(self._run, lane)
+                self._begin_soon(lane)
         return done
+
+    def _begin_soon(self, lane: Lane) -> None:
+        """Begin a batch a turn of the loop later: callers who got their answers in this one may have asked again."""
+        lane.is_due = True
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._run, lane)
 
     def _add_lane(self, revision: LiveRevision) -> Lane:
         lane = self._lanes[revision] = Lane()
@@ -132,8 +138,7 @@ class Batcher:
         for part in batch:
             part.job.finish_part()
         if lane.queue and not lane.is_due:
-            lane.is_due = True
-            asyncio.get_running_loop().call_soon(self._run, lane)
+            self._begin_soon(lane)
 
     def _is_quick(self, lane: Lane, rows: int) -> bool:
         """Whether the event loop can bear a batch: by the processor, as a busy machine makes all seem slow.
