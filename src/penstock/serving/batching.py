@@ -1,6 +1,6 @@
 """Adaptive batches: what came in while the last batch ran is the next one, so a lone request waits for nothing.
 
-A fast model answers on the event loop, at the end of the turn after the one that brought the first request: all that was
+A fast model answers on the event loop, at the end of the turn after the one that brought the first request: what was
 read in these two is one batch. That costs a lone request a look at the sockets, and doubles the batches of many. Where
 it would take too long a thread answers, one batch of a revision at a time, and the loop reads the next requests
 meanwhile.
