@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec import structs
+
 from penstock.core.ids import AlertId, EpisodeId
 from penstock.core.project.rates import Rate
 from penstock.core.project.types import RetrainSection
@@ -120,3 +122,23 @@ def test_an_alarm_that_flaps_for_ever_is_held_to_the_budget() -> None:
             episodes.insert(0, episode(len(episodes), 0, as_of=now, ended_as_of=now, state="refused"))
     assert all(sum(start <= at < start + timedelta(days=30) for at in fired) <= 3 for start in fired)
     assert len(fired) >= 9
+
+
+def test_a_time_that_has_come_since_the_last_episode_opens_one() -> None:
+    policy = RetrainSection(when=("0 3 * * 1",), cooldown=timedelta(days=1))  # NOW is a Wednesday
+    assert choose(policy=policy, episodes=[episode(1, 1.5)]) == Waiting(QUIET), "it was opened after that Monday's time"
+    firing = choose(policy=policy, episodes=[episode(1, 6)])
+    assert isinstance(firing, Firing) and firing.trigger == "schedule"
+    assert firing.reason == "it is time: '0 3 * * 1' came at 2011-05-30 03:00"
+    assert choose(policy=policy) == Waiting(QUIET), "nothing is late before there is traffic"
+    assert isinstance(choose(policy=policy, since=NOW - timedelta(days=7)), Firing)
+    busy = structs.replace(policy, budget=Rate(0.5, timedelta(days=7)))
+    held = choose(policy=busy, episodes=[episode(1, 6)])
+    assert isinstance(held, Waiting) and "it is time" in held.reason
+
+
+def test_a_gain_that_probes_have_found_opens_an_episode_where_the_policy_says_so() -> None:
+    policy = RetrainSection(when=("gain",), strategy="auto")
+    firing = choose(policy=policy, gain="a model of all rows lost 0.1 less")
+    assert isinstance(firing, Firing) and (firing.trigger, firing.reason[:7]) == ("gain", "a model")
+    assert choose(gain="a model of all rows lost 0.1 less") == Waiting(QUIET)

@@ -151,10 +151,12 @@ class Controller:
     def _read_facts(self, standing: Standing | Waiting | str) -> Facts:
         champion = self._find_champion()
         watermark = self._sources.predictions.watermark(self._name)
+        first = self._sources.predictions.list_segments(self._name, limit=1)
         return Facts(
             now=watermark or self._loop.db.clock.now(),
             by_clock=watermark is None,
             has_champion=champion is not None,
+            since=first[0].first_at if first else None,
             alerts=self._sources.monitoring.list_alerts(self._name, "open"),
             gain=find_gain(standing, self._prober.rule) if isinstance(standing, Standing) else "",
             new_data=self._find_new_data(champion) if champion else [],

@@ -10,8 +10,9 @@ from typing import Any
 from msgspec import Struct
 
 from penstock.core.clock import format_duration
+from penstock.core.cron import read_cron
 from penstock.core.ids import AlertId
-from penstock.core.project.types import MODEL_TRIGGERS, RetrainSection
+from penstock.core.project.types import MODEL_TRIGGERS, TRIGGERS, RetrainSection
 from penstock.loop.types import Episode, Trigger
 from penstock.monitoring.types import Alert
 
@@ -32,6 +33,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     now: datetime  # event time; that of the clock before there was any traffic
     by_clock: bool = False  # it is that of the clock
     has_champion: bool
+    since: datetime | None = None  # event time of the first request; before there was any, None
     alerts: list[Alert] = []  # open ones
     gain: str = ""  # why a retrain is worth it, as probes have found; empty where it is not, or nobody knows
     new_data: list[NewData] = []  # the tables that are ahead of the champion
@@ -85,9 +87,11 @@ def _find_reason(policy: RetrainSection, facts: Facts) -> Firing | None:
                 return Firing(trigger=kind, reason=alert.summary, alert_id=alert.id, evidence=evidence)
     if "gain" in policy.when and facts.gain:
         return Firing(trigger="gain", reason=facts.gain)
-    if "new_data" not in policy.when:
-        return None
-    for data in facts.new_data:
+    return _find_new_data(policy, facts) or _find_schedule(policy, facts)
+
+
+def _find_new_data(policy: RetrainSection, facts: Facts) -> Firing | None:
+    for data in facts.new_data if "new_data" in policy.when else ():
         added = data.rows - data.rows_seen
         if data.rows_seen > 0 and added >= policy.new_rows * data.rows_seen:
             reason = (
@@ -96,6 +100,18 @@ def _find_reason(policy: RetrainSection, facts: Facts) -> Firing | None:
             )
             evidence = {"dataset": data.dataset, "rows": data.rows, "rows_seen": data.rows_seen}
             return Firing(trigger="new_data", reason=reason, evidence=evidence)
+    return None
+
+
+def _find_schedule(policy: RetrainSection, facts: Facts) -> Firing | None:
+    """A time that has come since the last episode began; before the first, since there is traffic."""
+    begun = [at for episode in facts.episodes if (at := _begun(episode, facts)) is not None]
+    last = max(begun, default=facts.since)
+    for line in policy.when:
+        due = read_cron(line).find_last(facts.now) if line not in TRIGGERS else None
+        if due is not None and last is not None and due > last:
+            reason = f"it is time: {line!r} came at {due:%Y-%m-%d %H:%M}"
+            return Firing(trigger="schedule", reason=reason, evidence={"due": due, "last": last})
     return None
 
 

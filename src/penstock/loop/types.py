@@ -7,7 +7,9 @@ from msgspec import Struct
 
 from penstock.core.ids import AlertId, EpisodeId, Ref, RolloutId, RunId
 
-Trigger = Literal["manual", "drift", "estimate", "performance", "calibration", "fairness", "gain", "new_data"]
+Trigger = Literal[
+    "manual", "drift", "estimate", "performance", "calibration", "fairness", "gain", "new_data", "schedule"
+]
 EpisodeState = Literal["opened", "probing", "training", "judging", "releasing", "promoted", "refused", "failed"]
 ENDED: tuple[EpisodeState, ...] = ("promoted", "refused", "failed")
 

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from penstock.core.codec import nearest_hint
+from penstock.core.cron import read_cron
+from penstock.core.errors import InvalidInputError
 from penstock.core.project.conditions import check_condition
 from penstock.core.project.metrics import COMPARED_HINT, is_compared, metric_problem
 from penstock.core.project.positions import KeyPath
@@ -36,7 +38,6 @@ from penstock.core.secret_values import is_reference
 
 _ENTRY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _REFERENCE = re.compile(r"[A-Za-z0-9][\w.\-]*?\.[^.\s][^.]*")
-_CRON_FIELD = re.compile(r"(\*|\d{1,2}(-\d{1,2})?)(/\d{1,2})?(,(\*|\d{1,2}(-\d{1,2})?)(/\d{1,2})?)*")
 _MASKS = ("redact", "hash", "tokenise", "truncate", "generalise", "shift_dates")
 _MASKS_WITH_NUMBER = ("truncate", "generalise", "shift_dates")
 
@@ -223,9 +224,14 @@ def _retrain(record: RetrainSection, path: KeyPath, reader: Reader, task: Task |
         hint = 'add strategy = "auto"'
         reader.report((*path, "when"), "gain is what probes find, and only the strategy auto asks them", hint)
     for index, trigger in enumerate(record.when):
-        fields = trigger.split()
-        is_cron = len(fields) == 5 and all(_CRON_FIELD.fullmatch(each) for each in fields)
-        if trigger not in TRIGGERS and not is_cron:
+        if trigger in TRIGGERS:
+            continue
+        if " " in trigger:
+            try:
+                read_cron(trigger)
+            except InvalidInputError as error:
+                reader.report((*path, "when", index), error.message, error.hint)
+        else:
             hint = nearest_hint(trigger, TRIGGERS)
             problem = f"{trigger!r} is neither one of {', '.join(TRIGGERS)} nor a time such as '0 3 * * 1'"
             reader.report((*path, "when", index), problem, hint if hint.startswith("did") else "")
