@@ -9,6 +9,7 @@ from typing import Any
 
 _HOMES = {
     "Candidate": "penstock.pipelines.graph",
+    "Champion": "penstock.pipelines.graph",
     "ConflictError": "penstock.core.errors",
     "CorruptDataError": "penstock.core.errors",
     "Data": "penstock.pipelines.graph",

@@ -20,7 +20,7 @@ from penstock.pipelines.evaluate_step import ExaminedCandidate, ExamSettings
 from penstock.pipelines.graph import Graph, Limits, StepNode
 from penstock.pipelines.port import WorkPort
 from penstock.pipelines.probe_step import TrialSettings
-from penstock.pipelines.runner import StepFailedError, StepRunner, resolve, run_graph
+from penstock.pipelines.runner import CHAMPION_MODEL, StepFailedError, StepRunner, resolve, run_graph
 from penstock.pipelines.trial import Trial
 from penstock.pipelines.types import CandidateRecord, Probe, ProbeResult, RowSpan
 from penstock.pipelines.values import rows
@@ -101,7 +101,10 @@ class Execution:
             span_name: {name: self._choose_rows(version, span, most) for name, version in versions.items()}
             for span_name, span in spans.items()
         }
-        given = [chosen.key for held in data.values() for chosen in held.values()]
+        if graph.goes_on and (model := self._find_champion_model()) is not None:
+            for held in data.values():
+                held[CHAMPION_MODEL] = model
+        given = sorted({digest for held in data.values() for chosen in held.values() for digest in chosen.digests})
         begin = self._port.pipelines.begin_run
         self._claim.call(begin, self._run.id, self._run.fence, source, graph.params, refs, given)
         runner = StepRunner(
@@ -167,6 +170,16 @@ class Execution:
             return RowSpan(half_life=retrain.window)
         end = newest if until is None else min(newest, until)
         return RowSpan(since=end - retrain.window)
+
+    def _find_champion_model(self) -> StoredValue | None:
+        """What the pipeline's step returned when the present champion was made; None where no run of ours made it."""
+        champion = self._find_champion()
+        if champion is None or champion.run_id is None:
+            return None
+        steps = self._claim.call(self._port.pipelines.list_steps, champion.run_id)
+        made = next((step.parts.inputs.get("model") for step in steps if step.name == EVALUATE), None)
+        outputs = (value for step in steps if step.output is not None for value in (step.output, *step.output.items))
+        return next((value for value in outputs if value.identity == made), None)
 
     def _examine(
         self, graph: Graph, data: dict[str, StoredValue], values: dict[str, StoredValue], runner: StepRunner

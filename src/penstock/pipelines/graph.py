@@ -17,6 +17,14 @@ class Data(Any):  # type: ignore[misc]  # so that a type checker lets it pass fo
     """
 
 
+class Champion(Any):  # type: ignore[misc]  # so that a type checker lets it pass for a model
+    """Marks an argument of a pipeline as the model that is the champion now, for a step that goes on from there.
+
+    The step receives what the pipeline's step returned then, or None: before the first release, and after the release
+    of a model that this project's pipeline has not made.
+    """
+
+
 class Candidate(Struct, frozen=True, kw_only=False):
     """What a pipeline ends with: a model, and the rows it has to prove itself on.
 
@@ -50,6 +58,10 @@ class FromData(Argument, frozen=True, tag="data"):
     name: str
 
 
+class FromChampion(Argument, frozen=True, tag="champion"):
+    """The model that is the champion now; None where there is none that this pipeline has made."""
+
+
 class FromStep(Argument, frozen=True, tag="step"):
     """What a step gave; `index` is the place in its tuple, None for the whole."""
 
@@ -63,7 +75,7 @@ class FromMany(Argument, frozen=True, tag="many"):
     items: tuple["AnyArgument", ...]
 
 
-AnyArgument = FromValue | FromData | FromStep | FromMany
+AnyArgument = FromValue | FromData | FromChampion | FromStep | FromMany
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -121,6 +133,12 @@ class Graph(Struct, frozen=True, kw_only=True):
         ends = [self.candidate.model, self.candidate.test, self.candidate.reference]
         direct = {leaf.name for end in ends if end is not None for leaf in leaves(end) if isinstance(leaf, FromData)}
         return frozenset(direct).union(*(step.reads for step in self.steps))
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a step is given the present champion."""
+        given = (leaf for step in self.steps for argument in step.arguments.values() for leaf in leaves(argument))
+        return any(isinstance(leaf, FromChampion) for leaf in given)
 
 
 def leaves(argument: AnyArgument) -> Iterator[AnyArgument]:

@@ -10,14 +10,18 @@ import msgspec
 
 from penstock.core.codec import nearest_hint
 from penstock.core.errors import InvalidInputError
-from penstock.pipelines.graph import Candidate, CandidateNode, Data, FromData, FromStep, Graph, check_plain
-from penstock.pipelines.tracing import data_placeholder, to_argument, tracing
+from penstock.pipelines.graph import Candidate, CandidateNode, Champion, Data, FromData, FromStep, Graph, check_plain
+from penstock.pipelines.tracing import champion_placeholder, data_placeholder, to_argument, tracing
 
 PLAIN = (int, float, str, bool)
 
 
 class Pipeline:
-    """A function that joins steps. Arguments annotated `Data` are tables of the project, the others parameters."""
+    """A function that joins steps.
+
+    Arguments annotated `Data` are tables of the project, one annotated `Champion` is its present model, and the others
+    are parameters.
+    """
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         functools.update_wrapper(self, fn)
@@ -35,21 +39,27 @@ class Pipeline:
         return tuple(name for name in self._parameters if self._hints.get(name) is Data)
 
     @property
+    def champions(self) -> tuple[str, ...]:
+        """The names of what stands for the present champion."""
+        return tuple(name for name in self._parameters if self._hints.get(name) is Champion)
+
+    @property
     def params(self) -> tuple[str, ...]:
         """The names of its parameters."""
-        return tuple(name for name in self._parameters if name not in self.data)
+        return tuple(name for name in self._parameters if name not in self.data + self.champions)
 
     def __call__(self, **params: Any) -> Graph:
         """The graph of this pipeline with these parameters; nothing runs."""
         return self.trace(params)
 
     def run(self, **arguments: Any) -> Candidate:
-        """Run all steps in this process, with a DataFrame for each table; nothing is stored."""
+        """Run all steps in this process, with a DataFrame for each table, and maybe a champion; nothing is stored."""
         for name in self.data:
             if name not in arguments:
                 raise InvalidInputError(f"pipeline {self.name!r} needs a DataFrame for its data {name!r}")
         tables = {name: arguments.pop(name) for name in self.data}
-        return self._check(self.fn(**tables, **self._convert(arguments)))
+        champions = {name: arguments.pop(name, None) for name in self.champions}
+        return self._check(self.fn(**tables, **champions, **self._convert(arguments)))
 
     def trace(self, params: Mapping[str, Any]) -> Graph:
         """The graph of this pipeline with these parameters.
@@ -60,7 +70,9 @@ class Pipeline:
         """
         given = self._convert(params)
         with tracing() as tracer:
-            result = self._check(self.fn(**given, **{name: data_placeholder(name) for name in self.data}))
+            tables = {name: data_placeholder(name) for name in self.data}
+            champions = {name: champion_placeholder() for name in self.champions}
+            result = self._check(self.fn(**given, **tables, **champions))
         for node in tracer.steps:
             place = node.function.partition(":")[2]
             if not place.isidentifier():

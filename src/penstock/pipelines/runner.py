@@ -15,7 +15,7 @@ from penstock.core.errors import CorruptDataError, PenstockError
 from penstock.core.ids import RunId
 from penstock.pipelines.child_spec import AnyGiven, ChildSpec, GivenMany, GivenStored, GivenValue
 from penstock.pipelines.code import ProjectCode
-from penstock.pipelines.graph import AnyArgument, FromData, FromMany, FromStep, Graph, StepNode
+from penstock.pipelines.graph import AnyArgument, FromChampion, FromData, FromMany, FromStep, Graph, StepNode
 from penstock.pipelines.keys import KeyParts
 from penstock.pipelines.types import StepRun, StepStatus
 from penstock.pipelines.values.types import StoredValue
@@ -24,6 +24,7 @@ from penstock.pipelines.workplace import HaltedError, Workplace
 log = logging.getLogger(__name__)
 
 OWN_MODULES = "penstock."
+CHAMPION_MODEL = "@champion"  # among the data, where there is one that a step goes on from
 LONGEST_PAUSE_S = 30.0
 MOST_THREADS = 32
 
@@ -191,7 +192,7 @@ def run_graph(
 
     Args:
         graph: the pipeline.
-        data: what is read, by the name in the project file.
+        data: what is read, by the name in the project file; and the present champion.
         run_step: runs one step; called from several threads with its place in the pipeline, from 1.
         cpus: how many CPUs the steps may use together.
 
@@ -231,6 +232,8 @@ def resolve(argument: AnyArgument, data: dict[str, StoredValue], values: dict[st
         return GivenMany(tuple(resolve(item, data, values) for item in argument.items))
     if isinstance(argument, FromData):
         return GivenStored(data[argument.name])
+    if isinstance(argument, FromChampion):
+        return GivenStored(data[CHAMPION_MODEL]) if CHAMPION_MODEL in data else GivenValue(None)
     if isinstance(argument, FromStep):
         return GivenStored(_part(argument, values[argument.step]))
     return GivenValue(argument.value)

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from penstock.core.errors import InvalidInputError
 from penstock.pipelines.graph import (
     AnyArgument,
+    FromChampion,
     FromData,
     FromMany,
     FromStep,
@@ -89,6 +90,11 @@ def to_argument(value: Any, where: str) -> AnyArgument:
 def data_placeholder(name: str) -> Placeholder:
     """Stands for the rows of `[data.NAME]`."""
     return Placeholder(FromData(name), f"the data {name!r}")
+
+
+def champion_placeholder() -> Placeholder:
+    """Stands for the present champion."""
+    return Placeholder(FromChampion(), "the champion")
 
 
 def current_tracer() -> Tracer | None:
