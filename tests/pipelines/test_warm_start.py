@@ -13,12 +13,10 @@ from pipelines.workshop import PIPELINE, Workshop, open_workshop
 
 WARM = (
     PIPELINE.replace("import Candidate, Data", "import Candidate, Champion, Data")
-    .replace(
-        "def fit(train: pl.DataFrame, *, strength: float):", "def fit(train: pl.DataFrame, before, *, strength: float):"
-    )
+    .replace("def fit(train: pl.DataFrame, *,", "def fit(train: pl.DataFrame, before, *,")
     .replace(
         "    return LogisticRegression(C=strength).fit(",
-        "    model = LogisticRegression(C=strength, warm_start=True, max_iter=3) if before is None else before\n"
+        "    model = LogisticRegression(C=strength, warm_start=True) if before is None else before\n"
         '    print("goes on from", None if before is None else len(before.classes_))\n'
         "    return model.fit(",
     )
