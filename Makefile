@@ -38,6 +38,7 @@ setup: $(STAMP) ## a virtual environment in .venv with locked, hashed dependenci
 environments: setup $(ENVIRONMENTS) ## that, and one for each other tool whose clients are tested; `make -j2` makes two at once
 
 $(LOCKED): requirements/dev.lock .ci/find_python
+	@[ ! -L $(VENV) ] || { echo "$(VENV) is a link, and what it leads to would be emptied: remove it"; exit 1; }
 	@python=$$(.ci/find_python)
 	@echo "setting up $(VENV) with $$($$python --version); this takes some minutes, once"
 	@$$python -m venv --clear $(VENV)

@@ -503,6 +503,19 @@ def test_a_canary_started_by_hand_that_fails_is_aborted_even_while_an_episode_wa
     assert newest(shop).state == "training" and champion_version(shop) == 1
 
 
+def test_a_champion_that_a_person_chose_after_its_rollout_was_aborted_stays(shop: Shop, controller: Controller) -> None:
+    first_release(shop, controller)
+    version = register(shop, 0.7)
+    rollout = shop.services.serving.deploy("shop", "shop", version, strategy="canary", steps=(0.5, 1.0))
+    shop.services.serving.abort(rollout.id, "not today")
+    settle(controller)
+    assert champion_version(shop) == 1
+    shop.clock.advance(seconds=60)
+    shop.services.registry.move_alias("shop", "champion", version, "it was the wrong day")
+    settle(controller)
+    assert champion_version(shop) == version
+
+
 def test_a_promotion_that_is_taken_back_at_once_makes_no_champion(shop: Shop, controller: Controller) -> None:
     first_release(shop, controller)
     drift(shop, controller)

@@ -240,7 +240,8 @@ def _find_succession(champion: Alias, stable: Revision, revisions: list[Revision
     newest = next((held for held in revisions if held.version == champion.version), None)
     if newest is None:
         return ""
-    if newest.state in ("rolled_back", "aborted"):
+    was_chosen_since = newest.state == "aborted" and champion.moved_at > newest.created_at  # by a person
+    if newest.state in ("rolled_back", "aborted") and not was_chosen_since:
         return f"version {champion.version} was {newest.state.replace('_', ' ')}"
     if newest.state == "replaced" and stable.created_at > champion.moved_at:
         return f"version {stable.version} was released by hand"
