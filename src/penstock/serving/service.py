@@ -85,22 +85,11 @@ class ServingService(ServingReports):
         known = self._store.find_deployment(tx, deployment)
         plan = plan_rollout(strategy, steps, share, decide, key or (known.key if known else None))
         target = self._registry.get_version.join(tx, model, version)
-        if target.status is VersionStatus.ARCHIVED:
-            raise ConflictError(
-                f"version {version} of model {model!r} is archived", hint="set its status to ready first"
-            )
         tree = _check_servable(target)
         check_default(default or {}, target)
         held = known or self._store.insert_deployment(tx, check_name(deployment, "deployment"))
-        if held.rollout is not None:
-            raise ConflictError(
-                f"deployment {deployment!r} has a rollout that runs: {held.rollout}",
-                hint=f"abort it with 'penstock rollback {deployment}', or wait for its end",
-            )
-        if held.stable is not None and (held.stable.model, held.stable.version) == (model, version):
-            raise ConflictError(f"version {version} of model {model!r} answers all requests of {deployment!r} already")
-        first = held.stable is None
-        direct = strategy == "direct" or first
+        _check_free(held, model, version)
+        direct = strategy == "direct" or held.stable is None
         revision = self._add_revision(tx, held, target, tree)
         rollout = Rollout(
             id=RolloutId(new_id()),
@@ -306,8 +295,12 @@ def _check_servable(version: ModelVersion) -> Digest:
     """The model directory of a version; whether it can be loaded is for the gateway to find out.
 
     Raises:
-        ConflictError: its files are not here, or are no model.
+        ConflictError: it is archived, or its files are not here, or are no model.
     """
+    if version.status is VersionStatus.ARCHIVED:
+        raise ConflictError(
+            f"version {version.version} of model {version.model!r} is archived", hint="set its status to ready first"
+        )
     tree = version.get_tree()
     if version.task is None and not version.flavor:
         raise ConflictError(
@@ -316,6 +309,21 @@ def _check_servable(version: ModelVersion) -> Digest:
             hint="save it with penstock or mlflow, and register it again",
         )
     return tree
+
+
+def _check_free(held: Deployment, model: str, version: int) -> None:
+    """Refuse a version beside a rollout that runs, or one that answers all requests already.
+
+    Raises:
+        ConflictError: either.
+    """
+    if held.rollout is not None:
+        raise ConflictError(
+            f"deployment {held.name!r} has a rollout that runs: {held.rollout}",
+            hint=f"abort it with 'penstock rollback {held.name}', or wait for its end",
+        )
+    if held.stable is not None and (held.stable.model, held.stable.version) == (model, version):
+        raise ConflictError(f"version {version} of model {model!r} answers all requests of {held.name!r} already")
 
 
 def _add_event(tx: Transaction, rollout: Rollout, action: Any, reason: str, evidence: dict[str, Any]) -> Rollout:

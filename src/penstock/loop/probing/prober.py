@@ -5,14 +5,13 @@ read, and are tried, beside the champion and those it followed, on rows that non
 has cost is added up from probe to probe (`loop/retraining/case.py`).
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from msgspec.structs import replace
 
-from penstock.core.errors import NotFoundError
 from penstock.core.project.types import Project
-from penstock.datasets.types import DatasetVersion
+from penstock.loop.probing.planning import TWIN, Planner
 from penstock.loop.probing.trying import RowFinder, Rows
 from penstock.loop.retraining.case import Case, Rule
 from penstock.loop.retraining.types import Contender, Probed, Standing
@@ -27,10 +26,6 @@ from penstock.registry.types import CHAMPION, ModelVersion
 from penstock.stats.arrays import FloatArray
 from penstock.tracking.types import RunStatus
 
-RETIRED = 2  # champions of before that are tried as well: what was may come again
-TWIN = "twin"  # a challenger that learned from the champion's own rows: how much weaker a cheap fit is than a full one
-LAST_SHARE = 4  # without a window in the project file the last quarter of the time is what "last" means
-
 
 class Prober:
     """Keeps the standing of one project up to date. Acts under the controller's lease."""
@@ -40,6 +35,7 @@ class Prober:
         self._project = project
         self._name = project.name
         self._rows = RowFinder(sources, project)
+        self._planner = Planner(sources, project)
         self._looked: object = None  # what there was when nothing was found to try on
 
     @property
@@ -120,68 +116,16 @@ class Prober:
 
     def _order(self, champion: ModelVersion, standing: Standing, rows: Rows, fence: int) -> None:
         end = rows.tried.since
-        spans = self._list_spans(champion, end)
+        spans = self._planner.list_spans(champion, end, self.find_change())
         if standing.newest is None:
-            spans |= self._find_twin(champion)
+            spans |= self._planner.find_twin(champion)
         probe = Probe(
             spans=spans,
-            versions=(champion.version, *self._list_retired(champion)),
+            versions=(champion.version, *self._planner.list_retired(champion)),
             table=self._sources.objects.put_bytes(to_parquet(rows.frame)),
         )
         reason = f"would a retrain help? tried on {rows.tried.rows:,} rows from {rows.tried.since:%Y-%m-%d %H:%M} on"
         self._sources.loop.order_probe(standing, rows.tried, probe, end, reason, fence)
-
-    def _list_spans(self, champion: ModelVersion, end: datetime) -> dict[str, RowSpan]:
-        """What may be learned from, by name; what would be the same as all rows is left out."""
-        retrain, start = self._project.retrain, self._find_start(champion)
-        length = retrain.window or ((end - start) / LAST_SHARE if start is not None else None)
-        since = {"last": None if length is None else end - length, "change": self.find_change()}
-        spans: dict[str, RowSpan] = {}
-        for name in retrain.spans:
-            at = since.get(name)
-            if name in since and (at is None or at >= end or (start is not None and at <= start)):
-                continue
-            spans[name] = RowSpan(since=at, until=end, half_life=retrain.window if name == "weighted" else None)
-        return spans
-
-    def _find_start(self, champion: ModelVersion) -> datetime | None:
-        """The first moment in the data that the champion learned from."""
-        times = [version.time_start for version in self._list_read(champion) if version.time_start is not None]
-        return min(times, default=None)
-
-    def _find_twin(self, champion: ModelVersion) -> dict[str, RowSpan]:
-        """The rows that the champion learned from, where that is known."""
-        ends = [version.time_end for version in self._list_read(champion) if version.time_end is not None]
-        run = self._find_run(champion)
-        if run is None or not ends:
-            return {}
-        until = min(filter(None, (max(ends) + timedelta(microseconds=1), run.until)))
-        return {TWIN: replace(run.rows or RowSpan(), until=until)}
-
-    def _find_run(self, version: ModelVersion) -> PipelineRun | None:
-        """The run that made a version; None where it was made elsewhere."""
-        try:
-            return None if version.run_id is None else self._sources.pipelines.get_run(version.run_id)
-        except NotFoundError:
-            return None
-
-    def _list_read(self, version: ModelVersion) -> list[DatasetVersion]:
-        """The data that a version learned from."""
-        if self._find_run(version) is None or version.run_id is None:
-            return []
-        refs = [ref for ref in self._sources.tracking.get_run(version.run_id).inputs if ref.kind == "dataset-version"]
-        named = [ref.id.rpartition("/") for ref in refs]
-        return [self._sources.datasets.get_version(name, int(number)) for name, _, number in named]
-
-    def _list_retired(self, champion: ModelVersion) -> list[int]:
-        """Champions of before, the newest first: those that were replaced, not those that failed."""
-        if self._sources.serving.find_deployment(self._name) is None:
-            return []
-        revisions = self._sources.serving.list_revisions(self._name)
-        bad = {held.version for held in revisions if held.state in ("rolled_back", "aborted")}
-        replaced = [held.version for held in revisions if held.state == "replaced"]
-        other = [number for number in dict.fromkeys(replaced) if number != champion.version and number not in bad]
-        return sorted(other, reverse=True)[:RETIRED]
 
     def _weigh(self, standing: Standing, run: PipelineRun) -> Standing:
         """The standing with what a probe found; one that failed found nothing, and is not asked again."""
