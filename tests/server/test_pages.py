@@ -4,6 +4,8 @@ import contextlib
 import re
 import sqlite3
 from collections import Counter
+from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -14,6 +16,9 @@ from penstock.core.ids import new_id
 from penstock.core.project.types import CheckSection, DataSection
 from penstock.datasets.ingest import add_version
 from penstock.datasets.types import DatasetChecksError
+from penstock.loop.retraining.case import Case
+from penstock.loop.retraining.evidence import Evidence
+from penstock.loop.retraining.types import Contender, Probed, Standing, Tried
 from penstock.registry.format.types import Column, ModelInfo, Signature
 from penstock.server.web.pages import PAGES
 from penstock.tracking.types import Metric
@@ -243,3 +248,23 @@ def _write_evil_things(shop: Shop) -> None:
         shop.services.registry.register("evil", None, tree, info)
         shop.services.trust.trust(tree, EVIL)
         shop.services.serving.deploy("evil", "evil", version, "canary", reason=EVIL)
+
+
+def test_the_first_page_says_whether_a_retrain_would_help(tmp_path: Path) -> None:
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    tried = Tried(since=at, until=at + timedelta(days=2), windows_until=at + timedelta(days=2), rows=1_234)
+    found = [
+        Contender(name="change", gain=0.0512, error=0.0101, since=at - timedelta(days=9)),
+        Contender(name="version 1", gain=-0.02, error=0.01),
+        Contender(name="last", gain=0.0, error=0.0, problem="step 'fit' failed"),
+    ]
+    case = Case(window="change", lost=Evidence(total=0.0512, variance=0.0001))
+    with open_shop(tmp_path, is_seeded=False) as shop, serve_shop(shop) as url:
+        assert "Would a retrain help?" not in open_page(url).text
+        lease = shop.services.loop.hold_lease(shop.name, "a", 60)
+        assert lease is not None
+        newest = Probed(tried=tried, contenders=found)
+        shop.services.loop.put_standing(Standing(project=shop.name, case=case, version=2, newest=newest), lease.fence)
+        text = unescape(open_page(url).text)
+    assert "a retrain would help: on 1,234 rows a model of the rows since the change lost 0.051 ± 0.010 less" in text
+    assert "+0.051 ± 0.010" in text and "-0.020 ± 0.010" in text and "step 'fit' failed" in text

@@ -87,7 +87,7 @@ def advise(standing: Standing, rule: Rule) -> Advice:
         told += f" ± {math.sqrt(case.lost.variance):.3f}, and a retrain is worth it from {rule.cost:.3f}"
     if not case.is_due(rule):
         return Advice(helps=False, reason=f"a retrain would not help: {told}", contender=best.name)
-    return Advice(helps=True, reason=told, contender=best.name)
+    return Advice(helps=True, reason=f"a retrain would help: {told}", contender=best.name)
 
 
 def find_gain(standing: Standing, rule: Rule) -> str:

@@ -1,9 +1,17 @@
 """The first page: the loop of a project at a glance."""
 
+from datetime import datetime
+
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from penstock.catalogue.lifecycle import read_lifecycle
+from penstock.core import codec
+from penstock.core.ids import RunId
+from penstock.core.project.types import Project
+from penstock.loop.retraining.case import Rule
+from penstock.loop.retraining.weighing import advise
 from penstock.server.web.context import PageContext
 from penstock.server.web.drawings.strips import share_meter
 from penstock.server.web.loop.episodes import state_tone
@@ -11,6 +19,7 @@ from penstock.server.web.monitoring.drift_map import draw_drift
 from penstock.server.web.monitoring.lamps import show_lamps
 from penstock.server.web.monitoring.monitoring import WINDOWS_SHOWN
 from penstock.server.web.monitoring.performance import draw_performance
+from penstock.server.web.words.evidence import Table, tell_probe
 from penstock.server.web.words.statuses import status_tone
 
 EPISODES_SHOWN = 6
@@ -40,11 +49,30 @@ def show_loop(context: PageContext, request: Request) -> Response:
         performance=draw_performance(windows, alerts, project),
         drift=draw_drift(windows, most=COLUMNS_SHOWN),
         lamps=show_lamps(context, project.name),
+        asked=read_asked(context, project),
         episodes=services.loop.list_episodes(project.name, limit=EPISODES_SHOWN),
         open_episode=state.episode,
         alerts=[alert for alert in alerts if alert.status == "open"],
         tone=state_tone,
     )
+
+
+class Asked(Struct, frozen=True):
+    """What the newest probe found."""
+
+    reason: str
+    table: Table
+    as_of: datetime
+    run_id: RunId | None
+
+
+def read_asked(context: PageContext, project: Project) -> Asked | None:
+    """Whether a retrain would help, as far as probes have told; None before the first."""
+    standing = context.services.loop.find_standing(project.name)
+    if standing is None or standing.newest is None:
+        return None
+    probed, advice = standing.newest, advise(standing, Rule(cost=project.retrain.cost))
+    return Asked(advice.reason, tell_probe(codec.to_builtins(probed)), probed.tried.until, probed.run_id)
 
 
 def _welcome(context: PageContext, request: Request) -> Response:

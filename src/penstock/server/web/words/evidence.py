@@ -85,7 +85,7 @@ def read_evidence(evidence: Mapping[str, Any], model: str = "") -> Evidence:
     if isinstance(columns := known.get("columns"), dict) and all(isinstance(held, dict) for held in columns.values()):
         tables.append(_tell_columns(known.pop("columns")))
     if isinstance(probed := known.get("probed"), dict):
-        tables.append(_tell_probe(known.pop("probed")))
+        tables.append(tell_probe(known.pop("probed")))
         known |= {"rows tried on": probed["tried"]["rows"], "CPU seconds of the probe": probed.get("cpu_s", 0.0)}
     if isinstance(known.get("requests"), dict):
         tables.append(_tell_judge(known.pop("requests"), known.pop("measures", [])))
@@ -176,7 +176,7 @@ def _tell_columns(columns: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table("Columns that moved", titles, rows)
 
 
-def _tell_probe(probed: Mapping[str, Any]) -> Table:
+def tell_probe(probed: Mapping[str, Any]) -> Table:
     """What each way to go on would gain over the champion, on rows that none of them has seen."""
     rows: list[list[Text]] = []
     for held in probed.get("contenders", []):
