@@ -206,7 +206,8 @@ def test_a_killed_push_goes_on_with_the_rest(
     there = len([key for key in keys_of(remote, "packs/") if key.endswith(".index")])
     assert 0 < there < count
     assert not open_store(remote_place(remote)).has(tree), "a root is there only when all it needs is"
-    assert int(subprocess.check_output(command)) == count - there
+    copied = int(subprocess.check_output(command))
+    assert 0 < copied <= count - there, "one that was on its way to a bucket may have arrived since"
     assert open_store(remote_place(remote)).verify([tree]).problems == ()
 
 
