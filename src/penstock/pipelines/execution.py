@@ -154,11 +154,13 @@ class Execution:
         return self._claim.call(add_version, self._port.datasets, self._place.objects, name, section, root)
 
     def _choose_rows(self, version: DatasetVersion, span: RowSpan | None, most: int | None) -> StoredValue:
-        if version.time_end is None:  # no column of time to choose by
-            return rows.write(Rows(version, most=most), self._place.objects)
+        if version.time_end is None:  # no column of time to choose by: what is looked up
+            return rows.write(Rows(version), self._place.objects)
+        key = self._project.deploy.key
+        by = key if key in version.schema.names else None
         chosen = span or self._read_strategy(version.time_end)
         until = min(filter(None, (chosen.until, self._run.until)), default=None)
-        found = Rows(version, chosen.since, until, half_life=chosen.half_life, most=most)
+        found = Rows(version, chosen.since, until, half_life=chosen.half_life, most=most, by=by)
         return rows.write(found, self._place.objects)
 
     def _read_strategy(self, newest: datetime) -> RowSpan:

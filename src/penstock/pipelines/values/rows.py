@@ -23,7 +23,7 @@ class Rows(Struct, frozen=True):
     """The rows of a version from `since` on and before `until`.
 
     With a `half_life` they get a column `sample_weight`: 1 of the newest row, half of one that is so much older. With
-    `most` they are about so many at most: those of some keys, where the version has a key, else evenly spread ones.
+    `most` they are about so many at most: those of some values of the column `by`, or evenly spread ones.
     """
 
     version: DatasetVersion
@@ -31,6 +31,7 @@ class Rows(Struct, frozen=True):
     until: datetime | None = None
     half_life: timedelta | None = None
     most: int | None = None
+    by: str | None = None
 
 
 def write(value: Rows, objects: ObjectStore) -> StoredValue:
@@ -40,7 +41,7 @@ def write(value: Rows, objects: ObjectStore) -> StoredValue:
         version,
         version=0,
         source="",
-        roles=Roles(time=version.roles.time, key=None if value.most is None else version.roles.key),
+        roles=Roles(time=version.roles.time),
         profile=Profile(0, ()),
         created_at=_NEVER,
         created_by="",
@@ -63,22 +64,16 @@ def read(stored: StoredValue, objects: ObjectStore) -> pl.DataFrame:
     rows: Any = codec.decode(objects.get_bytes(stored.key), Rows)
     frame = read_version(objects, rows.version, since=rows.since, until=rows.until)
     if rows.most is not None:
-        frame = _thin(frame, rows.version.roles.key, rows.most)
+        frame = _thin(frame, rows.by, rows.most)
     return frame if rows.half_life is None else _weigh(frame, rows.version, rows.half_life)
 
 
-def _thin(frame: pl.DataFrame, key: str | None, most: int) -> pl.DataFrame:
-    """Every n-th row; of rows with a key all those of every n-th key, as what belongs together tells nothing apart."""
+def _thin(frame: pl.DataFrame, by: str | None, most: int) -> pl.DataFrame:
+    """Every n-th row, or all rows of every n-th value of a column: a customer's belong together."""
     nth = math.ceil(frame.height / most)
     if nth <= 1:
         return frame
-    if key is None:
-        return frame.gather_every(nth)
-    names = key.split(",")
-    places = frame.select(pl.struct(names).rank("dense").alias("place"))
-    if places.n_unique() == frame.height:  # each row has its own
-        return frame.gather_every(nth)
-    return frame.filter(places["place"] % nth == 0)
+    return frame.gather_every(nth) if by is None else frame.filter(frame[by].rank("dense") % nth == 0)
 
 
 def _weigh(frame: pl.DataFrame, version: DatasetVersion, half_life: timedelta) -> pl.DataFrame:
