@@ -80,8 +80,9 @@ def _follow(services: Services, episode: Episode, step: Callable[[], None]) -> E
     """Go on until the episode ends or waits for traffic."""
     while True:
         step()
+        state = services.loop.get_state(episode.project)  # before the episode, which may go on in between
         now = services.loop.get_episode(episode.id).episode
-        if not now.is_open or services.loop.get_state(now.project).settled:
+        if not now.is_open or state.settled:
             return now
 
 
