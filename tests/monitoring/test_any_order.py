@@ -119,6 +119,7 @@ def check(schedules: Schedules, count: int, *, raised: set[str]) -> None:
             assert {alert.kind for alert in alerts} == open_kinds, (place, seed)
 
 
+@pytest.mark.slow
 def test_the_same_state_whatever_is_lost_doubled_or_reordered(schedules: Schedules) -> None:
     check(schedules, 8, raised={"drift"})
 

@@ -69,6 +69,7 @@ def test_without_held_out_rows_the_first_outcomes_calibrate_and_have_no_estimate
     assert "up to window 1" in found[2].state.source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["mae", "rmse"])
 def test_errors_of_numbers_are_estimated_where_harder_rows_come(metric: str) -> None:
     windows = [numbers(400, 1), *[numbers(400, seed, mean=1.5, known=False) for seed in range(2, 5)]]

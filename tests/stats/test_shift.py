@@ -15,6 +15,7 @@ def sample(n: int, seed: int, mean: float = 0.0, worse: float = 0.0) -> Sample:
     return Sample(features, (rng.random(n) < chance).astype(float), np.arange(n))
 
 
+@pytest.mark.slow
 def test_the_parts_add_up_and_hold_the_truth() -> None:
     inside = []
     for seed in range(6):

@@ -32,6 +32,7 @@ def cause_of(now: LossRows, seed: int = 1) -> Cause:
     return explain(usual=reference.inputs, current=now.inputs, reference=reference, now=now)
 
 
+@pytest.mark.slow
 def test_rows_of_harder_kinds_are_told_from_a_truth_that_changed() -> None:
     cause = cause_of(world(1500, 2, shift=1.0))
     assert cause.split is not None and cause.split.verdict == "inputs"

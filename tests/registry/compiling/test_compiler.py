@@ -103,6 +103,7 @@ def test_a_pickle_is_not_opened(world: World) -> None:
     assert version.describe_form().startswith("as it is: its format (pickle) executes code")
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_compiled_says_why(db: Database, tmp_path: Path) -> None:
     world = World(db, tmp_path, "lgb_b")  # saved without an input example: there are no rows to compare on
     world.register()

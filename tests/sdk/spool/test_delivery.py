@@ -382,6 +382,7 @@ os.kill(os.getpid(), 9)
     assert services.tracking.get_run(RunId(child)).parent == parent
 
 
+@pytest.mark.slow
 def test_a_script_that_forgets_to_end_its_run_ends_it_as_it_went(root: Path, server: Server) -> None:
     server.start()
     code = "run = ps.start_run('forgotten')\nrun.log(loss=1.0)\nprint(run.id, flush=True)\nrun.flush()\n"
