@@ -17,13 +17,14 @@ from penstock.core.ids import PredictionId, SegmentId, new_id
 from penstock.core.project.parse import parse_project
 from penstock.evaluation.evaluate import Subject, evaluate
 from penstock.governance.ledger import Ledger
+from penstock.loop.controller import Controller
 from penstock.pipelines.types import CandidateRecord
 from penstock.predictions.segment_file import describe_segment, encode_rows
 from penstock.predictions.types import Outcome, PredictionRow, Segment
 from penstock.registry.format.saving import save_model
 from penstock.registry.types import CHAMPION, ModelVersion
 from penstock.storage.columns import to_microseconds
-from shop_world import DAY, open_services
+from shop_world import DAY, START, open_services
 
 PROJECT = """
 [project]
@@ -144,6 +145,20 @@ class Lender:
         if truth is not None:
             self.answer(ids, truth, at + DAY)
         return ids
+
+    def live(self, days: int, *, first: int = 0, rows: int = 300, slope: float = 2.0, **moved: Any) -> None:
+        """Days of traffic with their outcomes."""
+        for day in range(first, first + days):
+            inputs = self.people(rows, **moved)
+            self.request(START + day * DAY, inputs, truth_of(inputs, self.rng, slope))
+
+    def settle(self) -> None:
+        """Let a controller do all there is to do."""
+        controller = Controller(self.services, self.project, holder="a")
+        for _ in range(50):
+            if not controller.tick():
+                return
+        raise AssertionError("the controller found something to do for ever")
 
     def answer(self, ids: list[PredictionId], truth: np.ndarray, at: datetime) -> None:
         told = [Outcome(prediction_id=name, value=int(y), at=at) for name, y in zip(ids, truth, strict=True)]

@@ -1,7 +1,6 @@
 """Before a full retrain it is asked whether one would help: probes, what they add up to, and what is done then."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from penstock.core.errors import ConflictError, PenstockError
 from penstock.loop.controller import LEASE_S, Controller
 from penstock.loop.retraining.types import Standing
 from penstock.loop.types import EpisodeStory
-from penstock.pipelines.types import PipelineRun, ProbeResult, name_version
+from penstock.pipelines.types import PipelineRun, ProbeResult, RowSpan, name_version
 from penstock.pipelines.values import arrays
 from penstock.registry.types import CHAMPION
 from shop_world import DAY, START
@@ -33,20 +32,6 @@ def open_lender(folder: Path, project: str = AUTO) -> Lender:
     return lender
 
 
-def live(lender: Lender, days: int, *, first: int = 0, rows: int = 300, slope: float = 2.0, **moved: Any) -> None:
-    for day in range(first, first + days):
-        inputs = lender.people(rows, **moved)
-        lender.request(START + day * DAY, inputs, truth_of(inputs, lender.rng, slope))
-
-
-def settle(lender: Lender) -> None:
-    controller = Controller(lender.services, lender.project, holder="a")
-    for _ in range(50):
-        if not controller.tick():
-            return
-    raise AssertionError("the controller found something to do for ever")
-
-
 def claim(lender: Lender) -> PipelineRun:
     run = lender.services.pipelines.claim_run("lend", "worker", 30)
     assert run is not None
@@ -64,7 +49,7 @@ def answer(lender: Lender, losses: dict[str, float], problems: dict[str, str] | 
     losses = {name: value for name, value in held.items() if name in asked}
     probed = ProbeResult(losses=losses, problems=problems or {}, cpu_s=1.5)
     lender.services.pipelines.finish_probe(run.id, run.fence, probed)
-    settle(lender)
+    lender.settle()
     return run
 
 
@@ -85,9 +70,9 @@ def standing(lender: Lender) -> Standing:
 
 def fall(lender: Lender) -> None:
     """Good days, and then the relation turns round: the measured loss rises."""
-    live(lender, 5)
-    live(lender, 6, first=5, slope=-2.0)
-    settle(lender)
+    lender.live(5)
+    lender.live(6, first=5, slope=-2.0)
+    lender.settle()
 
 
 def test_a_probe_is_asked_before_a_full_retrain(lender: Lender) -> None:
@@ -128,14 +113,14 @@ def test_no_gain_trains_nothing_and_says_so(lender: Lender) -> None:
 def test_small_losses_add_up_until_a_retrain_is_worth_it(tmp_path: Path) -> None:
     lender = open_lender(tmp_path, AUTO.replace('["performance"]', '["gain"]'))
     for day in range(4):
-        live(lender, 2, first=2 * day)
-        settle(lender)
+        lender.live(2, first=2 * day)
+        lender.settle()
         if not lender.services.loop.list_episodes("lend"):
             answer(lender, {"version 1": 0.2, "all": 0.188})
     told = story(lender)
     assert (told.episode.trigger, actions(lender)) == ("gain", ["open", "probe", "train"])
     assert "what the champion has cost so far is 0.036" in told.episode.reason
-    assert claim(lender).rows is None, "all rows"
+    assert claim(lender).rows == RowSpan(), "all rows"
 
 
 def test_what_was_comes_again_so_its_model_does(lender: Lender) -> None:
@@ -145,7 +130,7 @@ def test_what_was_comes_again_so_its_model_does(lender: Lender) -> None:
     for day in range(9):
         inputs = lender.people(300)
         lender.request(START + day * DAY, inputs, truth_of(inputs, lender.rng, 2.0 if day < 4 else -2.0), revision=2)
-    settle(lender)
+    lender.settle()
     run = answer(lender, {"version 2": 0.5, "version 1": 0.2, "all": 0.4})
     assert run.probe is not None and run.probe.versions == (2, 1)
     told = story(lender)
@@ -161,7 +146,7 @@ def test_nobody_learns_from_broken_rows(tmp_path: Path) -> None:
         inputs = lender.people(300)
         truth = truth_of(inputs, lender.rng, -2.0)
         lender.request(START + day * DAY, inputs.with_columns(debt=None), truth, score=lender.score(inputs))
-    settle(lender)
+    lender.settle()
     probed = standing(lender).newest
     assert probed is not None and probed.is_broken and "debt is missing in 100% more of the rows" in probed.problem
     assert [run for run in lender.services.pipelines.list_runs("lend") if run.probe is not None] == []
@@ -172,7 +157,7 @@ def test_a_probe_that_fails_leaves_it_to_the_gates(lender: Lender) -> None:
     fall(lender)
     run = claim(lender)
     lender.services.pipelines.fail_run(run.id, run.fence, "the pipeline cannot be traced")
-    settle(lender)
+    lender.settle()
     assert actions(lender) == ["open", "probe", "train"]
     assert "the pipeline cannot be traced" in story(lender).decisions[-1].reason
 
@@ -184,9 +169,9 @@ def test_a_champion_that_cannot_be_tried_leaves_it_to_the_gates(lender: Lender) 
 
 
 def test_a_person_who_asks_for_a_retrain_gets_it(lender: Lender) -> None:
-    live(lender, 3)
+    lender.live(3)
     lender.services.loop.open_episode("lend")
-    settle(lender)
+    lender.settle()
     assert actions(lender) == ["open", "train"]
 
 
@@ -203,14 +188,14 @@ def test_a_candidate_that_the_gates_refuse_ends_what_seemed_to_be_lost(lender: L
     assert standing(lender).case.lost.total > 0.2
     run = claim(lender)
     lender.services.pipelines.finish_run(run.id, run.fence, lender.candidate(run.id))
-    settle(lender)
+    lender.settle()
     assert story(lender).episode.state in ("refused", "failed")
 
 
 @pytest.mark.parametrize("crash", ["loop.before_decision", "loop.after_decision", "storage.writer.before_commit"])
 def test_a_controller_that_dies_anywhere_asks_once(lender: Lender, crash: str) -> None:
-    live(lender, 5)
-    live(lender, 6, first=5, slope=-2.0)
+    lender.live(5)
+    lender.live(6, first=5, slope=-2.0)
     for number in range(40):
         controller = Controller(lender.services, lender.project, holder=f"c{number}")
         failpoints.arm(f"{crash}=eio" if number % 2 else "")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,7 +9,6 @@ import pytest
 from msgspec import convert
 
 from lending_world import PROJECT, Lender, truth_of
-from penstock.loop.controller import Controller
 from penstock.monitoring.causes.types import Cause
 from penstock.monitoring.monitor import Monitor
 from penstock.monitoring.spending import read_spending
@@ -23,21 +21,6 @@ def lender(tmp_path: Path) -> Lender:
     lender = Lender(tmp_path)
     lender.release()
     return lender
-
-
-def live(lender: Lender, days: int, *, first: int = 0, rows: int = 300, slope: float = 2.0, **moved: Any) -> None:
-    """Days of traffic with their outcomes."""
-    for day in range(first, first + days):
-        inputs = lender.people(rows, **moved)
-        lender.request(START + day * DAY, inputs, truth_of(inputs, lender.rng, slope))
-
-
-def settle(lender: Lender) -> None:
-    controller = Controller(lender.services, lender.project, holder="a")
-    for _ in range(50):
-        if not controller.tick():
-            return
-    raise AssertionError("the controller found something to do for ever")
 
 
 def windows(lender: Lender) -> list[Window]:
@@ -53,9 +36,9 @@ def plus(step: float) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def test_inputs_move_and_the_loss_stays_so_nobody_is_called_and_nothing_is_trained(lender: Lender) -> None:
-    live(lender, 4)
-    live(lender, 6, first=4, noise=plus(1.5))
-    settle(lender)
+    lender.live(4)
+    lender.live(6, first=4, noise=plus(1.5))
+    lender.settle()
     assert [alert.kind for alert in alerts(lender)] == ["drift"]
     assert not any(alert.pages for alert in alerts(lender))
     assert lender.services.loop.list_episodes("lend") == []
@@ -66,9 +49,9 @@ def test_inputs_move_and_the_loss_stays_so_nobody_is_called_and_nothing_is_train
 
 
 def test_the_loss_rises_and_inputs_stay_so_somebody_is_called_and_the_model_is_trained_again(lender: Lender) -> None:
-    live(lender, 5)
-    live(lender, 6, first=5, slope=-2.0)
-    settle(lender)
+    lender.live(5)
+    lender.live(6, first=5, slope=-2.0)
+    lender.settle()
     raised = {alert.kind: alert for alert in alerts(lender)}
     assert raised["performance"].pages and "drift" not in raised
     (episode,) = lender.services.loop.list_episodes("lend")
@@ -81,9 +64,9 @@ def test_the_loss_rises_and_inputs_stay_so_somebody_is_called_and_the_model_is_t
 def test_drift_trains_again_where_the_project_asks_for_it(tmp_path: Path) -> None:
     lender = Lender(tmp_path, PROJECT.replace('"estimate"', '"drift"'))
     lender.release()
-    live(lender, 3)
-    live(lender, 4, first=3, noise=plus(1.5))
-    settle(lender)
+    lender.live(3)
+    lender.live(4, first=3, noise=plus(1.5))
+    lender.settle()
     (episode,) = lender.services.loop.list_episodes("lend")
     assert episode.trigger == "drift"
 
@@ -106,7 +89,7 @@ def test_an_estimate_that_falls_calls_somebody_before_any_outcome_is_known(lende
     for day in range(6):
         inputs = lender.people(400) if day < 3 else lender.people(400, income=lambda values: values * 0.3)
         lender.request(START + day * DAY, inputs)
-    settle(lender)
+    lender.settle()
     raised = {alert.kind: alert for alert in alerts(lender)}
     assert raised["estimate"].pages and "before outcomes are known" in raised["estimate"].summary
     assert lender.services.loop.list_episodes("lend")[0].trigger == "estimate"
@@ -115,8 +98,8 @@ def test_an_estimate_that_falls_calls_somebody_before_any_outcome_is_known(lende
 
 
 def test_an_estimator_that_is_wrong_withdraws_in_sight_and_comes_back_once_it_holds_again(lender: Lender) -> None:
-    live(lender, 3)
-    live(lender, 12, first=3, slope=0.3)
+    lender.live(3)
+    lender.live(12, first=3, slope=0.3)
     Monitor(lender.services, lender.project).tick()
     estimates = [window.estimate for window in windows(lender)]
     assert all(found is not None and found.value is not None for found in estimates[:3])
@@ -148,7 +131,7 @@ def test_outcomes_that_come_late_withdraw_what_was_shown_of_a_window(lender: Len
 def test_computing_every_window_again_gives_the_same_estimates(lender: Lender) -> None:
     monitor = Monitor(lender.services, lender.project)
     for day in range(7):
-        live(lender, 1, first=day, rows=120, slope=-2.0 if day > 3 else 2.0)
+        lender.live(1, first=day, rows=120, slope=-2.0 if day > 3 else 2.0)
         monitor.tick()
     before = windows(lender)
     cursor = lender.services.monitoring.get_cursor("lend")
@@ -158,7 +141,7 @@ def test_computing_every_window_again_gives_the_same_estimates(lender: Lender) -
 
 
 def test_each_group_has_its_own_performance_and_a_small_one_is_called_small(lender: Lender) -> None:
-    live(lender, 2, rows=200)
+    lender.live(2, rows=200)
     Monitor(lender.services, lender.project).tick()
     groups = {found.group: found for found in windows(lender)[0].groups}
     assert set(groups) == {"north", "south", "west"}
@@ -169,14 +152,14 @@ def test_each_group_has_its_own_performance_and_a_small_one_is_called_small(lend
 
 @pytest.mark.slow
 def test_a_gap_between_groups_that_widens_is_an_alert_of_its_own(lender: Lender) -> None:
-    live(lender, 4, rows=400)
+    lender.live(4, rows=400)
     for day in range(4, 12):
         inputs = lender.people(400)
         truth = truth_of(inputs, lender.rng)
         south = (inputs["region"] == "south").to_numpy()
         wrong = (lender.score(inputs) < 0.5).astype(int)
         lender.request(START + day * DAY, inputs, np.where(south & (lender.rng.random(400) < 0.7), wrong, truth))
-    settle(lender)
+    lender.settle()
     raised = {alert.kind: alert for alert in alerts(lender)}
     assert "fairness" in raised and "region=south" in raised["fairness"].summary
 
@@ -184,7 +167,7 @@ def test_a_gap_between_groups_that_widens_is_an_alert_of_its_own(lender: Lender)
 def test_a_group_that_is_not_logged_is_said_to_be_missing(tmp_path: Path) -> None:
     lender = Lender(tmp_path, PROJECT.replace('["region"]', '["faith"]'))
     lender.release()
-    live(lender, 2, rows=60)
+    lender.live(2, rows=60)
     Monitor(lender.services, lender.project).tick()
     (found,) = windows(lender)[0].groups
     assert found.note == "faith is not among the inputs that are logged"
@@ -199,7 +182,7 @@ def test_slow_answers_and_failures_are_held_against_what_the_project_allows(tmp_
         lender.request(
             START + day * DAY, lender.people(300), latency_us=2000 if calm else 90_000, errors=2 if calm else 60
         )
-    settle(lender)
+    lender.settle()
     raised = {alert.kind: alert for alert in alerts(lender)}
     assert {"latency", "errors"} <= set(raised)
     assert "took longer than the project allows" in raised["latency"].summary
@@ -208,31 +191,31 @@ def test_slow_answers_and_failures_are_held_against_what_the_project_allows(tmp_
 
 
 def test_probabilities_that_stop_to_hold_are_an_alert_even_while_the_classes_do(lender: Lender) -> None:
-    live(lender, 4, rows=400)
+    lender.live(4, rows=400)
     for day in range(4, 14):
         inputs = lender.people(400)
         logit = np.log(lender.score(inputs) / (1 - lender.score(inputs)))
         lender.request(START + day * DAY, inputs, truth_of(inputs, lender.rng), score=1 / (1 + np.exp(-4 * logit)))
-    settle(lender)
+    lender.settle()
     raised = {alert.kind: alert for alert in alerts(lender)}
     assert "too sure of themselves" in raised["calibration"].summary
 
 
 def test_two_months_without_any_change_call_nobody(lender: Lender) -> None:
-    live(lender, 60, rows=100)
-    settle(lender)
+    lender.live(60, rows=100)
+    lender.settle()
     assert len(windows(lender)) == 59
     assert alerts(lender) == []
 
 
 def test_the_cause_of_a_drop_is_told_in_words_and_kept_as_a_record(lender: Lender) -> None:
-    live(lender, 4)
+    lender.live(4)
     for day in range(4, 9):
         inputs = lender.people(400)
         truth = truth_of(inputs, lender.rng)
         south = (inputs["region"] == "south").to_numpy()
         lender.request(START + day * DAY, inputs, np.where(south, 1 - truth, truth))
-    settle(lender)
+    lender.settle()
     (alert,) = [alert for alert in alerts(lender) if alert.kind == "performance"]
     cause = convert(alert.evidence["cause"], Cause)
     assert cause.split is not None and cause.split.verdict == "relation" and cause.faults == []
@@ -242,12 +225,12 @@ def test_the_cause_of_a_drop_is_told_in_words_and_kept_as_a_record(lender: Lende
 
 
 def test_a_fault_of_the_data_asks_for_better_data_and_trains_nothing(lender: Lender) -> None:
-    live(lender, 4)
+    lender.live(4)
     for day in range(4, 9):
         inputs = lender.people(400)
         seen = inputs.with_columns(income=pl.lit(0.7))  # the model is fed a constant
         lender.request(START + day * DAY, seen, truth_of(inputs, lender.rng))
-    settle(lender)
+    lender.settle()
     raised = {alert.kind: alert for alert in alerts(lender)}
     assert raised["performance"].is_data_fault and "income is 0.7 in every row" in raised["performance"].summary
     assert lender.services.loop.list_episodes("lend") == []
@@ -255,9 +238,9 @@ def test_a_fault_of_the_data_asks_for_better_data_and_trains_nothing(lender: Len
 
 
 def test_what_the_budget_was_spent_on_can_be_read(lender: Lender) -> None:
-    live(lender, 3, rows=150)
-    live(lender, 3, first=3, noise=plus(2.0), rows=150)
-    settle(lender)
+    lender.live(3, rows=150)
+    lender.live(3, first=3, noise=plus(2.0), rows=150)
+    lender.settle()
     spending = read_spending(lender.project, windows(lender), alerts(lender))
     spent = {held.watch: held for held in spending.watches}
     assert list(spent) == ["inputs", "loss", "estimate", "calibration", "gap"]

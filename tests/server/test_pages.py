@@ -19,6 +19,7 @@ from penstock.datasets.types import DatasetChecksError
 from penstock.loop.retraining.case import Case
 from penstock.loop.retraining.evidence import Evidence
 from penstock.loop.retraining.types import Contender, Probed, Standing, Tried
+from penstock.pipelines.types import RowSpan
 from penstock.registry.format.types import Column, ModelInfo, Signature
 from penstock.server.web.pages import PAGES
 from penstock.tracking.types import Metric
@@ -254,7 +255,7 @@ def test_the_first_page_says_whether_a_retrain_would_help(tmp_path: Path) -> Non
     at = datetime(2026, 3, 2, tzinfo=UTC)
     tried = Tried(since=at, until=at + timedelta(days=2), windows_until=at + timedelta(days=2), rows=1_234)
     found = [
-        Contender(name="change", gain=0.0512, error=0.0101, since=at - timedelta(days=9)),
+        Contender(name="change", gain=0.0512, error=0.0101, span=RowSpan(since=at - timedelta(days=9))),
         Contender(name="version 1", gain=-0.02, error=0.01),
         Contender(name="last", gain=0.0, error=0.0, problem="step 'fit' failed"),
     ]

@@ -25,7 +25,7 @@ from penstock.loop.rollouts import RolloutWatch
 from penstock.loop.service import lease_name
 from penstock.loop.sources import LoopSources
 from penstock.loop.steps import EpisodeSteps
-from penstock.loop.triggers import Facts, NewData, Waiting, choose_trigger
+from penstock.loop.triggers import QUIET, Facts, NewData, Waiting, choose_trigger
 from penstock.loop.types import Episode, Look, Seen
 from penstock.monitoring.monitor import Monitor
 from penstock.registry.types import CHAMPION, Alias, ModelVersion
@@ -128,27 +128,26 @@ class Controller:
             return self._steps.take(episode, seen, fence)
         if self._watch.doubt:
             return Waiting("the monitor to work again", settled=False)
-        standing = self._try_probe(fence)
-        if standing is None:
+        found = self._try_probe(fence) if "gain" in self._project.retrain.when else Waiting(QUIET)
+        if found is None:
             return None
-        choice = choose_trigger(self._project.retrain, self._read_facts(standing))
+        gain = find_gain(found, self._prober.rule) if isinstance(found, Standing) else ""
+        choice = choose_trigger(self._project.retrain, self._read_facts(gain))
         if isinstance(choice, Waiting):
-            return standing if isinstance(standing, Waiting) else choice
+            return found if isinstance(found, Waiting) and found.reason != QUIET else choice
         episode = self._loop.respond(self._name, choice, fence)
         log.info("episode opened", extra={"project": self._name, "number": episode.number, "reason": choice.reason})
         return None
 
-    def _try_probe(self, fence: int) -> Standing | Waiting | str | None:
-        """Where a gain is a reason to act: what is known of it, or what is waited for; None when a step was taken."""
-        if "gain" not in self._project.retrain.when:
-            return ""
+    def _try_probe(self, fence: int) -> Standing | Waiting | None:
+        """What is known of the gain of a retrain, or what is waited for; None when a step was taken."""
         try:
             return self._prober.take(fence)
         except (InvalidInputError, NotFoundError, CorruptDataError) as error:  # other reasons to act are left
             log.warning("no probe can be asked: %s", error, extra={"project": self._name})
-            return ""
+            return Waiting(f"what keeps probes from being asked to be mended: {error}")
 
-    def _read_facts(self, standing: Standing | Waiting | str) -> Facts:
+    def _read_facts(self, gain: str) -> Facts:
         champion = self._find_champion()
         watermark = self._sources.predictions.watermark(self._name)
         first = self._sources.predictions.list_segments(self._name, limit=1)
@@ -158,7 +157,7 @@ class Controller:
             has_champion=champion is not None,
             since=first[0].first_at if first else None,
             alerts=self._sources.monitoring.list_alerts(self._name, "open"),
-            gain=find_gain(standing, self._prober.rule) if isinstance(standing, Standing) else "",
+            gain=gain,
             new_data=self._find_new_data(champion) if champion else [],
             episodes=self._loop.list_episodes(self._name, limit=EPISODES),
         )

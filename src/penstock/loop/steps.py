@@ -22,7 +22,7 @@ from penstock.loop.retraining.weighing import advise
 from penstock.loop.rollouts import RolloutWatch
 from penstock.loop.service import lease_name
 from penstock.loop.sources import LoopSources
-from penstock.loop.triggers import Waiting
+from penstock.loop.triggers import Waiting, wait_for_run
 from penstock.loop.types import Episode, EpisodeState, Seen
 from penstock.pipelines.types import CandidateRecord, RowSpan, read_version
 from penstock.registry.types import CHALLENGER, CHAMPION, ModelVersion
@@ -99,8 +99,7 @@ class EpisodeSteps:
         version = read_version(advice.contender)
         if version is not None:
             return self._recall(episode, version, advice.reason, evidence, fence)
-        span = self._prober.choose_span(standing, advice.contender)
-        return self._train(episode, advice.reason, evidence, span, fence)
+        return self._train(episode, advice.reason, evidence, advice.span, fence)
 
     def _train(
         self, episode: Episode, why: str, evidence: dict[str, Any], rows: RowSpan | None, fence: int
@@ -134,8 +133,7 @@ class EpisodeSteps:
             raise InvalidInputError(f"episode {episode.id} is training and has no run")
         run = self._sources.pipelines.get_run(episode.run_id)
         if not run.status.is_terminal:
-            doing = "a worker to take up" if run.status is RunStatus.SCHEDULED else "the end of"
-            return Waiting(f"{doing} run {run.id}", settled=False)
+            return wait_for_run(run)
         if run.status is not RunStatus.FINISHED or run.candidate is None:
             return self._fail(episode, run.error or "the run ended without a candidate", {"run": run.id}, fence)
         candidate = run.candidate

@@ -15,6 +15,8 @@ from penstock.core.ids import AlertId
 from penstock.core.project.types import MODEL_TRIGGERS, TRIGGERS, RetrainSection
 from penstock.loop.types import Episode, Trigger
 from penstock.monitoring.types import Alert
+from penstock.pipelines.types import PipelineRun
+from penstock.tracking.types import RunStatus
 
 QUIET = "new traffic, outcomes or data"
 
@@ -59,6 +61,12 @@ class Waiting(Struct, frozen=True):
 
     reason: str
     settled: bool = True
+
+
+def wait_for_run(run: PipelineRun) -> Waiting:
+    """For a run that has not ended."""
+    doing = "a worker to take up" if run.status is RunStatus.SCHEDULED else "the end of"
+    return Waiting(f"{doing} {'run' if run.probe is None else 'probe'} {run.id}", settled=False)
 
 
 def choose_trigger(policy: RetrainSection, facts: Facts) -> Firing | Waiting:

@@ -17,14 +17,13 @@ from penstock.loop.retraining.case import Case, Rule
 from penstock.loop.retraining.types import Contender, Probed, Standing
 from penstock.loop.retraining.weighing import ALL, measure_gain, weigh
 from penstock.loop.sources import LoopSources
-from penstock.loop.triggers import Waiting
-from penstock.pipelines.types import PipelineRun, Probe, RowSpan, name_version
+from penstock.loop.triggers import Waiting, wait_for_run
+from penstock.pipelines.types import PipelineRun, Probe, name_version
 from penstock.pipelines.values.frames import to_parquet
 from penstock.pipelines.values.stored import load_value
 from penstock.pipelines.values.types import StoredValue
 from penstock.registry.types import CHAMPION, ModelVersion
 from penstock.stats.arrays import FloatArray
-from penstock.tracking.types import RunStatus
 
 
 class Prober:
@@ -66,8 +65,7 @@ class Prober:
         if standing.run_id is not None:
             run = self._sources.pipelines.get_run(standing.run_id)
             if not run.status.is_terminal:
-                doing = "a worker to take up" if run.status is RunStatus.SCHEDULED else "the end of"
-                return Waiting(f"{doing} probe {run.id}", settled=False)
+                return wait_for_run(run)
             self._sources.loop.put_standing(self._weigh(standing, run), fence)
             return None
         if champion is None or self.find_obstacle():
@@ -92,14 +90,6 @@ class Prober:
         alerts = self._sources.monitoring.list_alerts(self._name, "open")
         found = [(alert.pages, alert.window_start) for alert in alerts if not alert.is_data_fault]
         return max(found)[1] if found else None
-
-    def choose_span(self, standing: Standing, name: str) -> RowSpan | None:
-        """The rows that a full retrain reads, if they are those of the best contender; None of all rows."""
-        probed = standing.newest
-        found = next((each for each in probed.contenders if each.name == name), None) if probed else None
-        if name == "weighted":
-            return RowSpan(half_life=self._project.retrain.window)
-        return None if found is None or found.since is None else RowSpan(since=found.since)
 
     def _find_champion(self) -> ModelVersion | None:
         alias = self._sources.registry.find_alias(self._name, CHAMPION)
@@ -160,8 +150,7 @@ def _tell(run: PipelineRun, champion: FloatArray, losses: dict[str, FloatArray])
     found = []
     for name, lost in losses.items():
         gain, error = measure_gain(champion, lost)
-        since = spans[name].since if name in spans else None
-        found.append(Contender(name=name, gain=gain, error=error, since=since))
+        found.append(Contender(name=name, gain=gain, error=error, span=spans.get(name)))
     problems = run.probed.problems if run.probed is not None else {}
     failed = [Contender(name=name, gain=0.0, error=0.0, problem=told) for name, told in problems.items()]
     return [*sorted(found, key=lambda each: -each.gain), *failed]

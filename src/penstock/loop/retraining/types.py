@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from penstock.core.ids import RunId
 from penstock.loop.retraining.case import Case
+from penstock.pipelines.types import RowSpan
 
 
 class Tried(Struct, frozen=True, kw_only=True):
@@ -23,7 +24,7 @@ class Contender(Struct, frozen=True, kw_only=True):
     name: str  # all, last, change, weighted: learn from these rows; or `version 3`: go back to it
     gain: float  # mean loss of the champion less its own; above zero it is better
     error: float  # standard error of that
-    since: datetime | None = None  # the first moment it learns from
+    span: RowSpan | None = None  # what it learns from; None of a version
     problem: str = ""  # why it could not be tried
 
 

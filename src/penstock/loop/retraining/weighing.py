@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from penstock.loop.retraining.case import Case, Rule
 from penstock.loop.retraining.types import Standing
-from penstock.pipelines.types import read_version
+from penstock.pipelines.types import RowSpan, read_version
 from penstock.stats.arrays import FloatArray
 
 ALL = "all"
@@ -25,6 +25,7 @@ class Advice(Struct, frozen=True, kw_only=True):
 
     helps: bool  # or may, as far as is known
     reason: str  # in plain words
+    span: RowSpan | None = None  # the rows to learn from; None of a version, or where nobody knows
     contender: str = ""  # the rows to learn from, or the version to go back to; empty where nobody knows
 
 
@@ -87,7 +88,7 @@ def advise(standing: Standing, rule: Rule) -> Advice:
         told += f" ± {math.sqrt(case.lost.variance):.3f}, and a retrain is worth it from {rule.cost:.3f}"
     if not case.is_due(rule):
         return Advice(helps=False, reason=f"a retrain would not help: {told}", contender=best.name)
-    return Advice(helps=True, reason=f"a retrain would help: {told}", contender=best.name)
+    return Advice(helps=True, reason=f"a retrain would help: {told}", contender=best.name, span=best.span)
 
 
 def find_gain(standing: Standing, rule: Rule) -> str:

@@ -180,7 +180,7 @@ def tell_probe(probed: Mapping[str, Any]) -> Table:
     """What each way to go on would gain over the champion, on rows that none of them has seen."""
     rows: list[list[Text]] = []
     for held in probed.get("contenders", []):
-        since, problem = held.get("since"), held.get("problem", "")
+        since, problem = (held.get("span") or {}).get("since"), held.get("problem", "")
         gain = problem or f"{held['gain']:+.3f} ± {held['error']:.3f}"
         name = CONTENDERS.get(held["name"], held["name"])
         rows.append([name, tell_value("since", since) if since else "", gain])
