@@ -17,7 +17,7 @@ from penstock.core.errors import (
     PenstockError,
     UnavailableError,
 )
-from penstock.core.project.types import Project
+from penstock.core.project.types import TRIGGERS, Project
 from penstock.loop.probing.prober import Prober
 from penstock.loop.retraining.types import Standing
 from penstock.loop.retraining.weighing import find_gain
@@ -150,7 +150,8 @@ class Controller:
     def _read_facts(self, gain: str) -> Facts:
         champion = self._find_champion()
         watermark = self._sources.predictions.watermark(self._name)
-        first = self._sources.predictions.list_segments(self._name, limit=1)
+        has_times = not set(self._project.retrain.when) <= set(TRIGGERS)
+        first = self._sources.predictions.list_segments(self._name, limit=1) if has_times else []
         return Facts(
             now=watermark or self._loop.db.clock.now(),
             by_clock=watermark is None,

@@ -208,9 +208,8 @@ class PipelineService:
         run = self._get(tx, run_id)
         if run.status is RunStatus.FINISHED and run.fence == fence and run.candidate == candidate:
             return run
-        run = self._get_held(tx, run_id, fence)
+        ended = self._end(tx, self._get_held(tx, run_id, fence), RunStatus.FINISHED, candidate=candidate)
         keep_objects(tx, run.ref, [candidate.model, candidate.test, candidate.reference])
-        ended = self._end(tx, run, RunStatus.FINISHED, candidate=candidate)
         tx.record(
             "pipelines.candidate_accepted", run.ref, project=run.project, episode=run.episode, candidate=candidate
         )
@@ -226,10 +225,8 @@ class PipelineService:
         run = self._get(tx, run_id)
         if run.status is RunStatus.FINISHED and run.fence == fence and run.probed == probed:
             return run
-        run = self._get_held(tx, run_id, fence)
-        for value in probed.losses.values():
-            keep_objects(tx, run.ref, value.digests)
-        ended = self._end(tx, run, RunStatus.FINISHED, probed=probed)
+        ended = self._end(tx, self._get_held(tx, run_id, fence), RunStatus.FINISHED, probed=probed)
+        keep_objects(tx, run.ref, {digest for value in probed.losses.values() for digest in value.digests})
         tx.record("pipelines.probed", run.ref, project=run.project, problems=probed.problems, cpu_s=probed.cpu_s)
         return ended
 
