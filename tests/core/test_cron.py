@@ -31,8 +31,10 @@ def test_the_last_time_up_to_now(line: str, last: str) -> None:
     assert read_cron(line).find_last(NOW) == datetime.fromisoformat(f"{last}:00+00:00")
 
 
-def test_a_day_that_never_comes_never_came() -> None:
-    assert read_cron("0 0 30 2 *").find_last(NOW) is None
+def test_a_day_that_never_comes_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="'0 0 31 2,4 .' never comes; no month that it names has a day 31"):
+        read_cron("0 0 31 2,4 *")
+    assert read_cron("0 0 31 2 1").find_last(NOW) == datetime(2026, 2, 23, tzinfo=UTC), "a Monday in February will do"
 
 
 @pytest.mark.parametrize("line", ["", "* * * *", "60 * * * *", "* * 0 * *", "*/0 * * * *", "5-1 * * * *", "a b c d e"])

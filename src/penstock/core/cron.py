@@ -12,6 +12,7 @@ from penstock.core.errors import InvalidInputError
 
 _FIELD = re.compile(r"(\*|\d{1,2}(-\d{1,2})?)(/\d{1,2})?(,(\*|\d{1,2}(-\d{1,2})?)(/\d{1,2})?)*")
 _RANGES = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
+_LONGEST = {month: 29 if month == 2 else 30 if month in (4, 6, 9, 11) else 31 for month in range(1, 13)}
 _LONGEST_DAYS = 8 * 366  # from one 29th of February to the next, around the turn of most centuries
 
 
@@ -57,6 +58,8 @@ def read_cron(line: str) -> Cron:
         _read_field(text, *bounds) for text, bounds in zip(fields, _RANGES, strict=True)
     )
     by_either = not (fields[2].startswith("*") or fields[4].startswith("*"))
+    if not by_either and min(days) > max(_LONGEST[month] for month in months):
+        raise InvalidInputError(f"{line!r} never comes", hint=f"no month that it names has a day {min(days)}")
     return Cron(minutes, hours, days, months, frozenset(day % 7 for day in weekdays), by_either)
 
 
