@@ -32,7 +32,7 @@ def test_the_last_time_up_to_now(line: str, last: str) -> None:
 
 
 def test_a_day_that_never_comes_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="'0 0 31 2,4 .' never comes; no month that it names has a day 31"):
+    with pytest.raises(InvalidInputError, match="never comes; no month that it names has a day 31"):
         read_cron("0 0 31 2,4 *")
     assert read_cron("0 0 31 2 1").find_last(NOW) == datetime(2026, 2, 23, tzinfo=UTC), "a Monday in February will do"
 
