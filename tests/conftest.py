@@ -20,6 +20,21 @@ os.environ.pop("COLUMNS", None)  # the terminal of whoever runs the tests is non
 # No certificate is ever looked at, as everything is on this machine; reading all of them takes longer than most tests.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
+# Threads of a numeric library wait for each other, spinning; with more tests than cores that takes most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def _has_room(folder: Path) -> bool:
+    if not os.access(folder, os.W_OK):
+        return False
+    held = os.statvfs(folder)
+    return held.f_bavail * held.f_frsize > 4 << 30 and not held.f_flag & os.ST_NOEXEC
+
+
+# What tests write need not outlive the machine: in memory nobody waits for a disk.
+MEMORY = Path("/dev/shm")
+if _has_room(MEMORY):
+    os.environ.setdefault("TMPDIR", str(MEMORY))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -17,6 +17,7 @@ os.environ.update(
     MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true",
     GIT_PYTHON_REFRESH="quiet",
     MPLBACKEND="agg",
+    OMP_NUM_THREADS="1",  # threads that wait for each other spin, on what the server needs
 )
 
 from collections.abc import Iterator

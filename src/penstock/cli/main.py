@@ -104,6 +104,8 @@ def penstock(
 
 def main() -> None:
     """The program `penstock`."""
+    # Training and serving share the cores: threads of a numeric library that wait for each other sleep and do not spin.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.getLogger("penstock").addHandler(logging.NullHandler())  # commands say themselves what matters
     code = run(sys.argv[1:])
     try:
