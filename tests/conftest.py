@@ -1,6 +1,7 @@
 """What holds for every test: nothing it opened stays open; and what was recorded in a test's `db`."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,8 +34,8 @@ def _has_room(folder: Path) -> bool:
 
 # What tests write need not outlive the machine: in memory nobody waits for a disk.
 MEMORY = Path("/dev/shm")
-if _has_room(MEMORY):
-    os.environ.setdefault("TMPDIR", str(MEMORY))
+if "TMPDIR" not in os.environ and _has_room(MEMORY):
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -68,8 +68,7 @@ def test_a_file_and_a_folder_are_kept_as_artifacts(services: Services, tmp_path:
 
 
 def test_a_missing_file_is_named(services: Services, tmp_path: Path) -> None:
-    run = ps.start_run(services=services)
-    with pytest.raises(NotFoundError, match=r"nowhere\.png"):
+    with ps.start_run(services=services) as run, pytest.raises(NotFoundError, match=r"nowhere\.png"):
         run.log_artifact(tmp_path / "nowhere.png")
 
 
