@@ -76,3 +76,26 @@ def test_segments_are_compared_where_columns_to_cut_by_are_named(
     assert (segment["segment"], segment["drifted"]) == ("plan=pro", True)
     assert run(["drift", kept, paths[1], "--by", "age"]) == 2
     assert "no segments by 'age'" in capsys.readouterr().err
+
+
+def test_columns_that_make_no_segments_are_named_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng, paths = np.random.default_rng(3), []
+    for name, own in (("old", "e"), ("new", "f")):
+        columns = {each: rng.choice(["x", "y"], 300) for each in ("a", "b", "c", "d", own)}
+        paths.append(str(tmp_path / f"{name}.parquet"))
+        pl.DataFrame({**columns, "id": [f"{name} {number}" for number in range(300)]}).write_parquet(paths[-1])
+    kept, report = str(tmp_path / "old.sketch"), tmp_path / "report.html"
+    run(["drift", *paths, "--by", "id,e,a,b", "--keep", kept, "--html", str(report)])
+    said = capsys.readouterr().out
+    assert "no segments by id: 300 different values in 300 rows: it names the row" in said
+    assert f"no segments by e: {paths[1]} has no such column" in said.replace("\n", "")
+    assert "no segments by id: 300 different values" in report.read_text()
+    run(["drift", kept, paths[0], "--by", "id,a", "--json"])
+    assert json.loads(capsys.readouterr().out)["segment_notes"] == [
+        "no segments by id: 300 different values in 300 rows: it names the row"
+    ]
+    run(["drift", paths[0], paths[0], "--by", "a,b,c,d,e", "--json"])
+    (note,) = json.loads(capsys.readouterr().out)["segment_notes"]
+    assert note == "no segments by e: rows are cut by 4 columns at most, which are a, b, c, d"

@@ -13,9 +13,10 @@ from shop_world import DAY, START
 @pytest.fixture
 def watched(nowhere: Path) -> Path:
     """A project whose inputs move, and whose model fails in the south four days later."""
-    (nowhere / "penstock.toml").write_text(PROJECT)
+    project = PROJECT + '[evaluation]\nslices = ["faith"]\n'
+    (nowhere / "penstock.toml").write_text(project)
     (nowhere / ".penstock").mkdir()
-    lender = Lender(nowhere / ".penstock")
+    lender = Lender(nowhere / ".penstock", project)
     lender.release()
     for day in range(10):
         inputs = lender.people(300) if day < 3 else lender.people(300, noise=lambda values: values + 0.8)
@@ -38,6 +39,7 @@ def test_the_lamps_the_estimates_and_what_the_budget_was_spent_on_are_shown(watc
         assert told in said.out
     assert "drift (calls nobody)" in said.out and "region = south" in said.out and "withdrawn" in said.out
     assert "false alarms allowed" in said.out
+    assert "no segments by faith: the reference has no such column" in said.out
     told = penstock("monitor", "--json").json
     assert [told["lamps"][name]["state"] for name in ("inputs", "estimated", "measured")] == ["on", "unknown", "on"]
     assert sum(watch["allowed"] for watch in told["spending"]["watches"]) == pytest.approx(1)

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lending_world import Lender
+from lending_world import PROJECT, Lender
 from penstock.monitoring.budget import AlarmBudget, list_segment_columns
 from penstock.monitoring.calibration import Plan, calibrate_inputs
 from penstock.monitoring.drift import SEGMENTS_SHARE, compare_inputs, compare_spans
@@ -112,3 +112,19 @@ def test_the_monitor_keeps_segments_of_the_columns_that_the_project_names_and_sa
     assert lender.services.monitoring.list_alerts("lend", "open") == [alert]
     live(lender, 5, 2)
     assert lender.services.monitoring.list_alerts("lend", "open") == []
+
+
+def test_columns_that_cut_no_window_are_told_with_the_reason(tmp_path: Path) -> None:
+    asked = ["faith", "region", "income", "debt", "noise", "repaid"]
+    lender = Lender(tmp_path, PROJECT.replace('sensitive = ["region"]', f"sensitive = {asked}"))
+    lender.release()
+    window = live(lender, 0, 2)[0]
+    assert window.segment_notes == [
+        "no segments by faith: the reference has no such column",
+        "no segments by repaid: rows are cut by 4 columns at most, which are region, income, debt, noise",
+    ]
+    (tmp_path / "other").mkdir()
+    only = Lender(tmp_path / "other", PROJECT.replace('sensitive = ["region"]', 'sensitive = ["repaid"]'))
+    only.release()
+    window = live(only, 0, 2)[0]
+    assert window.segment_notes == ["no segments by repaid: it is not among the inputs that are logged"]

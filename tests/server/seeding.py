@@ -373,6 +373,7 @@ def _window(shop: Shop, week: int) -> Window:
         ),
         revisions=[RevisionFigures(revision=stable.number, rows=160, latency_p99_ms=9.1, performance=figures)],
         sketches=_sketch(shop, START + WEEK * week, stable.version),
+        segment_notes=["no segments by city: it is not among the inputs that are logged"],
     )
 
 

@@ -52,6 +52,12 @@ def test_a_column_shows_reference_and_window_by_value(shop_url: str) -> None:
     assert "Segments least like the reference" not in text
 
 
+@pytest.mark.parametrize("path", [MONITORING, MOVED])
+def test_columns_that_make_no_segments_are_named_with_the_reason(shop_url: str, path: str) -> None:
+    text = open_page(shop_url + path).text
+    assert text.count("no segments by city: it is not among the inputs that are logged") == 1
+
+
 def test_a_column_shows_the_segments_it_moved_in(shop_url: str) -> None:
     text = open_page(f"{shop_url}{MOVED}/recent").text
     assert "Segments least like the reference" in text and '<td class="mono">new_user=1</td>' in text

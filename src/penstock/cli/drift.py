@@ -65,6 +65,8 @@ def _print(found: TableDrift, html: Path | None) -> None:
     print_table(head, [_row(column) for column in ordered], empty="")
     if found.added:
         console.print(f"  new columns, of which nothing can be said: {escape(', '.join(found.added))}")
+    for note in found.segment_notes:
+        console.print(f"  {escape(note)}")
     if html:
         console.print(f"  pictures: {escape(str(html))}")
 

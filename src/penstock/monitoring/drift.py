@@ -87,6 +87,24 @@ def compare_inputs(
     return [_with_segments(result, segments.get(result.column, [])) for result in results]
 
 
+def tell_uncut(reference: TableSketch, current: TableSketch, *, absent: str) -> list[str]:
+    """A line for each column that was to cut the rows into segments of which none can be compared, and why.
+
+    Args:
+        reference: rows from when the model was trained.
+        current: rows of the window.
+        absent: why a column of a cut may be lacking now.
+    """
+    held = {segments.cut.column: segments.cut for segments in current.segments}
+    otherwise = {
+        cut.column: absent if cut.column not in held else "the two were cut otherwise"
+        for cut in [segments.cut for segments in reference.segments]
+        if held.get(cut.column) != cut
+    }
+    left_out = reference.uncut | current.uncut | otherwise
+    return [f"no segments by {column}: {why}" for column, why in left_out.items()]
+
+
 def _share(p_values: Sequence[float], level: float) -> list[float]:
     """What Holm's procedure holds each p-value against; it is rejected where it is no more than that."""
     adjusted = multiplicity.holm(p_values).tolist() if p_values else []

@@ -11,6 +11,7 @@ from penstock.monitoring.types import GroupPerformance
 MOST_SHOWN = 20  # groups of a column
 LEAST_OUTCOMES = 30  # below this a group is too small to say anything about
 MISSING = "(missing)"
+NOT_LOGGED = "is not among the inputs that are logged"
 
 Label = Callable[[pl.DataFrame], LabelledRows]
 
@@ -27,7 +28,7 @@ def cut_groups(rows: pl.DataFrame, inputs: pl.DataFrame, column: str) -> dict[st
         InvalidInputError: it is none of them, or has too many values to be groups.
     """
     if column not in inputs.columns:
-        raise InvalidInputError(f"{column} is not among the inputs that are logged")
+        raise InvalidInputError(f"{column} {NOT_LOGGED}")
     labels = inputs[column].cast(pl.String, strict=False).fill_null(MISSING)
     counts = labels.value_counts(sort=True, name="rows")
     if counts.height > MOST_SHOWN and (counts.height > rows.height / 10 or inputs[column].dtype.is_float()):

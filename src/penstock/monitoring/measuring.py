@@ -9,8 +9,9 @@ from penstock.core.errors import InvalidInputError
 from penstock.core.project.types import Project
 from penstock.monitoring.answers import pack_answers, read_answers
 from penstock.monitoring.budget import list_group_columns, share_budget
+from penstock.monitoring.drift import tell_uncut
 from penstock.monitoring.estimators import why_not_estimated
-from penstock.monitoring.fairness import cut_groups, measure_groups
+from penstock.monitoring.fairness import NOT_LOGGED, cut_groups, measure_groups
 from penstock.monitoring.maturity import count_outcomes, read_absence
 from penstock.monitoring.models import ModelVersions, Revisions
 from penstock.monitoring.performance import (
@@ -83,7 +84,8 @@ class WindowMeter:
         versions = {held.number: held.version for held in self._serving.list_revisions(self._project.name)}
         version = _most_frequent(rows, versions)
         model = None if version is None else self._registry.get_version(self._project.name, version)
-        sketch = self._sketch(rows, model)
+        reference = None if model is None else self._references.find_sketch(model)
+        sketch = self._sketch(rows, model, reference)
         maturity, outcomes = count_outcomes(rows, self._terms), rows.height - rows["outcome"].null_count()
         if model is not None and model.classes:
             rows = read_absence(rows, self._terms, is_negative=absent_is_negative, negative=model.classes[0])
@@ -114,11 +116,11 @@ class WindowMeter:
                 for number in sorted(rows["revision"].unique())
             ],
             sketches=self._objects.put_bytes(encode_sketch(sketch)),
+            segment_notes=[] if reference is None else tell_uncut(reference, sketch, absent=f"it {NOT_LOGGED}"),
         )
 
-    def _sketch(self, rows: pl.DataFrame, model: ModelVersion | None) -> TableSketch:
+    def _sketch(self, rows: pl.DataFrame, model: ModelVersion | None, reference: TableSketch | None) -> TableSketch:
         """Of all rows, and of the segments that the reference is cut into."""
-        reference = None if model is None else self._references.find_sketch(model)
         cuts = () if reference is None else tuple(held.cut for held in reference.segments)
         inputs, key = unpack_json(rows, "inputs"), self._project.deploy.key
         is_keyed = rows["key"].str.len_bytes().sum() > 0

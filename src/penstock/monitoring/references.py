@@ -8,7 +8,14 @@ from penstock.core.ids import Digest
 from penstock.core.project.types import Project
 from penstock.monitoring.budget import list_segment_columns
 from penstock.monitoring.service import MonitoringService
-from penstock.monitoring.sketches import TableSketch, decode_sketch, encode_sketch, find_cuts, sketch_reference
+from penstock.monitoring.sketches import (
+    TableSketch,
+    decode_sketch,
+    encode_sketch,
+    explain_uncut,
+    find_cuts,
+    sketch_reference,
+)
 from penstock.monitoring.types import ReferenceSketch
 from penstock.registry.types import ModelVersion
 from penstock.storage.objects.object_store import ObjectStore
@@ -41,8 +48,8 @@ class References:
         if kept is None or (kept.sample, kept.key) != (sample, self._key):
             return None
         sketch = decode_sketch(self._objects.get_bytes(kept.sketch), str(kept.ref))
-        cuts = tuple(held.cut for held in sketch.segments)
-        return sketch if cuts == find_cuts(sketch.columns, self._columns) else None
+        cuts, uncut = tuple(held.cut for held in sketch.segments), explain_uncut(sketch.columns, self._columns)
+        return sketch if (cuts, sketch.uncut) == (find_cuts(sketch.columns, self._columns), uncut) else None
 
     def _make(self, version: int, sample: Digest) -> TableSketch:
         rows = pl.read_parquet(io.BytesIO(self._objects.get_bytes(sample)))

@@ -7,7 +7,7 @@ from msgspec import Struct
 from penstock.core.codec import nearest_hint
 from penstock.core.errors import InvalidInputError
 from penstock.datasets.types import Spread
-from penstock.monitoring.drift import compare_inputs
+from penstock.monitoring.drift import compare_inputs, tell_uncut
 from penstock.monitoring.sketches import ColumnSketch, TableSketch
 from penstock.monitoring.spreads import spread_columns
 from penstock.monitoring.types import ColumnDrift
@@ -46,6 +46,7 @@ class TableDrift(Struct, frozen=True, kw_only=True):
         level: the chance that any column is called moved where none has.
         columns: those of the reference, in its order.
         added: columns that only the other has; nothing can be said of them.
+        segment_notes: which columns were to cut the rows into segments and do not, and why.
     """
 
     reference: str
@@ -55,6 +56,7 @@ class TableDrift(Struct, frozen=True, kw_only=True):
     level: float
     columns: list[ComparedColumn]
     added: list[str] = []
+    segment_notes: list[str] = []
 
     @property
     def drifted(self) -> list[str]:
@@ -102,6 +104,7 @@ def compare_tables(
         level=level,
         columns=[_show(result, reference.columns[result.column], current) for result in results],
         added=[] if columns else [name for name in current.columns if name not in reference.columns],
+        segment_notes=tell_uncut(reference, current, absent=f"{names[1]} has no such column"),
     )
 
 

@@ -18,6 +18,7 @@ windows = Table(
     Column("level", Float),
     Column("drift", Json, nullable=False),
     Column("drift_note", Text, nullable=False),
+    Column("segment_notes", Json, nullable=False, server_default="[]"),
     Column("performance", Json),
     Column("below_bar", Boolean, nullable=False),
     Column("loss", Json),

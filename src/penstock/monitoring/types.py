@@ -247,6 +247,7 @@ class Window(Struct, frozen=True, kw_only=True):
     level: float | None = None  # of the drift tests over all columns, from the false-alarm budget
     drift: list[ColumnDrift] = []
     drift_note: str = ""  # why there was no comparison
+    segment_notes: list[str] = []  # which columns were to cut the rows into segments and do not, and why
     performance: Performance | None = None
     below_bar: bool = False  # the project's own bar is missed beyond doubt
     loss: LossEvidence | None = None

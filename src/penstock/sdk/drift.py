@@ -20,12 +20,20 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from msgspec.structs import replace
 
 from penstock.catalogue.services import Services
 from penstock.core.errors import InvalidInputError, NotFoundError
 from penstock.datasets.frames import Table, check_column, is_readable, open_files, open_version
 from penstock.datasets.frames.table import table_of
-from penstock.monitoring.sketches import TableSketch, decode_sketch, encode_sketch, find_cuts, sketch_table
+from penstock.monitoring.sketches import (
+    TableSketch,
+    decode_sketch,
+    encode_sketch,
+    explain_uncut,
+    find_cuts,
+    sketch_table,
+)
 from penstock.monitoring.table_drift import LEVEL, TableDrift, compare_tables
 from penstock.sdk.connect import connect
 
@@ -55,7 +63,8 @@ def compare(
         level: the chance that any column is called moved where none has.
         columns: only these; none for all of the reference.
         key: the column that says which rows belong together, such as a customer; their likeness is allowed for.
-        by: columns that cut rows into segments, each of which is compared as well.
+        by: columns that cut rows into segments, each of which is compared as well; `segment_notes` of what is found
+            says which of them could not.
         services: where datasets are; None: `penstock.connect()`.
 
     Raises:
@@ -99,16 +108,18 @@ def sketch(
     with _open(source, services) as table:
         for name in [*columns, *([key] if key else []), *by]:
             check_column(name, table.columns, _name(source, "the table"))
-        cuts = [held.cut for held in like.segments] if like else []
-        if by:
-            cuts = list(find_cuts(sketch_table(table, by).columns, by))
-        return sketch_table(table, list(columns) or None, key=key, cuts=cuts)
+        if not by:
+            cuts = [held.cut for held in like.segments] if like else []
+            return sketch_table(table, list(columns) or None, key=key, cuts=cuts)
+        cut_by = sketch_table(table, by).columns
+        found = sketch_table(table, list(columns) or None, key=key, cuts=find_cuts(cut_by, by))
+        return replace(found, uncut=explain_uncut(cut_by, by))
 
 
 def _check_cut(sketch: TableSketch, by: Sequence[str]) -> TableSketch:
     held = [each.cut.column for each in sketch.segments]
     for name in by:
-        if name not in held:
+        if name not in held and name not in sketch.uncut:
             hint = f"it is cut by {', '.join(held)}" if held else "keep it anew with the columns to cut by"
             raise InvalidInputError(f"the sketch has no segments by {name!r}", hint=hint, field="by")
     return sketch

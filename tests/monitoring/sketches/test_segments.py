@@ -71,6 +71,8 @@ def test_rows_with_and_without_segments_merge_to_rows_without() -> None:
     cut, plain = sketch_reference(people(100), ["plan"]), sketch_frame(people(100))
     assert cut.merge(plain).segments == plain.merge(cut).segments == ()
     assert cut.merge(sketch_reference(people(100), ["age"])).segments == ()
+    assert list(cut.merge(sketch_reference(people(100), ["age"])).uncut) == ["age", "plan"]
+    assert cut.merge(sketch_cut_frame(people(90), [cut.segments[0].cut])).uncut == {}
 
 
 def test_segments_are_bounded_in_number_and_in_size() -> None:
@@ -79,6 +81,8 @@ def test_segments_are_bounded_in_number_and_in_size() -> None:
     rows = pl.DataFrame({"x": rng.normal(size=30_000), **texts})
     sketch = sketch_reference(rows, list(texts))
     assert len(sketch.segments) == MOST_COLUMNS
+    assert sketch.uncut == dict.fromkeys(["c4", "c5"], "rows are cut by 4 columns at most, which are c0, c1, c2, c3")
+    assert decode_sketch(encode_sketch(sketch)).uncut == sketch.uncut
     assert all(len(held.parts) == MOST_VALUES + 1 for held in sketch.segments)
     others = sketch.segments[0].parts["c0=(other)"].columns["x"]
     assert others.rows > 20_000 and 0 < others.numbers.rank_error(1e-13) < 0.05
@@ -106,6 +110,25 @@ def test_values_and_ranges_are_segments_and_names_of_rows_are_not(values: list[o
         assert cut.names[-1] == "c=(other)" and not (cut.place(column) == len(cut.names) - 1).any()
         odd = [cut.place(pl.Series(held)) for held in ([None, None], [["a"], ["b"]])]
         assert all((place == len(cut.names) - 1).all() for place in odd)
+
+
+def test_a_column_that_makes_no_segments_takes_the_place_of_none_and_is_told_with_the_reason() -> None:
+    rows = pl.DataFrame(
+        {
+            "id": [f"customer {number}" for number in range(40)],
+            "void": pl.Series([None] * 40, dtype=pl.String),
+            "when": pl.datetime_range(pl.datetime(2026, 1, 1), pl.datetime(2026, 2, 9), "1d", eager=True),
+            "plan": ["free", "pro"] * 20,
+        }
+    )
+    sketch = sketch_reference(rows, ["nothing", "id", "void", "when", "plan"])
+    assert [held.cut.column for held in sketch.segments] == ["plan"]
+    assert sketch.uncut == {
+        "nothing": "the reference has no such column",
+        "id": "40 different values in 40 rows: it names the row",
+        "void": "the reference holds no value",
+        "when": "it holds neither numbers nor texts",
+    }
 
 
 def test_whole_numbers_and_fractions_that_are_equal_are_in_one_segment() -> None:

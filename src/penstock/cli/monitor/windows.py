@@ -53,6 +53,8 @@ def windows(
         rows,
         empty="No window has closed yet; windows follow the time of the predictions.",
     )
+    for note in found[-1].segment_notes if found else []:
+        console.print(f"  {escape(note)}")
     console.print()
     print_table(
         ["alert", "event time (UTC)", "status", "what was seen"],

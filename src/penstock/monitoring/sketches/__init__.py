@@ -1,7 +1,7 @@
 """Sketches of tables: a summary of every column that merges with others and replaces the rows."""
 
 from penstock.monitoring.sketches.column import ColumnSketch
-from penstock.monitoring.sketches.cuts import Cut, find_cuts
+from penstock.monitoring.sketches.cuts import Cut, explain_uncut, find_cuts
 from penstock.monitoring.sketches.format import decode_sketch, encode_sketch
 from penstock.monitoring.sketches.table import (
     SEGMENT_ROOM,
@@ -22,6 +22,7 @@ __all__ = [
     "TableSketch",
     "decode_sketch",
     "encode_sketch",
+    "explain_uncut",
     "find_cuts",
     "sketch_cut_frame",
     "sketch_frame",

@@ -58,20 +58,34 @@ class Cut(Struct, frozen=True):
 
 
 def find_cuts(reference: Mapping[str, ColumnSketch], columns: Sequence[str]) -> tuple[Cut, ...]:
-    """How these columns cut rows; those of them that the reference has, and whose values do not name the row."""
-    held = [(name, reference[name]) for name in dict.fromkeys(columns) if name in reference]
-    found = [_find_cut(name, column) for name, column in held]
-    return tuple([cut for cut in found if cut is not None][:MOST_COLUMNS])
+    """How these columns cut rows; those of them that can, and no more than `MOST_COLUMNS` (`explain_uncut`)."""
+    found = _try_cuts(reference, columns)
+    return tuple([cut for cut in found.values() if isinstance(cut, Cut)][:MOST_COLUMNS])
 
 
-def _find_cut(name: str, column: ColumnSketch) -> Cut | None:
+def explain_uncut(reference: Mapping[str, ColumnSketch], columns: Sequence[str]) -> dict[str, str]:
+    """Of those of these columns that make no segments, by name, why."""
+    used = [cut.column for cut in find_cuts(reference, columns)]
+    too_many = f"rows are cut by {MOST_COLUMNS} columns at most, which are {', '.join(used)}"
+    found = _try_cuts(reference, columns)
+    return {name: too_many if isinstance(cut, Cut) else cut for name, cut in found.items() if name not in used}
+
+
+def _try_cuts(reference: Mapping[str, ColumnSketch], columns: Sequence[str]) -> dict[str, Cut | str]:
+    """How each column cuts rows, or why it cannot."""
+    absent = "the reference has no such column"
+    return {name: _find_cut(name, reference[name]) if name in reference else absent for name in columns}
+
+
+def _find_cut(name: str, column: ColumnSketch) -> Cut | str:
     if column.labels is not None and column.family in ("number", "text"):
         ranked = sorted(column.labels.counts.items(), key=lambda item: (-item[1], item[0]))
-        names_rows = column.family == "text" and column.distinct > NAMES_ROWS * column.held
-        return None if names_rows else Cut(name, tuple(value for value, _ in ranked[:MOST_VALUES]))
+        if column.family == "text" and column.distinct > NAMES_ROWS * column.held:
+            return f"{column.distinct:,} different values in {column.held:,} rows: it names the row"
+        return Cut(name, tuple(value for value, _ in ranked[:MOST_VALUES]))
     if column.family == "number":
         return Cut(name, edges=tuple(np.unique(column.numbers.quantiles([0.25, 0.5, 0.75])).tolist()))
-    return None
+    return "the reference holds no value" if column.family == "empty" else "it holds neither numbers nor texts"
 
 
 def _read_number(text: str) -> float:

@@ -55,6 +55,7 @@ class _Table(Struct, frozen=True, array_like=True, kw_only=True):
     outputs: list[_Column]
     calibration: CalibrationHistogram | None
     segments: list["_Segments"] = []  # older sketches have none
+    uncut: dict[str, str] = {}
 
 
 class _Segments(Struct, frozen=True, array_like=True):
@@ -103,6 +104,7 @@ def _store_table(sketch: TableSketch) -> _Table:
             _Segments(held.cut, [(name, _store_table(part)) for name, part in held.parts.items()])
             for held in sketch.segments
         ],
+        uncut=dict(sorted(sketch.uncut.items())),
     )
 
 
@@ -115,6 +117,7 @@ def _load_table(table: _Table) -> TableSketch:
         segments=tuple(
             Segments(held.cut, {name: _load_table(part) for name, part in held.parts}) for held in table.segments
         ),
+        uncut=table.uncut,
     )
 
 

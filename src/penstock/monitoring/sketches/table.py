@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from penstock.core.errors import InvalidInputError
 from penstock.datasets.frames import Table
 from penstock.monitoring.sketches.column import ColumnSketch, sketch_column
-from penstock.monitoring.sketches.cuts import Cut, find_cuts
+from penstock.monitoring.sketches.cuts import Cut, explain_uncut, find_cuts
 from penstock.stats.arrays import IntArray, cluster_codes
 from penstock.stats.sketches.calibration import CalibrationHistogram
 from penstock.stats.sketches.quantiles import ROOM
@@ -29,6 +29,7 @@ class TableSketch(Struct, frozen=True, eq=False, kw_only=True):
         outputs: where the rows are predictions, what was answered.
         calibration: of predicted chances, where the rows are predictions of a binary model.
         segments: the same rows cut by each of some columns.
+        uncut: columns that were to cut them and do not, and why.
     """
 
     rows: int = 0
@@ -36,6 +37,7 @@ class TableSketch(Struct, frozen=True, eq=False, kw_only=True):
     outputs: dict[str, ColumnSketch] = {}
     calibration: CalibrationHistogram | None = None
     segments: tuple["Segments", ...] = ()
+    uncut: dict[str, str] = {}
 
     def merge(self, other: "TableSketch") -> "TableSketch":
         """Of the rows of both; with the segments that both are cut into.
@@ -49,12 +51,16 @@ class TableSketch(Struct, frozen=True, eq=False, kw_only=True):
         if odd:
             raise InvalidInputError(f"two sketches differ in the columns {', '.join(odd)}")
         known = [each for each in (self.calibration, other.calibration) if each is not None]
+        segments = tuple(a.merge(b) for a in self.segments for b in other.segments if a.cut == b.cut)
+        asked = {held.cut.column for held in (*self.segments, *other.segments)}
+        lost = sorted(asked - {held.cut.column for held in segments})
         return TableSketch(
             rows=self.rows + other.rows,
             columns=_merge(self.columns, other.columns),
             outputs=_merge(self.outputs, other.outputs),
             calibration=known[0].merge(known[1]) if len(known) == 2 else next(iter(known), None),
-            segments=tuple(a.merge(b) for a in self.segments for b in other.segments if a.cut == b.cut),
+            segments=segments,
+            uncut=self.uncut | other.uncut | dict.fromkeys(lost, "the rows were sketched in parts, not all cut alike"),
         )
 
 
@@ -132,8 +138,9 @@ def sketch_cut_frame(rows: pl.DataFrame, cuts: Sequence[Cut], keys: Sequence[str
 
 def sketch_reference(rows: pl.DataFrame, columns: Sequence[str], keys: Sequence[str] | None = None) -> TableSketch:
     """As `sketch_frame`, with the segments that the values of these columns make; the rows may lack some of them."""
-    held = [name for name in columns if name in rows.columns]
-    return sketch_cut_frame(rows, find_cuts(sketch_frame(rows.select(held)).columns, held), keys)
+    held = sketch_frame(rows.select([name for name in dict.fromkeys(columns) if name in rows.columns])).columns
+    cut = sketch_cut_frame(rows, find_cuts(held, columns), keys)
+    return structs.replace(cut, uncut=explain_uncut(held, columns))
 
 
 def sketch_table(

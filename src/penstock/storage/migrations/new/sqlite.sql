@@ -599,7 +599,7 @@ CREATE TABLE monitoring_windows (
 	below_bar BOOLEAN NOT NULL,
 	loss TEXT,
 	revisions TEXT NOT NULL,
-	computed_at BIGINT, sketches VARCHAR(64), watches TEXT DEFAULT '[]' NOT NULL, estimate TEXT, groups TEXT DEFAULT '[]' NOT NULL, maturity TEXT,
+	computed_at BIGINT, sketches VARCHAR(64), watches TEXT DEFAULT '[]' NOT NULL, estimate TEXT, groups TEXT DEFAULT '[]' NOT NULL, maturity TEXT, segment_notes TEXT DEFAULT '[]' NOT NULL,
 	CONSTRAINT pk_monitoring_windows PRIMARY KEY (deployment, start)
 );
 
@@ -1032,6 +1032,6 @@ CREATE UNIQUE INDEX uq_episodes_open ON episodes (project) WHERE ended_at IS NUL
 
 CREATE UNIQUE INDEX uq_tokens_live_name ON tokens (name) WHERE revoked_at IS NULL;
 
-INSERT INTO alembic_version VALUES ('0023');
+INSERT INTO alembic_version VALUES ('0024');
 
 INSERT INTO experiments VALUES (0, 'Default', '', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), NULL, 'penstock')
