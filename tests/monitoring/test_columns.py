@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from penstock.monitoring.columns import ColumnKind, find_kind
-from penstock.monitoring.sketches.column import sketch_column
+from penstock.monitoring.sketches.sketching import sketch_column
 
 DAYS = pl.Series([datetime(2026, 1, day) for day in range(1, 5)])
 

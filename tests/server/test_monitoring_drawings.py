@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from factories import open_database
 from penstock.core.project.parse import parse_project
 from penstock.monitoring.service import MonitoringService
-from penstock.monitoring.sketches.column import sketch_column
+from penstock.monitoring.sketches.sketching import sketch_column
 from penstock.monitoring.types import Estimate, GroupPerformance, Maturity, Performance, Window
 from penstock.server.web.drawings.charts import EMPTY
 from penstock.server.web.monitoring.distributions import compare_column
 from penstock.server.web.monitoring.drift_map import MOST_CELLS, NARROW_CELLS, draw_drift
 from penstock.server.web.monitoring.fairness import draw_fairness
 from penstock.server.web.monitoring.performance import NARROW_WINDOWS, draw_coverage, draw_failures, draw_performance
+from penstock.server.web.monitoring.pictures import picture_spreads
 from penstock.server.web.monitoring.spending import draw_spending
 from penstock.server.web.sources.remembered import Remembered
 from penstock.server.web.sources.window_cache import WindowCache
@@ -225,3 +226,17 @@ def test_of_what_is_remembered_the_oldest_goes_first() -> None:
 def test_without_windows_nothing_is_drawn() -> None:
     assert draw_performance([], [], None) == EMPTY
     assert draw_coverage([]) == EMPTY
+
+
+def test_lists_have_a_picture_for_their_items_and_one_for_their_lengths() -> None:
+    before, now = sketch_column(pl.Series([["a", "b"], ["b"]] * 9)), sketch_column(pl.Series([["b", "c"], ["b"]] * 9))
+    items, newest, lengths = picture_spreads(compare_column("basket", before, now), "basket")
+    assert [(row.label, row.before, row.after, row.is_new) for row in items.values] == [
+        ("b", 1.0, 1.0, False),
+        ("a", 0.5, 0.0, False),
+        ("c", 0.0, 0.5, True),
+    ]
+    assert newest.title == "Newest item" and not newest.chart
+    assert lengths.chart is not None and "Length of basket in the reference and in this window" in lengths.chart
+    (whole,) = picture_spreads(compare_column("age", *[sketch_column(pl.Series([0.5, 1.5] * 30))] * 2), "age")
+    assert not whole.title and whole.chart is not None and "Values of age in the reference" in whole.chart

@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from penstock.monitoring.columns import ColumnKind, find_kind
+from penstock.monitoring.columns import ColumnKind, find_kind, find_parts
 from penstock.monitoring.sketches import ColumnSketch
-from penstock.monitoring.types import ColumnDrift
+from penstock.monitoring.types import ColumnDrift, ListPart
 from penstock.stats import drift
 from penstock.stats.drift import DriftTest
 from penstock.stats.sketches.frequencies import BUCKETS, EXACT, Frequencies
@@ -25,6 +25,23 @@ def compare_column(name: str, reference: ColumnSketch | None, current: ColumnSke
     if reference is None or current is None:
         where = "reference" if reference is None else "window"
         return ColumnDrift(column=name, test="none", note=f"the {where} has no such column")
+    parts = find_parts(reference, current)
+    return _compare_parts(name, parts) if parts else _compare_values(name, reference, current)
+
+
+def _compare_parts(name: str, parts: Mapping[ListPart, tuple[ColumnSketch, ColumnSketch]]) -> ColumnDrift:
+    """Lists: several questions about one column, of which the answer that is least likely by chance counts."""
+    found = [msgspec.structs.replace(_compare_values(name, *both), part=part) for part, both in parts.items()]
+    tested = [one for one in found if one.p_value is not None]
+    if not tested:
+        return msgspec.structs.replace(found[0], part=None)
+    worst = min(tested, key=lambda one: one.p_value or 0.0)
+    note = "; ".join(filter(None, (f"the {worst.part} of each list", worst.note)))
+    p_value = min((worst.p_value or 0.0) * len(tested), 1.0)
+    return msgspec.structs.replace(worst, p_value=p_value, note=note)
+
+
+def _compare_values(name: str, reference: ColumnSketch, current: ColumnSketch) -> ColumnDrift:
     kind = find_kind(reference, current)
     if kind.kind == "none":
         return ColumnDrift(column=name, test="none", rows=current.rows, note=kind.note)
@@ -142,6 +159,8 @@ def _describe(kind: ColumnKind, counts: _Counts) -> str:
 
 def measure_stability(found: ColumnDrift, reference: ColumnSketch, current: ColumnSketch) -> ColumnDrift:
     """The same with the population stability index and its critical value at the level of the test."""
+    if found.part is not None:
+        reference, current = find_parts(reference, current)[found.part]
     if found.level is None or found.test == "type" or not current.held:
         return found
     is_number = found.test == "ks"

@@ -4,7 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from penstock.monitoring.sketches.column import FEW_VALUES, ColumnSketch
+from penstock.monitoring.sketches.column import FEW_VALUES, ColumnSketch, find_lists
+from penstock.monitoring.types import ListPart
 
 MANY_LABELS = 0.5  # a text column in which more than this share of the rows has a value of its own names the row
 LISTS = 0.5  # a text column in which this share of the values has several words may hold lists
@@ -43,6 +44,21 @@ def holds_lists(column: ColumnSketch) -> bool:
     if column.firsts is None or column.labels is None or column.several < LISTS * column.held:
         return False
     return column.firsts.distinct <= FEW_FIRSTS * column.labels.distinct
+
+
+def find_parts(reference: ColumnSketch, current: ColumnSketch) -> dict[ListPart, tuple[ColumnSketch, ColumnSketch]]:
+    """What can be compared of two columns of lists, each as a column; nothing where either holds other values."""
+    if reference.lists is None:
+        return {}
+    before, now = reference.lists, find_lists(current)
+    if now is None:
+        return {}
+    parts: dict[ListPart, tuple[ColumnSketch, ColumnSketch]] = {"length": (before.lengths, now.lengths)}
+    if before.items is not None and now.items is not None:
+        parts["newest item"] = (reference, current)
+    if before.norms is not None and now.norms is not None:
+        parts["norm"] = (before.norms, now.norms)
+    return parts
 
 
 def _find_text_kind(reference: ColumnSketch) -> ColumnKind:

@@ -7,7 +7,9 @@ the test that is valid for what it holds:
   distance before it is judged; up to 4,096 rows they know everything.
 - Categories: the likelihood-ratio chi-square test with rare ones pooled. Beyond 1,024 different ones it compares the
   counts of 256 groups by hash, which are exact.
-- Lists, such as the items a customer saw last: the newest item, as a category; the others were in the rows before.
+- Lists, such as the items a customer saw last: the newest item, as a category, as the others were in the rows before;
+  and how many there are. Of lists of numbers with fractions, such as embeddings, the norm and how many there are. As
+  these are two tests, the smaller p-value counts twofold.
 - Values of another type than the reference has: no test is needed.
 
 How many values are missing is a question of its own for numbers, and a category among categories.

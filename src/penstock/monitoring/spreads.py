@@ -6,7 +6,7 @@ import numpy as np
 
 from penstock.datasets.types import Bar, Spread
 from penstock.monitoring.columns import holds_lists
-from penstock.monitoring.sketches.column import ColumnSketch
+from penstock.monitoring.sketches.column import ColumnSketch, find_lists
 from penstock.stats.arrays import FloatArray
 from penstock.stats.sketches.frequencies import Frequencies
 
@@ -15,16 +15,44 @@ _VALUES = 10
 _TAIL = 0.005  # of the rows at either end share the outermost bars, so that a few far away do not squeeze the rest
 
 
+def spread_parts(reference: ColumnSketch, current: ColumnSketch) -> dict[str, Spread]:
+    """What can be drawn of two columns of lists, by what it shows, the most telling first; nothing of other columns."""
+    before, now, spreads = reference.lists, find_lists(current), dict[str, Spread]()
+    if before is None or now is None:
+        return spreads
+    if before.items is not None and now.items is not None:
+        spreads["Rows that hold an item"] = Spread(
+            _items((reference, before.items), (current, now.items)), is_ranges=False
+        )
+        spreads["Newest item"] = _spread_values(reference, current)
+    if before.norms is not None and now.norms is not None:
+        spreads["Norm"] = _spread_numbers(before.norms, now.norms)
+    is_fixed = before.lengths.distinct == now.lengths.distinct == 1
+    spread_lengths = _spread_values if is_fixed else _spread_numbers
+    return spreads | {"Length": spread_lengths(before.lengths, now.lengths)}
+
+
 def spread_columns(reference: ColumnSketch, current: ColumnSketch) -> Spread:
-    """Ranges of numbers in order, or the most frequent values, and what is missing; nothing where neither is known."""
+    """Ranges of numbers in order, or the most frequent values or items, and what is missing."""
+    return next(iter(spread_parts(reference, current).values()), None) or _spread_values(reference, current)
+
+
+def _spread_values(reference: ColumnSketch, current: ColumnSketch) -> Spread:
     is_list = holds_lists(reference)
     labels = [column.first_labels() if is_list else column.labels for column in (reference, current)]
     is_few = reference.is_whole and labels[0] is not None and labels[1] is not None
-    if reference.family == "number" and current.family in ("number", "empty") and not is_few:
-        return Spread(_ranges(reference, current), is_ranges=True)
+    if not is_few:
+        ranges = _spread_numbers(reference, current)
+        if ranges.bars:
+            return ranges
     if labels[0] is None or labels[1] is None:
         return Spread((), is_ranges=False)
     return Spread(_values(reference, current, labels[0], labels[1]), is_ranges=False)
+
+
+def _spread_numbers(reference: ColumnSketch, current: ColumnSketch) -> Spread:
+    is_number = reference.family == "number" and current.family in ("number", "empty")
+    return Spread(_ranges(reference, current) if is_number else (), is_ranges=is_number)
 
 
 def _ranges(reference: ColumnSketch, current: ColumnSketch) -> tuple[Bar, ...]:
@@ -54,6 +82,16 @@ def _shares(column: ColumnSketch, edges: FloatArray) -> FloatArray:
     below = column.numbers.shares_up_to(edges)
     below[0], below[-1] = 0.0, float(column.held > 0)
     return np.asarray(np.diff(below) * column.held / max(column.rows, 1), dtype=np.float64)
+
+
+def _items(*sides: tuple[ColumnSketch, Frequencies]) -> tuple[Bar, ...]:
+    """The most frequent items of lists with the share of the rows that hold each; these add up to more than one."""
+    shares = [{item: n / max(column.rows, 1) for item, n in items.counts.items()} for column, items in sides]
+    total = {item: sum(share.get(item, 0.0) for share in shares) for item in shares[0].keys() | shares[1].keys()}
+    shown = sorted(total, key=lambda item: (-total[item], item))[:_VALUES]
+    bars = [Bar(item, shares[0].get(item, 0.0), shares[1].get(item, 0.0)) for item in shown]
+    missing = [column.missing / max(column.rows, 1) for column, _ in sides]
+    return (*bars, Bar("no item", *missing)) if any(missing) else tuple(bars)
 
 
 def _values(reference: ColumnSketch, current: ColumnSketch, *labels: Frequencies) -> tuple[Bar, ...]:

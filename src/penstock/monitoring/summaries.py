@@ -33,11 +33,11 @@ def _tell_column(column: ColumnDrift) -> str:
     if not column.drifted_as_a_whole:
         first, *others = segments
         more = f", and {len(others)} more segments" if others else ""
-        told = f"{column.column} moved by {first.distance or 0:.2f}{over} where {first.segment}"
+        told = f"{column.subject} moved by {first.distance or 0:.2f}{over} where {first.segment}"
         return f"{told} (p = {first.p_value:.1g}{more})"
     new = f", {column.new_share:.0%} of the rows new to the model" if column.new_share >= 0.01 else ""
     most = f", most of all where {segments[0].segment}" if segments else ""
-    return f"{column.column} moved by {column.distance or 0:.2f}{over} (p = {column.p_value or 0:.1g}{new}{most})"
+    return f"{column.subject} moved by {column.distance or 0:.2f}{over} (p = {column.p_value or 0:.1g}{new}{most})"
 
 
 def _drift_evidence(window: Window) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from penstock.core.errors import InvalidInputError
 from penstock.datasets.types import Spread
 from penstock.monitoring.drift import compare_inputs, tell_uncut
 from penstock.monitoring.sketches import ColumnSketch, TableSketch
-from penstock.monitoring.spreads import spread_columns
+from penstock.monitoring.spreads import spread_columns, spread_parts
 from penstock.monitoring.types import ColumnDrift
 
 LEVEL = 0.05  # of all columns together
@@ -33,6 +33,7 @@ class ComparedColumn(Struct, frozen=True, kw_only=True):
     reference: Side | None = None
     current: Side | None = None
     spread: Spread | None = None
+    parts: dict[str, Spread] = {}  # of lists: all that can be drawn, by what it shows; the first is `spread`
 
 
 class TableDrift(Struct, frozen=True, kw_only=True):
@@ -119,6 +120,7 @@ def _show(result: ColumnDrift, reference: ColumnSketch, current: TableSketch) ->
         reference=_side(reference),
         current=_side(other),
         spread=spread_columns(reference, other),
+        parts=spread_parts(reference, other),
     )
 
 

@@ -12,6 +12,7 @@ from penstock.monitoring.causes.types import Cause, find_cause
 from penstock.monitoring.windows import name_start
 
 DriftTest = Literal["ks", "chi2", "type", "none"]
+ListPart = Literal["newest item", "length", "norm"]
 AlertKind = Literal["drift", "estimate", "performance", "calibration", "fairness", "latency", "errors"]
 UNLABELLED: frozenset[AlertKind] = frozenset(["drift", "estimate", "latency", "errors"])  # no outcome is needed
 QUIET: frozenset[AlertKind] = frozenset(["drift"])  # kept and shown, and nobody is called for it: no harm is known
@@ -44,6 +45,7 @@ class ColumnDrift(Struct, frozen=True, kw_only=True):
     """One input column of a window against the reference of the live version."""
 
     column: str
+    part: ListPart | None = None  # of lists: what of them the test is about; the p-value allows for all that were made
     test: DriftTest  # type: values of another type than the reference; none: not tested, and `note` says why
     statistic: float | None = None  # of the test: Kolmogorov-Smirnov distance, or chi-square
     distance: float | None = None  # how far, 0 to 1: the KS distance, or half the sum of differences in share
@@ -69,10 +71,15 @@ class ColumnDrift(Struct, frozen=True, kw_only=True):
         return self.drifted and (self.level is None or self.p_value is None or self.p_value <= self.level)
 
     @property
+    def subject(self) -> str:
+        """What moved: the column, or the length or norm of its lists."""
+        return f"{self.part} of {self.column}" if self.part in ("length", "norm") else self.column
+
+    @property
     def told(self) -> str:
         """Its name, with the segments it moved in where it did not move in all rows together."""
         named = self.segments_drifted
-        return self.column if self.drifted_as_a_whole or not named else f"{self.column} where {' or '.join(named)}"
+        return self.subject if self.drifted_as_a_whole or not named else f"{self.subject} where {' or '.join(named)}"
 
 
 class Performance(Struct, frozen=True, kw_only=True):

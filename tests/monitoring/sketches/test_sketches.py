@@ -21,7 +21,7 @@ from penstock.monitoring.sketches import (
     sketch_frame,
     sketch_table,
 )
-from penstock.monitoring.sketches.column import sketch_column
+from penstock.monitoring.sketches.sketching import sketch_column
 
 numbers = st.none() | st.floats() | st.integers(-(2**40), 2**40).map(float)
 texts = st.none() | st.text(max_size=5) | st.sampled_from(["a", "b", "a b", ""])

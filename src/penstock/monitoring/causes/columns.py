@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
-from penstock.monitoring.causes.reading import find_row_kind, read_labels, read_numbers
+from penstock.monitoring.causes.reading import find_row_kind, read_labels, read_numbers, read_values
 from penstock.stats.arrays import FloatArray, IntArray
 
 QUANTILES = 4
@@ -40,7 +40,7 @@ class CutColumn(Struct, frozen=True):
 def cut_columns(reference: pl.DataFrame, now: pl.DataFrame, *, quantiles: int = QUANTILES) -> list[CutColumn]:
     """All columns that both samples have and that can be compared."""
     shared = [name for name in reference.columns if name in now.columns]
-    found = [_cut_column(reference[name], now[name], quantiles) for name in shared]
+    found = [_cut_column(read_values(reference[name]), read_values(now[name]), quantiles) for name in shared]
     return [column for column in found if column is not None]
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from msgspec import Struct
 from scipy import special
 
-from penstock.monitoring.causes.reading import find_row_kind, read_labels, read_numbers
+from penstock.monitoring.causes.reading import find_row_kind, read_labels, read_numbers, read_values
 from penstock.monitoring.causes.types import DataFault
 from penstock.monitoring.columns import ColumnKind
 from penstock.stats.arrays import FloatArray
@@ -74,7 +74,8 @@ def find_faults(
     if min(reference.height, now.height) < LEAST_ROWS:
         return []
     names = [name for name in reference.columns if name in now.columns]
-    pairs = [_Pair(name, find_row_kind(reference[name], now[name]), reference[name], now[name]) for name in names]
+    values = [(name, read_values(reference[name]), read_values(now[name])) for name in names]
+    pairs = [_Pair(name, find_row_kind(*both), *both) for name, *both in values]
     odd = [pair for pair in pairs if pair.kind.kind == "type"]
     pairs = [pair for pair in pairs if pair.kind.kind != "type"]
     level = LEVEL / (RULES * max(len(pairs), 1))

@@ -3,7 +3,7 @@
 import polars as pl
 
 from penstock.monitoring.columns import ColumnKind, find_kind
-from penstock.monitoring.sketches.column import sketch_column
+from penstock.monitoring.sketches.sketching import first_items, sketch_column
 from penstock.stats.arrays import FloatArray
 
 
@@ -12,10 +12,14 @@ def find_row_kind(reference: pl.Series, now: pl.Series) -> ColumnKind:
     return find_kind(sketch_column(reference), sketch_column(now))
 
 
+def read_values(column: pl.Series) -> pl.Series:
+    """A column as its values are compared: of lists the newest items."""
+    is_list = isinstance(column.dtype, pl.List | pl.Array) and not isinstance(column.dtype.inner, pl.List | pl.Array)
+    return first_items(column).alias(column.name) if is_list else column
+
+
 def read_labels(column: pl.Series, kind: ColumnKind) -> pl.Series:
     """The categories of a column as text; empty and missing ones are null."""
-    if kind.kind == "first" and isinstance(column.dtype, pl.List):
-        column = column.list.first()
     labels = column.cast(pl.String, strict=False)
     if kind.kind == "first":
         labels = labels.str.strip_chars().str.split(" ").list.first()

@@ -78,6 +78,8 @@ def _try_cuts(reference: Mapping[str, ColumnSketch], columns: Sequence[str]) -> 
 
 
 def _find_cut(name: str, column: ColumnSketch) -> Cut | str:
+    if column.lists is not None:
+        return "it holds lists"
     if column.labels is not None and column.family in ("number", "text"):
         ranked = sorted(column.labels.counts.items(), key=lambda item: (-item[1], item[0]))
         if column.family == "text" and column.distinct > NAMES_ROWS * column.held:

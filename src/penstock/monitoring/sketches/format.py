@@ -8,7 +8,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from penstock.core.errors import CorruptDataError, InvalidInputError
-from penstock.monitoring.sketches.column import ColumnSketch, Family
+from penstock.monitoring.sketches.column import ColumnSketch, Family, ListSketch
 from penstock.monitoring.sketches.cuts import Cut
 from penstock.monitoring.sketches.table import Segments, TableSketch
 from penstock.stats.sketches.calibration import CalibrationHistogram
@@ -47,6 +47,13 @@ class _Column(Struct, frozen=True, array_like=True, kw_only=True):
     firsts: _Counts | None
     several: int
     spread: float
+    lists: "_Lists | None" = None  # older sketches have none
+
+
+class _Lists(Struct, frozen=True, array_like=True):
+    lengths: _Column
+    items: _Counts | None
+    norms: _Column | None
 
 
 class _Table(Struct, frozen=True, array_like=True, kw_only=True):
@@ -138,7 +145,14 @@ def _store_column(name: str, column: ColumnSketch) -> _Column:
         firsts=None if column.firsts is None else _store_counts(column.firsts),
         several=column.several,
         spread=column.spread,
+        lists=None if column.lists is None else _store_lists(column.lists),
     )
+
+
+def _store_lists(lists: ListSketch) -> _Lists:
+    items = None if lists.items is None else _store_counts(lists.items)
+    norms = None if lists.norms is None else _store_column("", lists.norms)
+    return _Lists(_store_column("", lists.lengths), items, norms)
 
 
 def _load_column(column: _Column) -> ColumnSketch:
@@ -158,7 +172,14 @@ def _load_column(column: _Column) -> ColumnSketch:
         firsts=None if column.firsts is None else _load_counts(column.firsts),
         several=column.several,
         spread=column.spread,
+        lists=None if column.lists is None else _load_lists(column.lists),
     )
+
+
+def _load_lists(lists: _Lists) -> ListSketch:
+    items = None if lists.items is None else _load_counts(lists.items)
+    norms = None if lists.norms is None else _load_column(lists.norms)
+    return ListSketch(lengths=_load_column(lists.lengths), items=items, norms=norms)
 
 
 def _store_counts(counts: Frequencies) -> _Counts:

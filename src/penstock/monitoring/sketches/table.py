@@ -9,8 +9,9 @@ from msgspec import Struct, structs
 
 from penstock.core.errors import InvalidInputError
 from penstock.datasets.frames import Table
-from penstock.monitoring.sketches.column import ColumnSketch, sketch_column
+from penstock.monitoring.sketches.column import ColumnSketch
 from penstock.monitoring.sketches.cuts import Cut, explain_uncut, find_cuts
+from penstock.monitoring.sketches.sketching import sketch_column
 from penstock.stats.arrays import IntArray, cluster_codes
 from penstock.stats.sketches.calibration import CalibrationHistogram
 from penstock.stats.sketches.quantiles import ROOM

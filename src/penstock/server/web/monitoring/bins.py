@@ -11,6 +11,7 @@ class Distribution(Struct, frozen=True, kw_only=True):
     column: str
     spread: Spread  # before: the reference, after: the window; values in order of the reference's share
     new: tuple[str, ...] = ()  # labels of bars that the reference lacks
+    parts: dict[str, Spread] = {}  # of lists: all that can be drawn, by what it shows; the first is `spread`
     missing: tuple[float, float] = (0.0, 0.0)  # share of rows without a value
     note: str = ""
 

@@ -6,7 +6,7 @@ from penstock.core.ids import Digest
 from penstock.datasets.types import Spread
 from penstock.monitoring.columns import find_kind
 from penstock.monitoring.sketches import ColumnSketch, TableSketch, decode_sketch
-from penstock.monitoring.spreads import spread_columns
+from penstock.monitoring.spreads import spread_columns, spread_parts
 from penstock.monitoring.types import Window
 from penstock.server.web.monitoring.bins import Distribution, WindowDistributions
 
@@ -33,10 +33,11 @@ def _read(services: Services, digest: Digest) -> TableSketch:
 
 def compare_column(name: str, reference: ColumnSketch, now: ColumnSketch) -> Distribution:
     """One column of both, as bars."""
-    kind = find_kind(reference, now)
-    if kind.kind in ("none", "type"):
+    kind, parts = find_kind(reference, now), spread_parts(reference, now)
+    if kind.kind in ("none", "type") and not parts:
         return Distribution(column=name, spread=Spread((), False), note=kind.note)
     spread = spread_columns(reference, now)
     new = () if spread.is_ranges else tuple(bar.label for bar in spread.bars if not bar.before)
     missing = (reference.missing / max(reference.rows, 1), now.missing / max(now.rows, 1))
-    return Distribution(column=name, spread=spread, new=new, missing=missing, note=kind.note)
+    note = "" if parts else kind.note
+    return Distribution(column=name, spread=spread, new=new, parts=parts, missing=missing, note=note)

@@ -10,6 +10,7 @@ from penstock.monitoring.types import ColumnDrift
 from penstock.server.web.drawings.plot import on_either
 from penstock.server.web.drawings.spreads import LARGE, PHONE, spread_chart
 from penstock.server.web.drawings.strips import pair_strip, twin_strip
+from penstock.server.web.monitoring.bins import Distribution
 from penstock.server.web.monitoring.drift_map import tell_drift, tone_of
 from penstock.server.web.words.windows import column_page
 
@@ -37,9 +38,31 @@ class ColumnPicture(Struct, frozen=True):
     link: str
 
 
-def draw_ranges(spread: Spread, column: str) -> Markup:
+class SpreadPicture(Struct, frozen=True):
+    """One way to look at a column in large: a chart of ranges, or a table of values."""
+
+    title: str  # what it shows; empty where it is the only one
+    chart: Markup | None
+    values: list[ValueRow]
+
+
+def picture_spreads(found: Distribution, column: str) -> list[SpreadPicture]:
+    """All that can be drawn of a column; of lists that is more than one picture."""
+    spreads = found.parts or {"": found.spread}
+    return [
+        SpreadPicture(
+            title,
+            draw_ranges(spread, f"{title or 'Values'} of {column}") if spread.is_ranges else None,
+            [] if spread.is_ranges else list_values(spread, found.new if spread == found.spread else ()),
+        )
+        for title, spread in spreads.items()
+        if spread.bars
+    ]
+
+
+def draw_ranges(spread: Spread, what: str) -> Markup:
     """A chart of ranges, reference and window side by side."""
-    title = f"Values of {column} in the reference and in this window"
+    title = f"{what} in the reference and in this window"
     wide, narrow = (spread_chart(spread, title, NAMES, size=size) for size in (LARGE, PHONE))
     return on_either(wide, narrow)
 

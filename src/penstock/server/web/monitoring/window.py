@@ -17,7 +17,7 @@ from penstock.server.web.drawings.plot import MAP, NARROW, Area, on_either
 from penstock.server.web.monitoring.bins import WindowDistributions
 from penstock.server.web.monitoring.drift_map import tell_drift, tone_of
 from penstock.server.web.monitoring.performance import around, draw_performance
-from penstock.server.web.monitoring.pictures import draw_ranges, list_values, picture_column
+from penstock.server.web.monitoring.pictures import picture_column, picture_spreads
 from penstock.server.web.monitoring.watched import get_watched
 from penstock.server.web.words.windows import column_page, middle, span, tell_window, window_page
 
@@ -63,7 +63,6 @@ def show_column(context: PageContext, request: Request) -> Response:
     near = _neighbours(context, window)
     found = read_distributions(context, window)
     held = found.columns.get(name)
-    is_ranges = held is not None and held.spread.is_ranges
     return context.renderer.page(
         request,
         "column.html",
@@ -76,8 +75,7 @@ def show_column(context: PageContext, request: Request) -> Response:
         told=tell_drift(drift),
         found=found,
         held=held,
-        chart=draw_ranges(held.spread, name) if held and is_ranges else None,
-        values=list_values(held.spread, held.new) if held and not is_ranges else [],
+        pictures=picture_spreads(held, name) if held else [],
         history=_draw_history(near, window, name),
         others=sorted((one for one in window.drift if one.column != name and one.drifted), key=by_oddity),
         link=lambda column: column_page(window.deployment, window.start, column),
