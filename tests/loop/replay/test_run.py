@@ -1,11 +1,17 @@
 import numpy as np
 import polars as pl
 import pytest
+from msgspec import structs
+from threadpoolctl import threadpool_limits
 
 from penstock.core.errors import InvalidInputError
 from penstock.loop.replay.history import History, Setup, read_history
+from penstock.loop.replay.learner import Learner, Model
+from penstock.loop.replay.live import Moment, begin
 from penstock.loop.replay.policies import POLICIES, make_policy
+from penstock.loop.replay.probing import Loop
 from penstock.loop.replay.run import PolicyResult, replay
+from penstock.stats.arrays import IntArray
 
 ROWS = 2_000
 
@@ -54,6 +60,40 @@ def test_with_late_outcomes_it_is_learned_as_much_later() -> None:
     assert late.chunks[-1].score > 0.85
 
 
+class WatchedLearner(Learner):
+    """Tells where the rows of each probe end."""
+
+    def __init__(self, history: History) -> None:
+        super().__init__(history)
+        self.ends: list[int] = []
+
+    def probe(self, rows: IntArray) -> Model:
+        self.ends.append(int(rows[-1]) + 1)
+        return super().probe(rows)
+
+
+def probe_at(held: History, chunk: int, *, since: int = 0) -> list[int]:
+    """Where the rows of the probes of a chunk end; the champion answers since another chunk."""
+    learner, outputs = WatchedLearner(held), np.full((len(held), 2), 0.5)
+    with threadpool_limits(limits=1):
+        champion = structs.replace(begin(held, learner), since=since)
+        Loop().act(Moment(history=held, chunk=chunk, champion=champion, outputs=outputs, learner=learner))
+    return learner.ends
+
+
+def test_a_probe_learns_from_all_rows_whose_outcome_is_known_but_those_it_is_tried_on() -> None:
+    held = history(stream(flips_at=None), delay=2)
+    assert [probe_at(held, chunk) for chunk in (1, 2)] == [[], []]  # no outcome is known
+    for chunk in (3, 4, 6):
+        ends = probe_at(held, chunk)
+        assert ends and set(ends) <= {held.known(chunk) - held.chunk, held.warmup}  # or those of the champion
+
+
+def test_what_another_model_answered_is_not_held_against_the_champion() -> None:
+    held = history(stream(flips_at=None), delay=2)
+    assert [bool(probe_at(held, chunk, since=3)) for chunk in (4, 5, 6)] == [False, False, True]
+
+
 def test_every_fit_is_counted_probes_included() -> None:
     found = run(stream(flips_at=1_000), "loop")
     assert found.fits > found.refits + 15  # one probe at least before each chunk
@@ -66,13 +106,15 @@ def test_errors_that_rise_set_off_the_detector_once_per_change() -> None:
     assert 1 <= run(stream(flips_at=1_000), "errors").refits <= 4
 
 
-@pytest.mark.parametrize("name", POLICIES)
-def test_no_policy_knows_what_is_yet_to_come(name: str) -> None:
-    """Other labels from some row on change no answer before the first chunk after that row."""
+@pytest.mark.parametrize(("name", "delay"), [*((name, 0) for name in POLICIES), ("loop", 2), ("errors", 2)])
+def test_no_policy_knows_what_is_yet_to_come(name: str, delay: int) -> None:
+    """Other labels from some row on change no answer before the first chunk at which its outcome is known."""
     frame, cut = stream(flips_at=1_000), 1_450
     other = frame.with_columns(label=pl.when(pl.int_range(ROWS) < cut).then("label").otherwise(~pl.col("label")))
-    first, second = run(frame, name), run(other, name)
+    first, second = run(frame, name, delay=delay), run(other, name, delay=delay)
     before = [number for number in range(16) if 400 + 100 * (number + 1) <= cut]
+    told = [number for number in range(16) if 400 + 100 * (number - delay) <= cut]
+    assert [first.chunks[number].note for number in told] == [second.chunks[number].note for number in told]
     assert [first.chunks[number] for number in before] == [second.chunks[number] for number in before]
 
 

@@ -46,6 +46,10 @@ class Moment(Struct, frozen=True, kw_only=True):
         number = self.chunk - 1 - self.history.delay
         return None if number < 0 else slice(self.history.start(number), self.history.start(number + 1))
 
+    def has_answered(self, rows: slice) -> bool:
+        """Whether the champion answered some rows; what another one answered before it says nothing of it."""
+        return bool(rows.start >= self.history.start(self.champion.since))
+
     def last(self, count: int, *, before: int | None = None) -> IntArray:
         """The last rows with a known outcome, or those before a row."""
         end = self.known if before is None else before

@@ -27,11 +27,11 @@ class Loop:
 
     def act(self, moment: Moment) -> Deployed | None:
         """A new model when not having one has cost enough, and it has proved better on rows it never saw."""
-        newest, end = moment.newest, _trained_until(moment)
-        if newest is None or end is None or self._is_unfit(moment, newest):
+        newest = moment.newest
+        if newest is None or self._is_unfit(moment, newest) or not moment.has_answered(newest):
             return None
         champion = moment.losses(moment.outputs[newest], newest)
-        windows = self._list_windows(moment, end)
+        windows = self._list_windows(moment, newest.start)
         self._case = self._case.fade(self._rule).move_to(self._case.window if self._case.window in windows else "all")
         probe = self._probe(moment, newest, windows, self._case.window)
         self._compare_twin(moment, newest, champion)
@@ -100,12 +100,6 @@ class Loop:
         again = self._list_windows(moment, moment.known).get(name)
         is_fresh = moment.known - int(rows[-1]) - 1 <= _STALE * len(rows)
         return found if is_fresh or again is None else moment.fit(again, name)
-
-
-def _trained_until(moment: Moment) -> int | None:
-    """Where the rows of a probe end: as long before the rows it is tried on as outcomes take to come, and a release."""
-    number = moment.chunk - 1 - 2 * moment.history.delay
-    return moment.history.start(number) if number >= 0 else None
 
 
 def _stands_apart(history: History, fit: IntArray, rows: IntArray, most: int) -> bool:
