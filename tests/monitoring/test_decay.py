@@ -98,7 +98,43 @@ def test_differences_are_held_against_those_of_the_first_windows() -> None:
     assert judge_losses(Harm(signed=True), gaps(6, 0.1) + gaps(8, 0.4), BUDGET)[-1].lost
 
 
-def test_the_bar_comes_down_to_what_many_windows_show_and_never_rises() -> None:
+@pytest.mark.parametrize(("calm", "better"), [(20, 0.85), (20, 0.98), (5, 0.9), (2, 0.95)])
+def test_a_lasting_improvement_that_goes_back_to_where_it_began_is_no_alarm(calm: int, better: float) -> None:
+    rng = np.random.default_rng(13)
+    chain = clicks(rng, calm, 0.8) + clicks(rng, 60, better) + clicks(rng, 60, 0.8)
+    assert not any(item.lost for item in judge_losses(Harm(), chain, BUDGET))
+
+
+def test_after_an_improvement_what_is_worse_than_at_first_is_found_as_ever() -> None:
+    rng = np.random.default_rng(14)
+    first, better, worse = clicks(rng, 20, 0.8), clicks(rng, 60, 0.9), clicks(rng, 8, 0.7)
+    soon, late = (judge_losses(Harm(), chain, BUDGET) for chain in (first + worse, first + better + worse))
+    found = [next(number for number, item in enumerate(chain) if item.lost) for chain in (soon, late)]
+    assert found[1] - 60 <= found[0] + 1
+    assert late[79].tolerated == pytest.approx(soon[20].tolerated, abs=0.02)
+
+
+def test_the_bar_is_never_below_what_the_first_windows_lost() -> None:
+    rng = np.random.default_rng(15)
+    for better in (0.81, 0.83, 0.9):
+        chain = clicks(rng, 2, 0.8) + clicks(rng, 80, better)
+        accepted = float(np.mean([window.losses.mean() for window in chain[:2]]))
+        bars = [item.tolerated for item in judge_losses(Harm(), chain, BUDGET)[2:]]
+        assert all(bar is not None and bar >= accepted - 1e-9 for bar in bars)
+
+
+def test_a_gap_that_closes_and_opens_again_is_no_alarm() -> None:
+    rng = np.random.default_rng(16)
+
+    def gaps(windows: int, mean: float) -> list[WindowLosses]:
+        return [window(np.clip(rng.normal(mean, 0.3, 200), -1, 1)) for _ in range(windows)]
+
+    chain = gaps(10, 0.2) + gaps(40, 0.0) + gaps(40, 0.2)
+    assert not any(item.lost for item in judge_losses(Harm(signed=True), chain, BUDGET))
+    assert judge_losses(Harm(signed=True), chain + gaps(8, 0.5), BUDGET)[-1].lost
+
+
+def test_the_bar_comes_down_to_what_many_windows_show_and_does_not_rise_with_the_loss() -> None:
     rng = np.random.default_rng(10)
     bars = [
         item.tolerated

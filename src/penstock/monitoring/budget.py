@@ -32,7 +32,8 @@ alpha_t, for the same reason: all estimates share the error of that calibration.
 they then have seen at least A rows on average where nothing is wrong (stats.sequential). With m rows in a window,
 A = m T / N makes that one false alarm in D / N. What they put up with is the project's own figure (latency, errors:
 `deploy.guard`), or else the lower of two bounds of what the model's own past shows (`decay.py`), each at level N / 2T:
-the chance that the bar is ever too low is one window's worth of the budget.
+the chance that the bar is ever too low is one window's worth of the budget. A loss that falls and goes back to where it
+was leaves the bar where it was.
 
 **The bar of the project** (`at_least`, `at_most`) is missed when the interval of a window at level N / T lies wholly
 beyond it.

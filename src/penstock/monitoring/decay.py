@@ -2,9 +2,14 @@
 
 Where the project gives no bar, the version's own past does: at each window the lower of two upper bounds of its mean
 loss, and of what that was at any window before. One is of an interval around the first windows; the other of the
-confidence sequence of all windows so far, which is wide at first and close after some dozens. As the bar never rises, a
-loss that creeps up does not take it along. The detector may bet against another bar at each window, as it is known
-before the window's losses are.
+confidence sequence of all windows so far, which is wide at first and close after some dozens. As the bar does not rise
+with the loss, one that creeps up does not take it along. The detector may bet against another bar at each window, as it
+is known before the window's losses are.
+
+The bar is what was accepted when the version went live, and not the best it ever did: a loss that was lower for long
+and goes back to where it began is no harm. So the bar is never below what the first windows lost, and once the loss has
+fallen below all that was before - by three standard errors, at whatever window the two parts are cut - the bar is again
+that from before the fall, and stays there. To see a fall where there is none makes alarms only rarer.
 
 Source: e-detectors of Shin, Ramdas and Rinaldo 2024, whose bets may be predictable; Waudby-Smith and Ramdas 2024 for
 the confidence sequence, of which also the running intersection is one.
@@ -24,6 +29,7 @@ from penstock.stats.sequential.means import upper_sequence
 
 REFERENCE_WINDOWS = 2  # a single one may have been a holiday
 REFERENCE_GROUPS = 100  # below this the bar would be so wide that nothing is ever found
+FALL = 3.0  # standard errors by which the loss has to be lower than before, so that the bar is that from before
 _ENDS = (1e-6, 1 - 1e-6)  # that a bar lies between
 
 
@@ -90,8 +96,33 @@ def _find_bars(harm: Harm, windows: list[FloatArray], split: int, budget: AlarmB
     highest = mean_interval(first, confidence=1 - budget.rate).high
     sums = np.cumsum([(len(held), held.sum(), np.square(held).sum()) for held in windows[:-1]], axis=0)[split - 1 :]
     so_far = Sums(n=sums[:, 0], total=sums[:, 1], squares=sums[:, 2])
-    bars = np.minimum(upper_sequence(so_far, alpha=budget.rate / 2), highest)
-    return np.clip(np.minimum.accumulate(bars), *_ENDS)
+    bars = np.minimum.accumulate(np.minimum(upper_sequence(so_far, alpha=budget.rate / 2), highest))
+    since, seen = _find_fall(sums)
+    bars[seen:] = bars[since]
+    accepted = float(first[:-1].mean())
+    return np.clip(np.maximum(bars, accepted), *_ENDS)
+
+
+def _find_fall(sums: FloatArray) -> tuple[int, int]:
+    """From when on the loss is lower than all that was before, and when that is first seen; the end twice where never.
+
+    Args:
+        sums: shape (k, 3), groups and their losses and squares of these, up to each window.
+    """
+    for seen in range(1, len(sums)):
+        before, after = sums[:seen].T, (sums[seen] - sums[:seen]).T
+        means, variances = zip(*[_moments(*held) for held in (before, after)], strict=True)
+        errors = np.sqrt(variances[0] / before[0] + variances[1] / after[0])
+        fallen = means[0] - means[1] - FALL * errors
+        if fallen.max() > 0:
+            return int(fallen.argmax()), seen
+    return len(sums) - 1, len(sums)
+
+
+def _moments(n: FloatArray, total: FloatArray, squares: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Means, and variances with one more group that lost everything: losses that were not seen may still come."""
+    mean = (total + 1) / (n + 1)
+    return total / n, (squares + 1) / (n + 1) - mean**2
 
 
 def forget_judgement(evidence: LossEvidence) -> LossEvidence:
