@@ -31,6 +31,9 @@ app = command_app()
 def gc(
     dry_run: bool = typer.Option(False, "--dry-run", help="Only say what would be done."),
     grace: str = typer.Option("", help="How long what nothing refers to waits, such as 12h; 0 for not at all."),
+    thorough: bool = typer.Option(
+        False, "--thorough", help="Also rewrite files of which only a little is due, so that no byte of it stays."
+    ),
     remote: str = typer.Option("", "--remote", help="Collect this shared store, not the project's own."),
     claim: bool = typer.Option(False, "--claim", help="Take a store over whose database is no more."),
     home: Path = HomeOption,
@@ -42,7 +45,7 @@ def gc(
     with open_home(home, url) as services:
         blobs = open_blobs(remote) if remote else services.objects.blobs
         _own(blobs, services, is_shared=bool(remote), claim=claim, dry_run=dry_run)
-        report = _collect(blobs, services, wait, remote or "objects", dry_run=dry_run)
+        report = _collect(blobs, services, wait, remote or "objects", thorough=thorough, dry_run=dry_run)
     if json:
         print_json(report)
     else:
@@ -71,14 +74,16 @@ def _own(blobs: BlobStore, services: Services, *, is_shared: bool, claim: bool, 
     check_owner(found, database)
 
 
-def _collect(blobs: BlobStore, services: Services, grace: timedelta, store: str, *, dry_run: bool) -> CollectionReport:
+def _collect(
+    blobs: BlobStore, services: Services, grace: timedelta, store: str, *, thorough: bool, dry_run: bool
+) -> CollectionReport:
     def references() -> list[str]:
         return [each.digest for each in services.upkeep.list_references()]
 
     if dry_run:
-        return Collector(blobs, references, grace=grace).run(dry_run=True)  # type: ignore[arg-type]
+        return Collector(blobs, references, grace=grace, thorough=thorough).run(dry_run=True)  # type: ignore[arg-type]
     with holding(services.upkeep, store) as (renew, done):
-        collector = Collector(blobs, references, grace=grace, renew=renew)  # type: ignore[arg-type]
+        collector = Collector(blobs, references, grace=grace, renew=renew, thorough=thorough)  # type: ignore[arg-type]
         report = collector.run()
         if (
             not grace and report.condemned.size

@@ -60,9 +60,11 @@ class Keeper:
             path.write_text(f"{text or name} {number} " * 20)
         return folder
 
-    def collect(self, *, grace: timedelta = WEEK, dry_run: bool = False) -> CollectionReport:
+    def collect(self, *, grace: timedelta = WEEK, thorough: bool = False, dry_run: bool = False) -> CollectionReport:
         self.ahead_s += 1
-        return Collector(self.blobs, lambda: self.references, grace=grace, now=self.now).run(dry_run=dry_run)
+        return Collector(self.blobs, lambda: self.references, grace=grace, now=self.now, thorough=thorough).run(
+            dry_run=dry_run
+        )
 
     def wait(self, **time: float) -> None:
         self.ahead_s += timedelta(**time).total_seconds()
@@ -123,6 +125,18 @@ def test_a_pack_of_which_a_part_is_needed_is_rewritten(keeper: Keeper) -> None:
     assert report.rewritten > 0 and report.deleted.objects > 15
     assert sum(keeper.blobs.size(key) for key in keeper.list_keys("packs/")) < size / 2
     assert keeper.has(part)
+
+
+def test_a_pack_of_which_little_is_due_is_rewritten_when_no_byte_may_stay(keeper: Keeper) -> None:
+    folder = keeper.make("all", 30)
+    both = keeper.open().put_tree(folder)
+    (folder / "d0" / "0.txt").unlink()
+    keeper.references = [keeper.open().put_tree(folder)]
+    keeper.collect()
+    keeper.wait(days=8)
+    assert keeper.collect().rewritten == 0
+    assert keeper.collect(thorough=True).rewritten > 0
+    assert keeper.has(*keeper.references) and not keeper.has(both)
 
 
 def test_a_store_that_was_open_reads_on_when_packs_are_rewritten(keeper: Keeper, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ class Collector:
         renew: called before each step that deletes; raises when the right to collect was lost.
         now: seconds since 1970.
         runs: whether a process that holds a lease still runs; None when that cannot be told from here.
+        thorough: rewrite every pack that holds something due, so that no byte of it stays.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Collector:
         renew: Renew = lambda: None,
         now: Now = time.time,
         runs: Callable[[str], bool | None] = is_running,
+        thorough: bool = False,
     ) -> None:
         self._blobs = blobs
         self._references = references
@@ -50,6 +52,7 @@ class Collector:
         self._renew = renew
         self._now = now
         self._runs = runs
+        self._thorough = thorough
 
     def run(self, *, dry_run: bool = False) -> CollectionReport:
         """One collection.
@@ -85,7 +88,9 @@ class Collector:
             failpoints.hit("objects.collect.condemned")
         leases += list_leases(self._blobs, self._now(), self._runs)[0]  # and once those who come know what is condemned
         due = Condemned() if reached.unreadable else self._find_due(marks.state, now, leases, asked_at)
-        sweeper = Sweeper(view, marks.state, due, reached.digests, self._renew, dry_run=dry_run)
+        sweeper = Sweeper(
+            view, marks.state, due, reached.digests, self._renew, thorough=self._thorough, dry_run=dry_run
+        )
         sweeper.run()
         if not dry_run:
             for key in useless:

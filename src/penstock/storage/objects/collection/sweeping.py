@@ -12,7 +12,7 @@ from penstock.storage.objects.pack import PACK_SIZE, index_key, pack_key
 from penstock.storage.objects.pack_builder import PackBuilder
 from penstock.storage.objects.store_view import Location, StoreView
 
-REWRITE_SHARE = 0.25  # of a pack's bytes that are of no use; below, it is left as it is
+REWRITE_SHARE = 0.25  # of a pack's bytes that are of no use; below, it is left as it is unless all have to go
 
 
 class Sweeper:
@@ -24,6 +24,7 @@ class Sweeper:
         due: those of them that may go.
         needed: every object that something leads to.
         renew: see `Collector`.
+        thorough: rewrite every pack that holds something due, however little it is.
         dry_run: only count.
     """
 
@@ -35,6 +36,7 @@ class Sweeper:
         needed: Mapping[bytes, None],
         renew: Renew,
         *,
+        thorough: bool,
         dry_run: bool,
     ) -> None:
         self.deleted = Amount()
@@ -48,7 +50,7 @@ class Sweeper:
         self._needed = needed
         self._renew = renew
         self._dry_run = dry_run
-        self._to_rewrite = {name for name in due.objects if self._is_worth_rewriting(name)}
+        self._to_rewrite = {name for name in due.objects if thorough or self._is_worth_rewriting(name)}
         self._gone: set[str] = set()  # packs that were deleted
         self._gone_loose: set[bytes] = set()
         self._copies = self._find_copies()
