@@ -4,12 +4,12 @@ Source: direct loss estimation, as NannyML has it; here with what the estimate m
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
 from penstock.stats.arrays import BoolArray, FloatArray, IntArray
+from penstock.stats.boosted_trees import BoostedTrees, pack_trees, read_trees, unpack_trees
 from penstock.stats.expected import Expectation
 from penstock.stats.metrics import Metric
 
@@ -22,11 +22,11 @@ class LossModel(Struct, frozen=True):
     """What a row is expected to add to a metric.
 
     Attributes:
-        models: regressors of the loss; the first learned from all rows, each other from all but one fold.
+        models: of the loss, which hold no row; the first learned from all rows, each other from all but one fold.
         variation: standard deviation of a loss as a share of what is expected of it, on rows not learned from.
     """
 
-    models: list[Any]
+    models: list[BoostedTrees]
     variation: float
 
     def expect(self, metric: Metric, features: FloatArray, *, keys: IntArray) -> Expectation:
@@ -52,18 +52,29 @@ def learn_loss(features: FloatArray, losses: FloatArray, is_category: BoolArray,
         seed: the same seed gives the same model.
     """
     fold = np.random.default_rng(seed).permutation(len(losses)) % FOLDS
-    folds = [_learner(is_category, seed).fit(features[fold != at], losses[fold != at]) for at in range(FOLDS)]
+    folds = [_learn(features[fold != at], losses[fold != at], is_category, seed) for at in range(FOLDS)]
     unseen = np.empty(len(losses))
     for at, model in enumerate(folds):
         unseen[fold == at] = np.maximum(model.predict(features[fold == at]), 0.0)
     variation = math.sqrt(float(((losses - unseen) ** 2).mean()) / max(float((unseen**2).mean()), _TINY))
-    return LossModel([_learner(is_category, seed).fit(features, losses), *folds], variation)
+    return LossModel([_learn(features, losses, is_category, seed), *folds], variation)
 
 
-def _learner(is_category: BoolArray, seed: int) -> Any:
+def pack_losses(model: LossModel) -> bytes:
+    """A model as bytes; the same one gives the same bytes."""
+    return pack_trees(model.models, variation=model.variation)
+
+
+def unpack_losses(data: bytes) -> LossModel:
+    """The model that `pack_losses` wrote."""
+    models, more = unpack_trees(data)
+    return LossModel(models, more["variation"])
+
+
+def _learn(features: FloatArray, losses: FloatArray, is_category: BoolArray, seed: int) -> BoostedTrees:
     from sklearn.ensemble import HistGradientBoostingRegressor  # a second: only where numbers are estimated
 
-    return HistGradientBoostingRegressor(
+    learner = HistGradientBoostingRegressor(
         max_iter=60,
         learning_rate=0.1,
         max_leaf_nodes=15,
@@ -72,6 +83,7 @@ def _learner(is_category: BoolArray, seed: int) -> Any:
         early_stopping=False,
         random_state=seed,
     )
+    return read_trees(learner.fit(features, losses), is_category)
 
 
 def _combine(metric: Metric, losses: FloatArray) -> float:
