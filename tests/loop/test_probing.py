@@ -14,6 +14,7 @@ from penstock.loop.types import EpisodeStory
 from penstock.pipelines.types import PipelineRun, ProbeResult, RowSpan, name_version
 from penstock.pipelines.values import arrays
 from penstock.registry.types import CHAMPION
+from penstock.storage.references import list_kept
 from shop_world import DAY, START
 
 AUTO = PROJECT.replace('source = "people.csv"', 'source = "people.csv"\ntime = "at"').replace(
@@ -86,6 +87,24 @@ def test_a_probe_is_asked_before_a_full_retrain(lender: Lender) -> None:
     assert run.until == asked.tried.since, "nobody learns from what is tried on"
     change = run.probe.spans["change"]
     assert change.since is not None and change.since < run.until and change.until is None
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_rows_of_the_log_are_let_go_when_a_probe_ends(lender: Lender, fails: bool) -> None:
+    fall(lender)
+    run_id = standing(lender).run_id
+    assert run_id is not None
+    asked = lender.services.pipelines.get_run(run_id)
+    assert asked.probe is not None
+    assert asked.probe.table in {digest for _, digest in lender.db.read(list_kept)}
+    if fails:
+        run = claim(lender)
+        lender.services.pipelines.fail_run(run.id, run.fence, "no memory")
+        with pytest.raises(ConflictError, match="is a probe"):
+            lender.services.pipelines.resume_run(run.id)
+    else:
+        answer(lender, {"version 1": 0.5, "all": 0.4, "change": 0.2})
+    assert asked.probe.table not in {digest for _, digest in lender.db.read(list_kept)}
 
 
 def test_a_gain_trains_on_the_rows_that_won(lender: Lender) -> None:

@@ -12,7 +12,7 @@ from penstock.pipelines.keys import explain
 from penstock.pipelines.store import PipelineStore
 from penstock.pipelines.types import CandidateRecord, PipelineRun, Probe, ProbeResult, RowSpan, StepRun
 from penstock.storage.database import Database
-from penstock.storage.references import keep_objects
+from penstock.storage.references import drop_objects, keep_objects
 from penstock.storage.transaction import Transaction
 from penstock.storage.verbs import adds, logs, reads, writes
 from penstock.tracking.service import TrackingService
@@ -256,6 +256,8 @@ class PipelineService:
         run = self._get(tx, run_id)
         if run.status not in (RunStatus.FAILED, RunStatus.KILLED):
             raise ConflictError(f"run {run_id} is {run.status.value} and cannot be resumed")
+        if run.probe is not None:
+            raise ConflictError(f"run {run_id} is a probe", hint="the loop asks again when new outcomes have come")
         self._store.change_run(tx, run, status=RunStatus.SCHEDULED, error="", ended_at=None, worker="")
         return self._get(tx, run_id)
 
@@ -308,6 +310,8 @@ class PipelineService:
         values = {"status": status, "ended_at": tx.now, "error": error, **made}
         if not self._store.change_run(tx, run, **values):
             raise _lost(run.id)
+        if run.probe is not None:  # rows of the prediction log, which nobody reads again
+            drop_objects(tx, run.ref, [run.probe.table])
         tracked = self._tracking.get_run.join(tx, run.id)
         if not tracked.status.is_terminal:
             self._tracking.end_run.join(tx, run.id, status)

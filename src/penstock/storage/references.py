@@ -1,6 +1,6 @@
 """What keeps an object alive: each noun names the digests it needs, in the transaction that makes it need them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import Column, String, Table, delete, insert, select
 
@@ -39,9 +39,12 @@ def keep_objects(tx: Transaction, owner: Ref, digests: Iterable[Digest]) -> None
             tx.execute(insert(object_references), rows)
 
 
-def drop_objects(tx: Transaction, owner: Ref) -> None:
-    """Say that `owner` needs nothing any more."""
-    tx.execute(delete(object_references).where(object_references.c.owner == str(owner)))
+def drop_objects(tx: Transaction, owner: Ref, digests: Collection[Digest] | None = None) -> None:
+    """Say that `owner` needs these objects no more; None for all that it has needed."""
+    own = object_references.c.owner == str(owner)
+    if digests is not None:
+        own = own & object_references.c.digest.in_(digests)
+    tx.execute(delete(object_references).where(own))
 
 
 def list_kept(tx: Transaction) -> list[tuple[Ref, Digest]]:
