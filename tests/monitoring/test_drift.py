@@ -35,6 +35,19 @@ def test_samples_of_one_source_do_not_drift() -> None:
     assert found(draw(rng, 3000), draw(rng, 1000)) == []
 
 
+def test_new_values_of_few_rows_are_counted_and_not_named() -> None:
+    rng = np.random.default_rng(2)
+    before, now = draw(rng, 3000), draw(rng, 1000)
+    new = pl.Series(
+        "colour", ["pink"] * 30 + [f"secret {number}" for number in range(20)] + now["colour"][50:].to_list()
+    )
+    (age, colour, _) = compare_inputs(
+        sketch_frame(before), sketch_frame(now.with_columns(new)), before.columns, level=0.01
+    )
+    assert not age.drifted and colour.drifted
+    assert colour.note == "5.0% of the rows hold 21 values the reference lacks: pink ..."
+
+
 def test_a_shifted_number_is_found_and_named() -> None:
     rng = np.random.default_rng(2)
     assert found(draw(rng, 3000), draw(rng, 1000, shift=3)) == ["age"]

@@ -9,11 +9,11 @@ import numpy as np
 from msgspec import Struct
 
 from penstock.monitoring.columns import ColumnKind, find_kind, find_parts
-from penstock.monitoring.sketches import ColumnSketch
+from penstock.monitoring.sketches import NAMED_ROWS, ColumnSketch
 from penstock.monitoring.types import ColumnDrift, ListPart
 from penstock.stats import drift
 from penstock.stats.drift import DriftTest
-from penstock.stats.sketches.frequencies import BUCKETS, EXACT, Frequencies
+from penstock.stats.sketches.frequencies import BUCKETS, Frequencies
 
 BINS = 10  # of the population stability index of numbers
 SKETCH_CHANCE = 1e-13  # that a rank of a sketch is wrong by more than is allowed for; it is added to the p-value
@@ -149,11 +149,12 @@ def _effective(counts: Mapping[Any, int], column: ColumnSketch) -> dict[Any, flo
 def _describe(kind: ColumnKind, counts: _Counts) -> str:
     parts = [kind.note] if kind.note else []
     if not counts.is_exact:
-        parts.append(f"more than {EXACT:,} different values, compared in {BUCKETS} groups by hash")
+        parts.append(f"compared in {BUCKETS} groups by hash, as not all values are named")
     if new := counts.new:
-        named = ", ".join(new[:3]) + (" ..." if len(new) > 3 else "")
+        frequent = [text for text in new if counts.current[text] >= NAMED_ROWS]  # what is rare may be somebody's own
+        named = ", ".join(frequent[:3]) + (" ..." if len(new) > len(frequent[:3]) else "") if frequent else ""
         many = f"{len(new):,} value{'s' * (len(new) > 1)}"
-        parts.append(f"{counts.new_share:.1%} of the rows hold {many} the reference lacks: {named}")
+        parts.append(f"{counts.new_share:.1%} of the rows hold {many} the reference lacks" + f": {named}" * bool(named))
     return "; ".join(parts)
 
 

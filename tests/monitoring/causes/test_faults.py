@@ -60,6 +60,16 @@ def test_a_planted_fault_is_found_and_named(
     assert told in fault.detail
 
 
+def test_values_of_few_rows_are_counted_and_not_named() -> None:
+    number = iter(range(1000))
+    now = spoil("city", some(0.2, lambda values: np.array([f"secret {next(number)}" for _ in values])))
+    (fault,) = find_faults(rows(2000, 1), now)
+    assert fault.kind == "new_category" and "new values in " in fault.detail and "secret" not in fault.detail
+    half = now.with_columns(city=pl.when(pl.int_range(pl.len()) < 60).then(pl.lit("hull")).otherwise("city"))
+    (fault,) = find_faults(rows(2000, 1), half)
+    assert "'hull' and " in fault.detail and " more in " in fault.detail and "secret" not in fault.detail
+
+
 def test_columns_that_were_swapped_are_named_together() -> None:
     now = rows(400, 2).rename({"height": "weight", "weight": "height"})
     (fault,) = find_faults(rows(2000, 1), now)

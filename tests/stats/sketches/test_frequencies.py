@@ -50,6 +50,17 @@ def test_buckets_are_exact_however_the_rows_were_parted(seed: int) -> None:
     assert left.buckets.sum() == 6_000 and len(left.buckets) == BUCKETS
 
 
+def test_rare_texts_are_forgotten_and_counted_all_the_same() -> None:
+    held = Frequencies().add({"often": 50, "ten times": 10, "once": 1, "twice": 2})
+    known = held.forget_rare(10)
+    assert known.counts == {"often": 50, "ten times": 10} and (known.rows, known.distinct, known.error) == (63, 4, 9)
+    assert known.buckets is not None and held.hashed().buckets is not None
+    assert np.array_equal(known.buckets, held.hashed().buckets)
+    assert known.forget_rare(10) is known and held.forget_rare(1) is held
+    both = known.merge(Frequencies().add({"once": 30}))
+    assert both.counts["once"] == 30 and both.rows == 93 and both.distinct == 4
+
+
 def test_one_text_too_many_makes_the_difference() -> None:
     counts = {f"t{number}": 1 for number in range(EXACT)}
     assert Frequencies().add(counts).is_exact

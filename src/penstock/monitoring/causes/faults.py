@@ -16,6 +16,7 @@ from scipy import special
 from penstock.monitoring.causes.reading import find_row_kind, read_labels, read_numbers, read_values
 from penstock.monitoring.causes.types import DataFault
 from penstock.monitoring.columns import ColumnKind
+from penstock.monitoring.sketches import NAMED_ROWS
 from penstock.stats.arrays import FloatArray
 from penstock.stats.drift import count_test, ks_test
 from penstock.stats.intervals import wilson_interval
@@ -167,8 +168,9 @@ def _find_new(pair: _Pair, level: float, allowed: Collection[str] | None) -> Dat
     share = len(new) / len(now)
     if share < LEAST_SHARE or special.bdtrc(len(new) - 1, len(now), expected) > level:
         return None
-    names = new.value_counts(sort=True, name="rows")[new.name].to_list()
-    told = ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    counts = new.value_counts(sort=True, name="rows")
+    names = counts[new.name].to_list()
+    told = _tell_names(counts.filter(pl.col("rows") >= NAMED_ROWS)[new.name].to_list()[:3], len(names))
     known = {_spell(label) for label in before.unique()}
     if all(_spell(name) in known for name in names):
         why, is_certain = "known values spelled otherwise", True
@@ -178,6 +180,14 @@ def _find_new(pair: _Pair, level: float, allowed: Collection[str] | None) -> Dat
         why, is_certain = "which it never did: a mistake at its source, or something new", False
     detail = f"{pair.name} holds {told} in {share:.0%} of the rows, {why}"
     return DataFault(kind="new_category", columns=[pair.name], share=share, detail=detail, certain=is_certain)
+
+
+def _tell_names(named: list[str], count: int) -> str:
+    """The frequent ones of some values by name, and how many others there are: those may be somebody's own."""
+    others = count - len(named)
+    if not named:
+        return f"{others:,} new values" if others > 1 else "a new value"
+    return ", ".join(map(repr, named)) + (f" and {others:,} more" if others else "")
 
 
 def _spell(label: str) -> str:

@@ -3,6 +3,7 @@
 from penstock.monitoring.sketches.column import ColumnSketch
 from penstock.monitoring.sketches.cuts import Cut, explain_uncut, find_cuts
 from penstock.monitoring.sketches.format import decode_sketch, encode_sketch
+from penstock.monitoring.sketches.rare import NAMED_ROWS, forget_rare
 from penstock.monitoring.sketches.table import (
     SEGMENT_ROOM,
     Segments,
@@ -15,6 +16,7 @@ from penstock.monitoring.sketches.table import (
 )
 
 __all__ = [
+    "NAMED_ROWS",
     "SEGMENT_ROOM",
     "ColumnSketch",
     "Cut",
@@ -24,6 +26,7 @@ __all__ = [
     "encode_sketch",
     "explain_uncut",
     "find_cuts",
+    "forget_rare",
     "sketch_cut_frame",
     "sketch_frame",
     "sketch_reference",

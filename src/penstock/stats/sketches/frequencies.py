@@ -68,6 +68,14 @@ class Frequencies(Struct, frozen=True, eq=False):
         buckets = sum((part.buckets for part in parts if part.buckets is not None), np.zeros(BUCKETS, np.int64))
         return Frequencies(named, rows, self.error + other.error + cut, buckets, distinct.held())
 
+    def forget_rare(self, least: int) -> "Frequencies":
+        """With no text named that has fewer rows than `least`; the buckets count its rows all the same."""
+        named = {text: count for text, count in self.counts.items() if count >= least}
+        if len(named) == len(self.counts):
+            return self
+        whole = self.hashed()
+        return Frequencies(named, self.rows, max(self.error, least - 1), whole.buckets, whole.hashes)
+
     def hashed(self) -> "Frequencies":
         """The same with buckets."""
         if not self.is_exact:
