@@ -24,7 +24,7 @@ from blake3 import blake3
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from penstock.core.ids import Digest
-from penstock.monitoring.answers import AnswerRows
+from penstock.monitoring.answers import AnswerRows, pack_answers
 from penstock.monitoring.budget import AlarmBudget
 from penstock.monitoring.estimating import Chain
 from penstock.monitoring.types import Estimate
@@ -91,14 +91,12 @@ def answer(name: str, inputs: np.ndarray, truth: np.ndarray, mask: np.ndarray, c
     return AnswerRows({"prediction": (score >= 0.5).astype(float), "score": score, "probabilities": score}, truth, keys)
 
 
-class Store(dict[Digest, AnswerRows]):
+class Store(dict[Digest, bytes]):
     """Objects in memory."""
 
-    def keep(self, rows: AnswerRows) -> Digest:
-        digest = Digest(
-            blake3(b"".join(np.ascontiguousarray(held) for held in (*rows.outputs.values(), rows.truth))).hexdigest()
-        )
-        self[digest] = rows
+    def keep(self, data: bytes) -> Digest:
+        digest = Digest(blake3(data).hexdigest())
+        self[digest] = data
         return digest
 
 
@@ -124,6 +122,7 @@ def follow(name: str, rows: AnswerRows, cut: int, warm: int, delay: int) -> dict
             metric=metric,
             estimates=estimates,
             names=names,
+            is_final=[False] * len(names),
             comparable=[True] * len(names),
             held_out=lambda: (held_out, "test"),
             budget=budget,
@@ -132,14 +131,14 @@ def follow(name: str, rows: AnswerRows, cut: int, warm: int, delay: int) -> dict
             fitted=fitted,
         )
 
-    plain = chain([Estimate(metric=metric, material=store.keep(part)) for part in blind]).follow()
+    plain = chain([Estimate(metric=metric, material=store.keep(pack_answers(part))) for part in blind]).follow()
     found, live = [], []  # as recorded in the end, and as it stood when each window had just closed
     for at, part in enumerate(blind):
         if at >= delay:
-            known = Estimate(metric=metric, material=store.keep(parts[at - delay]))
+            known = Estimate(metric=metric, material=store.keep(pack_answers(parts[at - delay])))
             found[at - delay : at - delay + 1] = [known]
         if delay:
-            found.append(Estimate(metric=metric, material=store.keep(part)))
+            found.append(Estimate(metric=metric, material=store.keep(pack_answers(part))))
         found = chain(found).follow(max(at - delay, 0))
         live.append(found[at])
     truth = np.array([find_metric(metric).fn(rows.truth[own], rows.outputs["prediction"][own]) for own in windows])

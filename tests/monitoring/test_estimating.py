@@ -5,25 +5,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from penstock.core.ids import Digest
 from penstock.core.project.types import Task
 from penstock.monitoring.answers import AnswerRows, join_answers, pack_answers, unpack_answers
 from penstock.monitoring.budget import AlarmBudget
 from penstock.monitoring.estimating import Chain, allowed_errors
-from penstock.monitoring.estimators import why_not_estimated
+from penstock.monitoring.estimators import calibrate_estimator, load_estimator, why_not_estimated
 from penstock.monitoring.types import Estimate
+from penstock.stats.metrics import find_metric
 
 
 class Store(dict[Digest, bytes]):
-    def keep(self, rows: AnswerRows) -> Digest:
-        data = pack_answers(rows)
+    def keep(self, data: bytes) -> Digest:
         digest = Digest(f"{hash(data) & (2**256 - 1):064x}")
         self[digest] = data
         return digest
 
-    def read(self, digest: Digest) -> AnswerRows:
-        return unpack_answers(self[digest])
+    def read(self, digest: Digest) -> bytes:
+        return self[digest]
 
 
 def chain(task: Task, metric: str, windows: list[AnswerRows], held_out: AnswerRows | None = None) -> Chain:
@@ -31,8 +32,9 @@ def chain(task: Task, metric: str, windows: list[AnswerRows], held_out: AnswerRo
     return Chain(
         task=task,
         metric=metric,
-        estimates=[Estimate(metric=metric, material=store.keep(rows)) for rows in windows],
+        estimates=[Estimate(metric=metric, material=store.keep(pack_answers(rows))) for rows in windows],
         names=[f"window {number}" for number in range(len(windows))],
+        is_final=[False] * len(windows),
         comparable=[True] * len(windows),
         held_out=lambda: None if held_out is None else (held_out, "test rows"),
         budget=AlarmBudget(0.25, 90),
@@ -112,6 +114,22 @@ def test_following_from_any_window_gives_what_following_from_the_first_gives() -
         part.estimates[:start] = found[:start]
         part.fitted.update(whole.fitted)
         assert part.follow(start) == found
+
+
+def test_an_estimate_whose_inputs_are_gone_stays_as_it_is_and_later_ones_go_on_from_it() -> None:
+    whole = chain("binary", "accuracy", [classes(300, seed) for seed in range(5)], classes(1500, 9))
+    before = whole.follow()
+    gone = [replace(held, material=None) for held in before[:2]]
+    partly = replace(whole, estimates=[*gone, *before[2:]], is_final=[True, True, False, False, False])
+    assert partly.follow() == [*gone, *before[2:]]
+
+
+def test_of_numbers_no_row_is_kept_to_estimate_by() -> None:
+    rows = numbers(300, 1)
+    calibration = calibrate_estimator("regression", find_metric("mae"), rows)
+    assert rows.features is not None and rows.features.astype("<f4")[7, 0].tobytes() not in calibration
+    expected = load_estimator("regression", calibration).expect(find_metric("mae"), numbers(300, 2))
+    assert 1 < expected.value < 3
 
 
 def test_what_cannot_be_estimated_says_so() -> None:

@@ -51,6 +51,11 @@ class AnswerRows(Struct, frozen=True):
         return AnswerRows(outputs, self.truth[rows], keys, features, self.is_category)
 
 
+def reads_inputs(task: Task) -> bool:
+    """Whether answers are kept with the inputs they were given to: the errors of numbers are learned from them."""
+    return task not in ("binary", "multiclass")
+
+
 def read_answers(task: Task, frame: pl.DataFrame, classes: Sequence[Any], columns: Sequence[Column]) -> AnswerRows:
     """The rows of a frame that the model answered, at most `MOST_ROWS` of them, evenly spread.
 
@@ -65,7 +70,7 @@ def read_answers(task: Task, frame: pl.DataFrame, classes: Sequence[Any], column
         answered = answered[np.linspace(0, answered.height - 1, MOST_ROWS).astype(np.int64)]
     outputs, truth = read_outputs(task, answered, classes)
     keys = cluster_codes([key or name for key, name in zip(answered["key"], answered["id"], strict=True)])
-    if task in ("binary", "multiclass"):
+    if not reads_inputs(task):
         return AnswerRows(outputs, truth, keys)
     features, is_category = encode(unpack_json(answered, "inputs"), columns)
     features = np.column_stack([features, outputs["prediction"]])

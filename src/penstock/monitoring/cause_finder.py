@@ -25,6 +25,7 @@ from penstock.stats.arrays import cluster_codes
 WITHOUT_CAUSE: frozenset[AlertKind] = frozenset(["latency", "errors"])  # what is slow or fails is no matter of data
 UNMEASURED: frozenset[AlertKind] = frozenset(["drift", "estimate"])  # no loss has risen that could be split
 MOST_ROWS = 5_000  # of either time; more would not tell more
+GONE = "inputs of the first windows, or of these, are older than they are kept (monitor.keep_inputs)"
 MOST_WINDOWS = 10  # that the time in question goes back
 
 
@@ -62,12 +63,13 @@ class CauseFinder:
     def _find(self, bad: Sequence[Window], windows: Sequence[Window], *, is_measured: bool) -> Cause:
         model = self._sources.registry.get_version(self._project.name, bad[-1].version or 0)
         first = [held for held in windows if held.loss is not None and held.loss.is_reference]
+        is_gone = any(held.kept is not None for held in [*bad, *first])
         now = self._read(model, bad)
         early = self._read(model, first or windows[:1])
         current = unpack_json(now, "inputs")
         usual = self._read_reference(model)
         is_measured = is_measured and bool(first)
-        return explain(
+        cause = explain(
             usual=unpack_json(early, "inputs") if usual is None else usual,
             current=current,
             reference=self._read_losses(model, early) if is_measured else None,
@@ -75,9 +77,10 @@ class CauseFinder:
             upstream=self._find_upstream(model),
             allowed=self._list_allowed(),
         )
+        return msgspec.structs.replace(cause, note=GONE) if is_gone and cause.split is None else cause
 
     def _read(self, model: ModelVersion, windows: Sequence[Window]) -> pl.DataFrame:
-        """The predictions of a version in some windows, at most `MOST_ROWS`, evenly spread."""
+        """The predictions of a version in some windows whose inputs are kept, at most `MOST_ROWS`, evenly spread."""
         revisions = [
             held.number
             for held in self._sources.serving.list_revisions(self._project.name)
@@ -86,7 +89,7 @@ class CauseFinder:
         parts = []
         for window in windows:
             rows = self._reader.read_rows(self._reader.list_segments(start=window.start, end=window.end))
-            inside = (pl.col("at") >= window.start, pl.col("at") < window.end)
+            inside = (pl.col("at") >= window.start, pl.col("at") < window.end, pl.col("has_inputs"))
             parts.append(rows.filter(*inside, pl.col("revision").is_in(revisions)))
         rows = pl.concat(parts)
         if model.classes:
@@ -108,7 +111,8 @@ class CauseFinder:
 
     def _read_reference(self, model: ModelVersion) -> pl.DataFrame | None:
         """The rows kept with the version, as far as they are inputs."""
-        if model.reference is None:
+        kept = self._sources.monitoring.find_reference(self._project.name, model.version)
+        if model.reference is None or (kept is not None and kept.is_final):
             return None
         rows = pl.read_parquet(io.BytesIO(self._sources.objects.get_bytes(model.reference)))
         names = [column.name for column in model.signature.inputs if column.name in rows.columns]

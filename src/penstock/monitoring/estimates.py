@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from penstock.core.ids import Digest
 from penstock.core.project.types import Project
 from penstock.evaluation.scores import unpack_scores
-from penstock.monitoring.answers import AnswerRows, pack_answers, unpack_answers
+from penstock.monitoring.answers import AnswerRows, reads_inputs
 from penstock.monitoring.budget import share_budget
 from penstock.monitoring.estimating import Chain
 from penstock.monitoring.estimators import Estimator, read_held_out
@@ -32,11 +32,12 @@ class Estimates:
             metric=estimates[-1].metric,
             estimates=estimates,
             names=[tell_start(window.start) for window in windows],
+            is_final=[reads_inputs(self._project.task) and window.kept is not None for window in windows],
             comparable=[window.is_comparable for window in windows],
             held_out=lambda: self._read_held_out(windows[0].version),
             budget=share_budget(self._project),
-            read=self._read,
-            keep=self._keep,
+            read=self._sources.objects.get_bytes,
+            keep=self._sources.objects.put_bytes,
             fitted=self._fitted,
         )
         return chain.follow(start)
@@ -51,9 +52,3 @@ class Estimates:
         report = self._sources.evaluation.get_report(model.report_id)
         rows = read_held_out(unpack_scores(self._sources.objects.get_bytes(report.scores))) if report.scores else None
         return None if rows is None else (rows, f"the rows that version {version} was tested on")
-
-    def _read(self, digest: Digest) -> AnswerRows:
-        return unpack_answers(self._sources.objects.get_bytes(digest))
-
-    def _keep(self, rows: AnswerRows) -> Digest:
-        return self._sources.objects.put_bytes(pack_answers(rows))

@@ -26,9 +26,9 @@ from scipy import special
 
 from penstock.core.ids import Digest
 from penstock.core.project.types import Task
-from penstock.monitoring.answers import AnswerRows, join_answers
+from penstock.monitoring.answers import AnswerRows, join_answers, unpack_answers
 from penstock.monitoring.budget import AlarmBudget
-from penstock.monitoring.estimators import Estimator, fit_estimator, why_too_few
+from penstock.monitoring.estimators import Estimator, calibrate_estimator, load_estimator, why_too_few
 from penstock.monitoring.types import Estimate, EstimateCheck, EstimatorState
 from penstock.stats.expected import Expectation
 from penstock.stats.metrics import Metric, find_metric
@@ -51,11 +51,12 @@ class Chain(Struct, frozen=True):
         metric: name of what is estimated.
         estimates: what is recorded of each window: its material, and what it was estimated at before, if at all.
         names: of the windows, as people say them.
+        is_final: whether the estimate of each window stays as it is recorded: what it was made from is gone.
         comparable: whether what is known of the outcomes of each window may be compared with an estimate.
         held_out: labelled rows of the evaluation and what they are, if there are any.
         budget: what the watch over estimates may spend.
-        read: gives the rows of a kept object.
-        keep: keeps rows as an object.
+        read: gives the bytes of a kept object.
+        keep: keeps bytes as an object.
         fitted: estimators by their calibration; filled as they are needed.
     """
 
@@ -63,11 +64,12 @@ class Chain(Struct, frozen=True):
     metric: str
     estimates: list[Estimate]
     names: Sequence[str]
+    is_final: Sequence[bool]
     comparable: Sequence[bool]
     held_out: Callable[[], tuple[AnswerRows, str] | None]
     budget: AlarmBudget
-    read: Callable[[Digest], AnswerRows]
-    keep: Callable[[AnswerRows], Digest]
+    read: Callable[[Digest], bytes]
+    keep: Callable[[bytes], Digest]
     fitted: dict[Digest, Estimator]
 
     def follow(self, start: int = 0) -> list[Estimate]:
@@ -76,7 +78,7 @@ class Chain(Struct, frozen=True):
         number = max((held.number for held in done), default=0)
         state = done[-1].state if done else self._begin()
         for at in range(start, len(self.estimates)):
-            found = self._step(at, state, number)
+            found = self.estimates[at] if self.is_final[at] else self._step(at, state, number)
             number, state = max(number, found.number), found.state
             done.append(found)
         return done
@@ -118,7 +120,8 @@ class Chain(Struct, frozen=True):
         return msgspec.structs.replace(plain, state=self._calibrate(plain.state, gathered, source), note=note)
 
     def _calibrate(self, state: EstimatorState, rows: AnswerRows, source: str) -> EstimatorState:
-        digest, metric = self.keep(rows), find_metric(self.metric)
+        metric = find_metric(self.metric)
+        digest = self.keep(calibrate_estimator(self.task, metric, rows))
         changed = msgspec.structs.replace(state, calibration=digest, source=source, checks=0, passed=0)
         if state.reference is not None:
             return changed
@@ -171,13 +174,12 @@ class Chain(Struct, frozen=True):
 
     def _estimator(self, calibration: Digest) -> Estimator:
         if calibration not in self.fitted:
-            rows = self.read(calibration)
-            self.fitted[calibration] = fit_estimator(self.task, find_metric(self.metric), rows)
+            self.fitted[calibration] = load_estimator(self.task, self.read(calibration))
         return self.fitted[calibration]
 
     def _rows(self, at: int) -> AnswerRows:
         material = self.estimates[at].material
-        return NO_ROWS if material is None else self.read(material)
+        return NO_ROWS if material is None else unpack_answers(self.read(material))
 
     def _labelled(self, windows: range) -> AnswerRows:
         parts = [self._rows(at).labelled() for at in windows if self.comparable[at]]

@@ -7,10 +7,10 @@ from msgspec import Struct
 
 from penstock.core.project.types import Task
 from penstock.evaluation.scores import Scores
-from penstock.monitoring.answers import AnswerRows
+from penstock.monitoring.answers import AnswerRows, pack_answers, reads_inputs, unpack_answers
 from penstock.monitoring.budget import can_be_estimated
 from penstock.stats.calibration import Calibration, calibrate
-from penstock.stats.direct_loss import LossModel, learn_loss
+from penstock.stats.direct_loss import LossModel, learn_loss, pack_losses, unpack_losses
 from penstock.stats.expected import Expectation, expect
 from penstock.stats.metrics import Metric
 
@@ -72,14 +72,25 @@ def why_too_few(task: Task, rows: AnswerRows) -> str:
     return ""
 
 
-def fit_estimator(task: Task, metric: Metric, rows: AnswerRows) -> Estimator:
-    """An estimator calibrated on labelled rows; the same rows give the same one."""
-    if task in ("binary", "multiclass"):
-        return ConfidenceEstimator(calibrate(read_scores(rows), rows.truth.astype(np.int64)))
+def calibrate_estimator(task: Task, metric: Metric, rows: AnswerRows) -> bytes:
+    """What an estimator is kept as, of labelled rows: the answers of classes; of numbers what was learned of errors.
+
+    The latter holds no row: inputs leave with their retention, and what was learned of them stays.
+    """
+    if not reads_inputs(task):
+        return pack_answers(rows)
     if rows.features is None or rows.is_category is None:
         raise ValueError("answers about numbers were kept without their features")
     losses = metric.terms(rows.truth, rows.outputs["prediction"])[:, 0]
-    return LossEstimator(learn_loss(rows.features, losses, rows.is_category))
+    return pack_losses(learn_loss(rows.features, losses, rows.is_category))
+
+
+def load_estimator(task: Task, calibration: bytes) -> Estimator:
+    """The estimator that `calibrate_estimator` made; the same bytes give the same one."""
+    if reads_inputs(task):
+        return LossEstimator(unpack_losses(calibration))
+    rows = unpack_answers(calibration)
+    return ConfidenceEstimator(calibrate(read_scores(rows), rows.truth.astype(np.int64)))
 
 
 def read_scores(rows: AnswerRows) -> np.ndarray:

@@ -6,13 +6,14 @@ import polars as pl
 from msgspec import structs
 
 from penstock.core.errors import InvalidInputError
+from penstock.core.ids import Digest
 from penstock.core.project.types import Project
-from penstock.monitoring.answers import pack_answers, read_answers
+from penstock.monitoring.answers import pack_answers, read_answers, reads_inputs
 from penstock.monitoring.budget import list_group_columns, share_budget
 from penstock.monitoring.drift import tell_uncut
 from penstock.monitoring.estimators import why_not_estimated
 from penstock.monitoring.fairness import NOT_LOGGED, cut_groups, measure_groups
-from penstock.monitoring.maturity import count_outcomes, read_absence
+from penstock.monitoring.maturity import count_outcomes, counts_absence, read_absence
 from penstock.monitoring.models import ModelVersions, Revisions
 from penstock.monitoring.performance import (
     LabelledRows,
@@ -23,10 +24,18 @@ from penstock.monitoring.performance import (
 )
 from penstock.monitoring.references import References, keys_of, own_keys
 from penstock.monitoring.scores import calibrate_scores, sketch_answers
-from penstock.monitoring.sketches import SEGMENT_ROOM, TableSketch, encode_sketch, sketch_frame, sketch_segments
+from penstock.monitoring.sketches import (
+    SEGMENT_ROOM,
+    TableSketch,
+    decode_sketch,
+    encode_sketch,
+    sketch_frame,
+    sketch_segments,
+)
 from penstock.monitoring.types import (
     Estimate,
     GroupPerformance,
+    KeptSketches,
     LossEvidence,
     Performance,
     RevisionFigures,
@@ -71,21 +80,22 @@ class WindowMeter:
         self,
         start: datetime,
         rows: pl.DataFrame,
-        *,
-        absent_is_negative: bool = False,
+        before: Window | None = None,
     ) -> Window:
         """The window that begins at `start`; how far its inputs have moved is said by `comparing.py`.
 
         Args:
             start: of the window.
             rows: its predictions with their outcomes (`PredictionReader.read_rows`); at least one.
-            absent_is_negative: what a missing outcome means, where the project says that it means something in the end.
+            before: as it is recorded: it says what a missing outcome means, and keeps what was made of inputs that are
+                gone.
         """
+        absent_is_negative, kept = before is not None and counts_absence(before), before.kept if before else None
         versions = {held.number: held.version for held in self._serving.list_revisions(self._project.name)}
         version = _most_frequent(rows, versions)
         model = None if version is None else self._registry.get_version(self._project.name, version)
         reference = None if model is None else self._references.find_sketch(model)
-        sketch = self._sketch(rows, model, reference)
+        sketch = self._sketch(rows, model, reference, kept)
         maturity, outcomes = count_outcomes(rows, self._terms), rows.height - rows["outcome"].null_count()
         if model is not None and model.classes:
             rows = read_absence(rows, self._terms, is_negative=absent_is_negative, negative=model.classes[0])
@@ -106,7 +116,7 @@ class WindowMeter:
             below_bar=self._misses_bar(labelled),
             loss=self._lose(labelled),
             watches=self._measure_harm(own, labelled, groups, model),
-            estimate=self._prepare_estimate(own, model),
+            estimate=self._prepare_estimate(own, model, before),
             groups=[*self._measure_groups(groups, model), *group_notes],
             maturity=structs.replace(maturity, sums=sums, absent_is_negative=absent_is_negative),
             revisions=[
@@ -115,11 +125,30 @@ class WindowMeter:
                 )
                 for number in sorted(rows["revision"].unique())
             ],
-            sketches=self._objects.put_bytes(encode_sketch(sketch)),
-            segment_notes=[] if reference is None else tell_uncut(reference, sketch, absent=f"it {NOT_LOGGED}"),
+            sketches=None if sketch is None else self._objects.put_bytes(encode_sketch(sketch)),
+            kept=kept,
+            segment_notes=_tell_uncut(reference, sketch),
         )
 
-    def _sketch(self, rows: pl.DataFrame, model: ModelVersion | None, reference: TableSketch | None) -> TableSketch:
+    def _sketch(
+        self, rows: pl.DataFrame, model: ModelVersion | None, reference: TableSketch | None, kept: KeptSketches | None
+    ) -> TableSketch | None:
+        """What is kept of rows whose inputs are gone, with the rows that came after them."""
+        held = None
+        if kept is not None and kept.sketches is not None:
+            held = decode_sketch(self._objects.get_bytes(kept.sketches))
+        late = rows.filter(pl.col("has_inputs"), pl.col("segment") > (kept.segments if kept else 0))
+        if not late.height:
+            return held
+        sketch = self._sketch_rows(late, model, reference)
+        if held is None:
+            return sketch
+        can_merge = held.columns.keys() == sketch.columns.keys()
+        return held.merge(sketch) if can_merge else held
+
+    def _sketch_rows(
+        self, rows: pl.DataFrame, model: ModelVersion | None, reference: TableSketch | None
+    ) -> TableSketch:
         """Of all rows, and of the segments that the reference is cut into."""
         cuts = () if reference is None else tuple(held.cut for held in reference.segments)
         inputs, key = unpack_json(rows, "inputs"), self._project.deploy.key
@@ -197,10 +226,16 @@ class WindowMeter:
             for found in measure_groups(self.metric, column, parts, lambda rows: self._label(rows, model))
         ]
 
-    def _prepare_estimate(self, own: pl.DataFrame, model: ModelVersion | None) -> Estimate | None:
+    def _prepare_estimate(
+        self, own: pl.DataFrame, model: ModelVersion | None, before: Window | None
+    ) -> Estimate | None:
         """What an estimate of the window is made from (`estimating.py`); None where performance is not watched."""
         if self._project.monitor.performance is None:
             return None
+        if reads_inputs(self._project.task):
+            if before is not None and before.kept is not None:
+                return before.estimate  # it stays what it was
+            own = own.filter(pl.col("has_inputs"))
         why_not = why_not_estimated(self._project.task, self.metric) or ("" if model else "no model version answered")
         if why_not or model is None:
             return Estimate(metric=self.metric, note=why_not)
@@ -224,6 +259,10 @@ class WindowMeter:
             latency_p99_ms=None if latency is None else round(float(latency), 3),
             performance=performance,
         )
+
+
+def _tell_uncut(reference: TableSketch | None, sketch: TableSketch | None) -> list[str]:
+    return [] if reference is None or sketch is None else tell_uncut(reference, sketch, absent=f"it {NOT_LOGGED}")
 
 
 def _most_frequent(rows: pl.DataFrame, versions: dict[int, int]) -> int | None:

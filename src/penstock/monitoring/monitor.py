@@ -25,6 +25,7 @@ from penstock.monitoring.maturity import Ageing, counts_absence, judge_maturity,
 from penstock.monitoring.measuring import WindowMeter
 from penstock.monitoring.reading import PAGE, PredictionReader
 from penstock.monitoring.references import References
+from penstock.monitoring.retention import InputRetention
 from penstock.monitoring.sources import MonitorSources
 from penstock.monitoring.types import UNLABELLED, Cursor, LossEvidence, Window
 from penstock.monitoring.watches import find_budget, find_harm
@@ -58,6 +59,7 @@ class Monitor:
         self._comparisons = Comparisons(sources.registry, references, sources.objects, project)
         self._causes = CauseFinder(sources, project, self._meter.metric)
         self._reader = PredictionReader(sources.predictions, sources.objects, project.name, project.outcomes)
+        self._retention = InputRetention(sources, project, self._reader)
         self._losses: dict[Digest, bytes] = {}  # of small windows: each chain is read anew whenever one of them changes
         self._live: int | None = None  # the version whose alerts were looked at last
 
@@ -65,33 +67,36 @@ class Monitor:
         """Work off what came in since the last time; returns whether anything changed."""
         news, live = self._read_news(), self._live_version()
         if news is None and live == self._live:
-            return False
+            return self._retention.apply()
         before = {window.start: window for window in self._list_windows()}
         known = dict(before)
         if news is not None:
-            self._work_off(news.due, known, news.cursor.closed_until)
+            self._work_off(news, known)
         alerted = self._alert(sorted(known.values(), key=lambda window: window.start), live)
         if news is not None:
             self._sources.monitoring.move_cursor(news.cursor)
         self._live = live
-        return alerted or known != before
+        return self._retention.apply() or alerted or known != before
 
-    def _work_off(self, due: list[datetime], known: dict[datetime, Window], as_of: datetime | None) -> None:
+    def _work_off(self, news: News, known: dict[datetime, Window]) -> None:
         """Compute and record the due windows, and the others whose judgement they change; `known` is brought along."""
         before = dict(known)
-        measured = self._measure(due, known)
-        aged = set() if as_of is None else self._age(known, as_of)
+        measured = self._measure(news.due, known, news.cursor)
+        aged = self._age(known, news.cursor)
         versions = {held[start].version for held in (before, known) for start in measured | aged if start in held}
         judged = self._compare(known, before, versions) | self._judge(known, versions)
         judged |= self._estimate(known, measured | aged)
         for start in sorted(measured | aged | judged):
             known[start] = self._sources.monitoring.record_window(known[start])
 
-    def _age(self, known: dict[datetime, Window], as_of: datetime) -> set[datetime]:
+    def _age(self, known: dict[datetime, Window], cursor: Cursor) -> set[datetime]:
         """Say of each window how much of its outcomes should be known by now; returns the windows that changed.
 
         Where absence means something from now on, or no longer, the window is measured anew.
         """
+        as_of = cursor.closed_until
+        if as_of is None:
+            return set()
         ageing = Ageing(self._project.outcomes, find_curve(list(known.values()), as_of), as_of)
         judged = {start: judge_maturity(window, ageing) for start, window in known.items()}
         turned = [
@@ -100,7 +105,7 @@ class Monitor:
             if maturity is not None and maturity.absent_is_negative != counts_absence(known[start])
         ]
         aged = {start: msgspec.structs.replace(known[start], maturity=maturity) for start, maturity in judged.items()}
-        for start in self._measure(sorted(turned), aged):
+        for start in self._measure(sorted(turned), aged, cursor):
             aged[start] = msgspec.structs.replace(aged[start], maturity=judge_maturity(aged[start], ageing))
         for start, value in weigh_outcomes(list(aged.values()), ageing).items():
             aged[start] = _with_weighted(aged[start], value)
@@ -112,8 +117,13 @@ class Monitor:
         before = self._sources.monitoring.get_cursor(self.deployment)
         arrived = self._sources.predictions.get_arrivals(self.deployment)
         watermark = self._sources.predictions.watermark(self.deployment)
+        if watermark is None:
+            return None
+        is_quiet, closed_until = self._is_quiet(), window_start(watermark, self._length)
+        if is_quiet:
+            closed_until += self._length
         nothing_new = arrived.segments <= before.segments and arrived.outcomes <= before.outcomes
-        if watermark is None or nothing_new:
+        if nothing_new and not (is_quiet and before.closed_until != closed_until):
             return None
         fresh = self._reader.list_segments(after=before.segments)
         starts = self._starts(fresh) | self._starts(self._reader.list_answered(before.outcomes))
@@ -122,7 +132,6 @@ class Monitor:
         since = before.closed_until
         if since is not None:  # the windows that were still open then
             starts |= {at for at in self._starts(self._reader.list_segments(start=since)) if at >= since}
-        closed_until = window_start(watermark, self._length)
         cursor = Cursor(
             deployment=self.deployment,
             segments=arrived.segments,
@@ -131,30 +140,32 @@ class Monitor:
         )
         return News(cursor, sorted(start for start in starts if start < closed_until))
 
+    def _is_quiet(self) -> bool:
+        """Whether nothing came for as long as inputs are kept: then no window has to stay open for what may come."""
+        kept_for = self._project.monitor.keep_inputs
+        if kept_for is None:
+            return False
+        since = self._sources.predictions.db.clock.now() - kept_for
+        return not self._sources.predictions.list_segments(self.deployment, received_since=since, limit=1)
+
     def _starts(self, segments: Iterable[Segment]) -> set[datetime]:
         """The windows that hold a row of any of these segments."""
-        starts = set()
-        for segment in segments:
-            ends = {window_start(at, self._length) for at in (segment.first_at, segment.last_at)}
-            if max(ends) - min(ends) > self._length:  # windows in between may be empty, and very many
-                ends = {window_start(at, self._length) for at in self._reader.read_times(segment)}
-            starts |= ends
-        return starts
+        return self._reader.find_starts(segments, self._length)
 
     def _list_windows(self) -> list[Window]:
         return self._sources.monitoring.list_windows(self.deployment, limit=PAGE)
 
-    def _measure(self, due: list[datetime], known: dict[datetime, Window]) -> set[datetime]:
-        """Compute the due windows into `known`; returns those with rows in them."""
+    def _measure(self, due: list[datetime], known: dict[datetime, Window], cursor: Cursor) -> set[datetime]:
+        """Compute the due windows into `known`, of what came up to the cursor; returns those with rows in them."""
         done = set()
         for start in due:
             end = start + self._length
-            rows = self._reader.read_rows(self._reader.list_segments(start=start, end=end))
+            held = self._reader.list_segments(start=start, end=end)
+            rows = self._reader.read_rows([segment for segment in held if segment.number <= cursor.segments])
             rows = rows.filter(pl.col("at") >= start, pl.col("at") < end)
             if rows.height:
-                before = known.get(start)
-                absence = before is not None and counts_absence(before)
-                known[start] = keep_comparison(before, self._meter.measure(start, rows, absent_is_negative=absence))
+                before = known.get(start) or self._sources.monitoring.find_window(self.deployment, start)
+                known[start] = keep_comparison(before, self._meter.measure(start, rows, before))
                 done.add(start)
         return done
 

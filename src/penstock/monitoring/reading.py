@@ -1,5 +1,6 @@
 """Reads the predictions and outcomes of one deployment, all pages of them; remembers only what never changes."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import polars as pl
 
 from penstock.core.ids import SegmentId
 from penstock.core.project.types import OutcomesSection
+from penstock.monitoring.windows import window_start
 from penstock.predictions.entities import EntityReader, add_matches, match_entities
 from penstock.predictions.event_time import LAST
 from penstock.predictions.frames import join_outcomes, read_predictions
@@ -134,7 +136,16 @@ class PredictionReader:
         outcomes = self._predictions.get_outcomes(sorted({segment.id for segment in segments} | set(answered)))
         return join_outcomes(rows, outcomes)
 
-    def read_times(self, segment: Segment) -> list[datetime]:
-        """The event times of a segment, each once."""
+    def find_starts(self, segments: Iterable[Segment], length: timedelta) -> set[datetime]:
+        """The windows of a length that hold a row of any of these segments, by their starts."""
+        starts = set()
+        for segment in segments:
+            ends = {window_start(at, length) for at in (segment.first_at, segment.last_at)}
+            if max(ends) - min(ends) > length:  # windows in between may be empty, and very many
+                ends = {window_start(at, length) for at in self._read_times(segment)}
+            starts |= ends
+        return starts
+
+    def _read_times(self, segment: Segment) -> list[datetime]:
         times: list[datetime] = read_predictions(self._objects, [segment])["at"].unique().to_list()
         return times

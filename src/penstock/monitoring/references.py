@@ -14,6 +14,7 @@ from penstock.monitoring.sketches import (
     encode_sketch,
     explain_uncut,
     find_cuts,
+    forget_rare,
     sketch_reference,
 )
 from penstock.monitoring.types import ReferenceSketch
@@ -42,24 +43,41 @@ class References:
             )
         return self._held[model.version]
 
+    def forget_rows(self, model: ModelVersion) -> None:
+        """Let the sketch stand for the sample of a version that is about to go, without the names of rare values."""
+        sketch = self.find_sketch(model)
+        if sketch is not None and model.reference is not None:
+            self._record(model.version, model.reference, forget_rare(sketch), is_final=True)
+
     def _find_kept(self, version: int, sample: Digest) -> TableSketch | None:
         """The sketch that is kept, unless the project now names another key or cuts the rows by other columns."""
         kept = self._monitoring.find_reference(self._deployment, version)
-        if kept is None or (kept.sample, kept.key) != (sample, self._key):
+        if kept is None or not (kept.is_final or (kept.sample, kept.key) == (sample, self._key)):
             return None
         sketch = decode_sketch(self._objects.get_bytes(kept.sketch), str(kept.ref))
+        if kept.is_final:
+            return sketch
         cuts, uncut = tuple(held.cut for held in sketch.segments), explain_uncut(sketch.columns, self._columns)
         return sketch if (cuts, sketch.uncut) == (find_cuts(sketch.columns, self._columns), uncut) else None
 
     def _make(self, version: int, sample: Digest) -> TableSketch:
         rows = pl.read_parquet(io.BytesIO(self._objects.get_bytes(sample)))
         sketch = sketch_reference(rows, self._columns, keys_of(rows, self._key))
-        digest = self._objects.put_bytes(encode_sketch(sketch))
-        made = ReferenceSketch(
-            deployment=self._deployment, version=version, sample=sample, key=self._key, sketch=digest
-        )
-        self._monitoring.record_reference(made)
+        self._record(version, sample, sketch)
         return sketch
+
+    def _record(self, version: int, sample: Digest, sketch: TableSketch, *, is_final: bool = False) -> None:
+        digest = self._objects.put_bytes(encode_sketch(sketch))
+        self._monitoring.record_reference(
+            ReferenceSketch(
+                deployment=self._deployment,
+                version=version,
+                sample=sample,
+                key=self._key,
+                sketch=digest,
+                is_final=is_final,
+            )
+        )
 
 
 def keys_of(rows: pl.DataFrame, key: str | None) -> list[str] | None:

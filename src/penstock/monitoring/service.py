@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.core import failpoints
+from penstock.core.errors import ConflictError
 from penstock.core.ids import AlertId, Ref
 from penstock.core.project.types import Severity
 from penstock.monitoring.delays import list_curves
@@ -40,12 +41,23 @@ class MonitoringService:
         self.db = db
         self._store = MonitoringStore(db)
 
+    @reads
+    def find_window(self, tx: Transaction, deployment: str, start: datetime) -> Window | None:
+        """The window that begins at a moment; None where none is recorded."""
+        return self._store.find_window(tx, deployment, start)
+
     @logs
     def record_window(self, tx: Transaction, window: Window) -> Window:
-        """Keep a window; one that was computed from the same rows and outcomes before stays as it is."""
+        """Keep a window; one that was computed from the same rows and outcomes before stays as it is.
+
+        Raises:
+            ConflictError: the window keeps sketches of rows whose inputs are gone, and this one knows nothing of it.
+        """
         known = self._store.find_window(tx, window.deployment, window.start)
-        if known is not None and _content(known) == _content(window):
-            if known.maturity == window.maturity:
+        if known is not None:
+            _check_kept(known, window)
+        if known is not None and (known.kept != window.kept or _content(known) == _content(window)):
+            if (known.kept, known.maturity) == (window.kept, window.maturity):
                 return known
             edition = known.edition  # it has only grown older
         else:
@@ -191,6 +203,12 @@ class MonitoringService:
 
 def _content(window: Window) -> Window:
     return msgspec.structs.replace(window, edition=0, computed_at=None, maturity=None)
+
+
+def _check_kept(known: Window, window: Window) -> None:
+    """Refuse what was computed by somebody who did not know yet that inputs have left."""
+    if known.kept is not None and (window.kept is None or window.kept.segments < known.kept.segments):
+        raise ConflictError(f"{window.ref} keeps its sketches, and was computed without them", hint="compute it again")
 
 
 def _compact(start: datetime) -> str:

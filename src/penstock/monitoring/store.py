@@ -22,7 +22,7 @@ class MonitoringStore:
             update=tuple(name for name in Window.__struct_fields__ if name not in ("deployment", "start")),
         )
         self._put_reference: Insert = db.upsert(
-            references, keys=("deployment", "version"), update=("sample", "key", "sketch")
+            references, keys=("deployment", "version"), update=("sample", "key", "sketch", "is_final")
         )
         self._put_cursor: Insert = db.upsert(
             cursors, keys=("deployment",), update=("segments", "outcomes", "closed_until")

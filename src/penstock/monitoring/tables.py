@@ -1,6 +1,6 @@
 """The tables of monitoring."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text, false
 
 from penstock.storage.columns import Json, UtcTime, metadata
 
@@ -28,6 +28,7 @@ windows = Table(
     Column("maturity", Json),
     Column("revisions", Json, nullable=False),
     Column("sketches", String(64)),
+    Column("kept", Json),
     Column("computed_at", UtcTime),
 )
 
@@ -48,6 +49,7 @@ references = Table(
     Column("sample", String(64), nullable=False),
     Column("key", String(200)),
     Column("sketch", String(64), nullable=False),
+    Column("is_final", Boolean, nullable=False, server_default=false()),
 )
 
 alerts = Table(

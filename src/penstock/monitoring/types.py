@@ -163,7 +163,7 @@ class EstimateCheck(Struct, frozen=True, kw_only=True):
 class EstimatorState(Struct, frozen=True, kw_only=True):
     """The estimator of one model version after a window: what it was calibrated on, and whether it is believed."""
 
-    calibration: Digest | None = None  # object with the labelled rows it was calibrated on; None: too few so far
+    calibration: Digest | None = None  # object with what it was calibrated to; None: too few outcomes so far
     source: str = ""  # which rows those are, in plain words
     trusted: bool = True
     withdrawn: str = ""  # why it is not
@@ -200,6 +200,7 @@ class ReferenceSketch(Struct, frozen=True, kw_only=True):
     sample: Digest  # the version's reference sample, which it was made of
     key: str | None  # the column that said which rows belong together
     sketch: Digest
+    is_final: bool = False  # the sample is gone, and the sketch stands for it as it is
 
     @property
     def ref(self) -> Ref:
@@ -240,6 +241,13 @@ class DelayCurve(Struct, frozen=True, kw_only=True):
     as_of: datetime | None = None  # event time
 
 
+class KeptSketches(Struct, frozen=True):
+    """What a window keeps of rows whose inputs leave the log: from then on its sketches are not made of rows again."""
+
+    sketches: Digest | None  # of all rows that had come; None where an older penstock measured it
+    segments: int  # number of the newest segment among them; rows of later ones are not in the sketches
+
+
 class Window(Struct, frozen=True, kw_only=True):
     """A stretch of event time of one deployment: what came in, how far it moved, how well it was answered."""
 
@@ -264,6 +272,7 @@ class Window(Struct, frozen=True, kw_only=True):
     maturity: Maturity | None = None  # None where an older penstock measured it
     revisions: list[RevisionFigures] = []
     sketches: Digest | None = None  # the object with the sketches of its inputs, outputs and chances
+    kept: KeptSketches | None = None  # None while all of its inputs are in the log
     computed_at: datetime | None = None
 
     def with_evidence(self, evidence: LossEvidence) -> "Window":
@@ -283,7 +292,8 @@ class Window(Struct, frozen=True, kw_only=True):
         found = [evidence.losses for evidence in self.evidence]
         if self.estimate is not None:
             found += [name for name in (self.estimate.material, self.estimate.state.calibration) if name is not None]
-        return found if self.sketches is None else [*found, self.sketches]
+        kept = None if self.kept is None else self.kept.sketches
+        return [*found, *(name for name in (self.sketches, kept) if name is not None)]
 
     @property
     def ref(self) -> Ref:

@@ -15,7 +15,7 @@ from penstock.storage.objects.stored import StoredObjects
 PREDICTION_SCHEMA = pl.Schema(
     {"id": pl.String(), "deployment": pl.String()}
     | {name: kind for name, kind in SCHEMA.items() if name != "row"}
-    | {"name": pl.String()}
+    | {"name": pl.String(), "segment": pl.Int64(), "has_inputs": pl.Boolean()}
 )
 
 
@@ -31,7 +31,8 @@ def read_predictions(objects: StoredObjects, segments: Iterable[Segment], *, wit
         Columns `id`, `deployment`, `revision`, `at` (event time, UTC), `key`, `inputs` and `output` (JSON text),
         `latency_ms`, `status` ("ok", "fallback" or "error"), `propensity` (of the revision; 1 without a rollout),
         `answered` (of a copy: the id of the prediction that the caller got), `caller_id` (what the caller calls it),
-        `name` (the id that whoever logged the row from elsewhere calls it by).
+        `name` (the id that whoever logged the row from elsewhere calls it by), `segment` (its number, in order of
+        arrival), `has_inputs` (false where `inputs` holds no more than the columns that are measured by).
     """
     frames = [_read_segment(objects, segment) for segment in segments]
     found = pl.concat(frames) if frames else PREDICTION_SCHEMA.to_frame()
@@ -45,6 +46,8 @@ def _read_segment(objects: StoredObjects, segment: Segment) -> pl.DataFrame:
     return rows.with_columns(
         pl.format("{}-{}", pl.lit(segment.id), "row").alias("id"),
         pl.lit(segment.deployment).alias("deployment"),
+        pl.lit(segment.number, pl.Int64).alias("segment"),
+        pl.lit(segment.inputs_dropped_at is None).alias("has_inputs"),
     ).select(PREDICTION_SCHEMA.names())
 
 

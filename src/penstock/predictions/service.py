@@ -8,6 +8,7 @@ import msgspec
 from penstock.core.errors import ConflictError, InvalidInputError
 from penstock.core.ids import Ref, SegmentId, check_name
 from penstock.predictions.event_time import AHEAD, LAST, read_event_time
+from penstock.predictions.input_verbs import InputVerbs
 from penstock.predictions.latency import add_latencies, latency_quantile
 from penstock.predictions.reading_outcomes import (
     is_clash,
@@ -17,7 +18,6 @@ from penstock.predictions.reading_outcomes import (
     read_entity_outcomes,
     read_outcomes,
 )
-from penstock.predictions.store import PredictionStore
 from penstock.predictions.tables import entity_outcomes as entity_outcome_table
 from penstock.predictions.tables import outcomes as outcome_table
 from penstock.predictions.tables import traffic_totals
@@ -44,14 +44,11 @@ MAXIMUM_ROWS = 10_000_000  # of a segment; one is some seconds of traffic
 MAXIMUM_BUCKET = 400  # of latencies: hundreds of millions of years
 
 
-class PredictionService:
+class PredictionService(InputVerbs):
     """Knows which predictions were made, and what turned out to be true of them."""
 
-    noun = "predictions"
-
     def __init__(self, db: Database) -> None:
-        self.db = db
-        self._store = PredictionStore()
+        super().__init__(db)
         self._upsert = db.upsert(
             outcome_table,
             keys=["prediction_id"],
@@ -80,7 +77,7 @@ class PredictionService:
                 raise ConflictError(f"segment {segment.id} is known with {known.rows} rows of {known.deployment!r}")
             return known
         number = self._store.last_segment_number(tx) + 1
-        added = msgspec.structs.replace(segment, number=number, received_at=tx.now)
+        added = msgspec.structs.replace(segment, number=number, received_at=tx.now, inputs_dropped_at=None)
         self._store.insert_segment(tx, added)
         self._add_to_totals(tx, added)
         self._match_waiting(tx, added)
@@ -281,15 +278,18 @@ class PredictionService:
             received_since: only segments that arrived (wall clock) at or after this moment, such as a rollout's step.
         """
         if (start, end, received_since) == (None, None, None):
-            count, found = self._store.count_segments(tx, deployment), self._store.list_totals(tx, deployment)
+            count, dropped = self._store.count_segments(tx, deployment)
+            found = self._store.list_totals(tx, deployment)
         else:
             held = self._store.list_segments(tx, deployment, start=start, end=end, received_since=received_since)
-            count, found = len(held), add_counts([counts for segment in held for counts in segment.revisions])
+            count, dropped = len(held), sum(segment.inputs_dropped_at is not None for segment in held)
+            found = add_counts([counts for segment in held for counts in segment.revisions])
         revisions = [counts for counts in found if not counts.is_shadow]
         latency = add_latencies(counts.latency for counts in revisions)
         return Traffic(
             deployment=deployment,
             segments=count,
+            without_inputs=dropped,
             rows=sum(counts.rows for counts in revisions),
             errors=sum(counts.errors for counts in revisions),
             fallbacks=sum(counts.fallbacks for counts in revisions),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import Select, func, insert, or_, select, update
 
 from penstock.core.ids import PredictionId, SegmentId
 from penstock.predictions.tables import entity_outcomes, outcomes, segments, traffic_totals
@@ -27,6 +27,22 @@ class PredictionStore:
         """Add a segment."""
         tx.execute(insert(segments).values(to_row(segment)))
 
+    def drop_inputs(self, tx: Transaction, segment: Segment) -> None:
+        """Write that a segment's object is another one, without inputs."""
+        changed = {"digest": segment.digest, "inputs_dropped_at": segment.inputs_dropped_at}
+        tx.execute(update(segments).where(segments.c.id == segment.id).values(changed))
+
+    def list_inputs_due(
+        self, tx: Transaction, deployment: str, *, before: datetime, closed_until: datetime, ahead: datetime, limit: int
+    ) -> list[Segment]:
+        """Segments with inputs that came before a moment, and whose event times have passed or will not be believed."""
+        held = segments.c
+        query = select(segments).where(held.deployment == deployment, held.inputs_dropped_at.is_(None))
+        query = query.where(held.received_at < before, or_(held.last_at < closed_until, held.last_at > ahead))
+        return [
+            from_row(Segment, row) for row in tx.execute(query.order_by(held.received_at, held.number).limit(limit))
+        ]
+
     def last_segment_number(self, tx: Transaction, deployment: str = "") -> int:
         """The highest so far, of a deployment or of all; 0 for none."""
         query = select(func.max(segments.c.number))
@@ -43,10 +59,11 @@ class PredictionStore:
         names = [column.name for column in traffic_totals.c]
         tx.execute(statement, [{name: row[name] for name in names} for row in rows])
 
-    def count_segments(self, tx: Transaction, deployment: str) -> int:
-        """How many segments a deployment has."""
-        query = select(func.count()).select_from(segments).where(segments.c.deployment == deployment)
-        return int(tx.execute(query).scalar_one())
+    def count_segments(self, tx: Transaction, deployment: str) -> tuple[int, int]:
+        """How many segments a deployment has, and how many of them are without inputs."""
+        counts = select(func.count(), func.count(segments.c.inputs_dropped_at))
+        row: Any = tx.execute(counts.where(segments.c.deployment == deployment)).one()
+        return int(row[0]), int(row[1])
 
     def list_segments(
         self,

@@ -19,10 +19,12 @@ segments = Table(
     Column("revisions", Json, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("received_at", UtcTime, nullable=False),
+    Column("inputs_dropped_at", UtcTime, nullable=True),
     Index(None, "deployment", "number"),
     Index(None, "deployment", "last_at"),
     Index(None, "deployment", "settled_at"),
     Index(None, "deployment", "received_at"),
+    Index(None, "deployment", "inputs_dropped_at", "received_at"),
 )
 
 outcomes = Table(

@@ -64,6 +64,7 @@ class Segment(Struct, frozen=True, kw_only=True):
     digest: Digest = Digest("")  # of the object; empty until it lies in the store
     number: int = 0  # order of arrival, from 1; a cursor. The service gives it
     received_at: datetime | None = None  # the service gives it
+    inputs_dropped_at: datetime | None = None  # since then it holds no inputs but those that are measured by
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -124,6 +125,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
 
     deployment: str
     segments: int
+    without_inputs: int = 0  # of these segments: their inputs were older than they are kept, and were dropped
     rows: int
     errors: int
     fallbacks: int

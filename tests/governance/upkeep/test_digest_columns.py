@@ -42,6 +42,7 @@ KEPT: dict[str, Callable[..., object]] = {  # by whom
     "model_versions.tree": RegistryService._add_version,
     "monitoring_references.sketch": MonitoringService.record_reference.fn,
     "monitoring_windows.estimate": MonitoringService.record_window.fn,
+    "monitoring_windows.kept": MonitoringService.record_window.fn,
     "monitoring_windows.loss": MonitoringService.record_window.fn,
     "monitoring_windows.sketches": MonitoringService.record_window.fn,
     "monitoring_windows.watches": MonitoringService.record_window.fn,

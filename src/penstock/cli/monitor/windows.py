@@ -14,6 +14,7 @@ from penstock.core.project.types import Project
 from penstock.monitoring.lamps import Lamps
 from penstock.monitoring.spending import Spending, read_spending
 from penstock.monitoring.types import Performance, Window
+from penstock.predictions.types import Traffic
 
 app = command_app()
 PERIOD = 10_000  # windows and alerts that the budget is reckoned over, at most
@@ -37,9 +38,12 @@ def windows(
         alerts = services.monitoring.list_alerts(name, limit=10)
         lamps = services.monitoring.get_lamps(name)
         spending = _read_spending(services, project) if project else None
+        log = services.predictions.get_traffic(name)
         state = services.loop.get_state(name)
     if json:
-        print_json({"lamps": lamps, "windows": found, "alerts": alerts, "spending": spending, "loop": state})
+        print_json(
+            {"lamps": lamps, "windows": found, "alerts": alerts, "spending": spending, "log": log, "loop": state}
+        )
         return
     print_lamps(lamps)
     console.print()
@@ -63,6 +67,7 @@ def windows(
     )
     if spending is not None:
         _print_spending(spending)
+    console.print(f"\n{_tell_log(log)}", highlight=False)
     if name not in elsewhere:
         console.print(f"\nthe loop waits for: {escape(state.waiting_for)}")
 
@@ -94,6 +99,12 @@ def _print_spending(spending: Spending) -> None:
         [(held.watch, f"{held.allowed:.3g}", f"{held.used:.3g}", held.raised) for held in spending.watches],
         empty="",
     )
+
+
+def _tell_log(log: Traffic) -> str:
+    """How much the prediction log holds, and how much of it without inputs."""
+    dropped = f", {log.without_inputs:,} of them without inputs" if log.without_inputs else ""
+    return f"the prediction log holds {log.rows:,} predictions in {log.segments:,} segments{dropped}"
 
 
 def _estimate(window: Window) -> str:

@@ -262,6 +262,7 @@ class MonitorSection(Section, frozen=True, kw_only=True):
     performance: PerformanceSection | None = None
     columns: tuple[str, ...] = ()  # the input columns that are watched; empty for all
     groups: tuple[str, ...] = ()  # columns whose values are groups to be treated alike; empty for the sensitive ones
+    keep_inputs: timedelta | None = None  # how long the inputs of predictions stay in their log; None: for ever
 
 
 class OutcomesSection(Section, frozen=True, kw_only=True):

@@ -72,7 +72,7 @@ class RowFinder:
         return Rows(tried, frame, self._find_fault(champion, inputs))
 
     def _read(self, champion: ModelVersion, windows: list[Window]) -> pl.DataFrame:
-        """The newest rows with an outcome, oldest first."""
+        """The newest rows with an outcome and all of their inputs, oldest first."""
         own = [
             held.number
             for held in self._sources.serving.list_revisions(self._project.name)
@@ -82,7 +82,7 @@ class RowFinder:
         for window in reversed(windows):
             rows = self._reader.read_rows(self._reader.list_segments(start=window.start, end=window.end))
             inside = (pl.col("at") >= window.start, pl.col("at") < window.end)
-            rows = rows.filter(*inside, pl.col("revision").is_in(own), pl.col("status") == "ok")
+            rows = rows.filter(*inside, "has_inputs", pl.col("revision").is_in(own), pl.col("status") == "ok")
             if champion.classes:
                 rows = read_absence_by_window(rows, self._project.outcomes, [window], champion.classes[0])
             parts.append(rows.filter(pl.col("outcome").is_not_null()))

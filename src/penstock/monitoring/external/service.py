@@ -13,9 +13,9 @@ from penstock.monitoring.external.types import ExternalDeployment, ExternalVersi
 from penstock.registry.format.types import Column, Label
 from penstock.serving.service import ServingService
 from penstock.storage.database import Database
-from penstock.storage.references import keep_objects
+from penstock.storage.references import drop_objects, keep_objects
 from penstock.storage.transaction import Transaction
-from penstock.storage.verbs import reads, writes
+from penstock.storage.verbs import logs, reads, writes
 
 WATCHED_TASKS = ("binary", "multiclass", "regression", "ranking")
 MAXIMUM_VERSION = 2**31 - 1
@@ -122,6 +122,25 @@ class ExternalService:
         tx.link(ref, deployment.ref, "answers")
         return made
 
+    @logs
+    def drop_reference(self, tx: Transaction, name: str, version: int) -> ExternalVersion:
+        """Let the rows go that a version's inputs are held against, once their sketch stands for them; once is enough.
+
+        Raises:
+            NotFoundError: no such version.
+        """
+        known = self._store.find_version(tx, name, version)
+        if known is None:
+            raise NotFoundError(f"nothing is known of version {version} of {name!r}")
+        if known.reference_dropped_at is not None:
+            return known
+        dropped = structs.replace(known, reference_dropped_at=tx.now)
+        self._store.update_version(tx, dropped)
+        ref = Ref("external-version", f"{name}/{version}")
+        drop_objects(tx, ref)
+        tx.record("external.drop_reference", ref, reference=known.reference)
+        return dropped
+
     @reads
     def get_deployment(self, tx: Transaction, name: str) -> ExternalDeployment:
         """One deployment that is served elsewhere.
@@ -179,6 +198,8 @@ def _check_terms(task: Task, monitor: MonitorSection | None, outcomes: OutcomesS
     if monitor is not None:
         _check_length(monitor.window, "monitor.window")
         _check_length(monitor.false_alarms.per, "monitor.false_alarms.per")
+        if monitor.keep_inputs is not None:
+            _check_length(monitor.keep_inputs, "monitor.keep_inputs")
     if outcomes is not None:
         for name in ("horizon", "after"):
             length = getattr(outcomes, name)

@@ -23,4 +23,5 @@ external_versions = Table(
     Column("classes", Json, nullable=False),
     Column("reference", String(64), nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("reference_dropped_at", UtcTime, nullable=True),
 )

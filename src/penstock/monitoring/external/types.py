@@ -39,3 +39,4 @@ class ExternalVersion(Struct, frozen=True, kw_only=True):
     classes: tuple[Label, ...] = ()  # of classifiers; the last is the positive one of two
     reference: Digest  # Parquet: what its inputs are held against; a file, or its first batch
     created_at: datetime
+    reference_dropped_at: datetime | None = None  # since then its sketch stands for it

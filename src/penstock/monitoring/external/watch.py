@@ -14,6 +14,7 @@ from penstock.evaluation.service import EvaluationService
 from penstock.monitoring.external.ingest import LogSources
 from penstock.monitoring.external.types import ExternalDeployment, ExternalVersion
 from penstock.monitoring.monitor import Monitor
+from penstock.monitoring.references import References
 from penstock.monitoring.service import MonitoringService
 from penstock.predictions.service import PredictionService
 from penstock.registry.format.types import Signature
@@ -67,12 +68,29 @@ class ExternalWatch:
         for deployment in self._sources.external.list_deployments():
             try:
                 changed = self._monitor(deployment).tick() or changed
+                changed = self._drop_references(deployment) or changed
             except Exception as error:
                 log.warning("watching failed", extra={"deployment": deployment.name}, exc_info=error)
                 failed.append(error)
         if failed:
             raise failed[0]
         return changed
+
+    def _drop_references(self, deployment: ExternalDeployment) -> bool:
+        """Keep the rows that inputs are held against no longer than inputs; returns whether any were dropped."""
+        kept_for, now = deployment.monitor.keep_inputs, self._sources.external.db.clock.now()
+        versions = self._sources.external.list_versions(deployment.name)
+        due = [
+            held
+            for held in versions
+            if kept_for is not None and held.reference_dropped_at is None and now - held.created_at > kept_for
+        ]
+        models = ExternalModels(deployment, {held.version: held for held in versions})
+        references = References(self._sources.monitoring, self._sources.objects, deployment.to_project())
+        for held in due:
+            references.forget_rows(models.get_version(deployment.name, held.version))
+            self._sources.external.drop_reference(deployment.name, held.version)
+        return bool(due)
 
     def _monitor(self, deployment: ExternalDeployment) -> Monitor:
         versions = self._sources.external.list_versions(deployment.name)

@@ -4,6 +4,7 @@ from msgspec import structs
 
 from penstock.monitoring.sketches.column import ColumnSketch
 from penstock.monitoring.sketches.table import Segments, TableSketch
+from penstock.stats.sketches.frequencies import Frequencies
 
 NAMED_ROWS = 10  # a text of fewer rows is not named in what is kept for ever
 
@@ -27,9 +28,14 @@ def forget_rare(sketch: TableSketch) -> TableSketch:
 def _forget(column: ColumnSketch) -> ColumnSketch:
     if column.family == "number":  # its values are in `numbers` all the same
         return column
-    labels, firsts = column.labels, column.firsts
+    lists = column.lists
     return structs.replace(
         column,
-        labels=None if labels is None else labels.forget_rare(NAMED_ROWS),
-        firsts=None if firsts is None else firsts.forget_rare(NAMED_ROWS),
+        labels=_forget_texts(column.labels),
+        firsts=_forget_texts(column.firsts),
+        lists=None if lists is None else structs.replace(lists, items=_forget_texts(lists.items)),
     )
+
+
+def _forget_texts(texts: Frequencies | None) -> Frequencies | None:
+    return None if texts is None else texts.forget_rare(NAMED_ROWS)

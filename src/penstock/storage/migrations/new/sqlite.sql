@@ -260,7 +260,7 @@ CREATE TABLE external_versions (
 	inputs TEXT NOT NULL,
 	classes TEXT NOT NULL,
 	reference VARCHAR(64) NOT NULL,
-	created_at BIGINT NOT NULL,
+	created_at BIGINT NOT NULL, reference_dropped_at BIGINT,
 	CONSTRAINT pk_external_versions PRIMARY KEY (deployment, version)
 );
 
@@ -579,7 +579,7 @@ CREATE TABLE monitoring_references (
 	version INTEGER NOT NULL,
 	sample VARCHAR(64) NOT NULL,
 	"key" VARCHAR(200),
-	sketch VARCHAR(64) NOT NULL,
+	sketch VARCHAR(64) NOT NULL, is_final BOOLEAN DEFAULT 0 NOT NULL,
 	CONSTRAINT pk_monitoring_references PRIMARY KEY (deployment, version)
 );
 
@@ -599,7 +599,7 @@ CREATE TABLE monitoring_windows (
 	below_bar BOOLEAN NOT NULL,
 	loss TEXT,
 	revisions TEXT NOT NULL,
-	computed_at BIGINT, sketches VARCHAR(64), watches TEXT DEFAULT '[]' NOT NULL, estimate TEXT, groups TEXT DEFAULT '[]' NOT NULL, maturity TEXT, segment_notes TEXT DEFAULT '[]' NOT NULL,
+	computed_at BIGINT, sketches VARCHAR(64), watches TEXT DEFAULT '[]' NOT NULL, estimate TEXT, groups TEXT DEFAULT '[]' NOT NULL, maturity TEXT, segment_notes TEXT DEFAULT '[]' NOT NULL, kept TEXT,
 	CONSTRAINT pk_monitoring_windows PRIMARY KEY (deployment, start)
 );
 
@@ -781,7 +781,7 @@ CREATE TABLE segments (
 	fallbacks INTEGER NOT NULL,
 	revisions TEXT NOT NULL,
 	digest VARCHAR(64) NOT NULL,
-	received_at BIGINT NOT NULL, settled_at BIGINT,
+	received_at BIGINT NOT NULL, settled_at BIGINT, inputs_dropped_at BIGINT,
 	CONSTRAINT pk_segments PRIMARY KEY (id),
 	CONSTRAINT uq_segments_number UNIQUE (number)
 );
@@ -1006,6 +1006,8 @@ CREATE INDEX ix_runs_status_started_at ON runs (status, started_at);
 
 CREATE INDEX ix_runs_unsealed ON runs (ended_at) WHERE ended_at IS NOT NULL AND sealed_at IS NULL;
 
+CREATE INDEX ix_segments_deployment_inputs_dropped_at_received_at ON segments (deployment, inputs_dropped_at, received_at);
+
 CREATE INDEX ix_segments_deployment_last_at ON segments (deployment, last_at);
 
 CREATE INDEX ix_segments_deployment_number ON segments (deployment, number);
@@ -1032,6 +1034,6 @@ CREATE UNIQUE INDEX uq_episodes_open ON episodes (project) WHERE ended_at IS NUL
 
 CREATE UNIQUE INDEX uq_tokens_live_name ON tokens (name) WHERE revoked_at IS NULL;
 
-INSERT INTO alembic_version VALUES ('0024');
+INSERT INTO alembic_version VALUES ('0025');
 
 INSERT INTO experiments VALUES (0, 'Default', '', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), NULL, 'penstock')
