@@ -15,6 +15,7 @@ from penstock.core import failpoints
 from penstock.core.errors import ConflictError, NotFoundError, UnavailableError
 from penstock.core.ids import Digest, PredictionId
 from penstock.monitoring.monitor import Monitor
+from penstock.monitoring.retention import AT_A_TIME
 from penstock.monitoring.sketches import TableSketch, decode_sketch
 from penstock.monitoring.types import Window
 from penstock.predictions.frames import read_predictions, unpack_json
@@ -139,6 +140,18 @@ def test_late_outcomes_revise_performance_and_groups_as_if_all_inputs_were_there
         assert (kept.drift, kept.number, kept.outcomes) == (whole.drift, whole.number, whole.outcomes)
         assert {group.group for group in kept.groups} == {"north", "south", "west"}
         assert kept.kept is not None and whole.kept is None
+
+
+def test_of_many_segments_some_are_dropped_at_each_look(keeper: Keeper) -> None:
+    for _ in range(AT_A_TIME + 2):
+        keeper.asked(0, 3)
+    keeper.asked(1, 1)
+    keeper.work()
+    keeper.clock.advance(days=31)
+    for dropped in (AT_A_TIME, AT_A_TIME + 3, AT_A_TIME + 3):
+        keeper.monitor.tick()
+        assert keeper.services.predictions.get_traffic("lend").without_inputs == dropped
+    assert keeper.sketch(keeper.windows[0]).rows == 3 * (AT_A_TIME + 2)
 
 
 def test_late_rows_are_merged_into_the_kept_sketches_once(keeper: Keeper) -> None:

@@ -64,10 +64,15 @@ class Monitor:
         self._live: int | None = None  # the version whose alerts were looked at last
 
     def tick(self) -> bool:
-        """Work off what came in since the last time; returns whether anything changed."""
+        """Work off what came in since the last time, and let inputs go; returns whether any window or alert changed."""
+        changed = self._look()
+        self._retention.apply()
+        return changed
+
+    def _look(self) -> bool:
         news, live = self._read_news(), self._live_version()
         if news is None and live == self._live:
-            return self._retention.apply()
+            return False
         before = {window.start: window for window in self._list_windows()}
         known = dict(before)
         if news is not None:
@@ -76,7 +81,7 @@ class Monitor:
         if news is not None:
             self._sources.monitoring.move_cursor(news.cursor)
         self._live = live
-        return self._retention.apply() or alerted or known != before
+        return alerted or known != before
 
     def _work_off(self, news: News, known: dict[datetime, Window]) -> None:
         """Compute and record the due windows, and the others whose judgement they change; `known` is brought along."""

@@ -26,7 +26,7 @@ from penstock.predictions.dropping import drop_inputs
 from penstock.predictions.event_time import AHEAD
 from penstock.predictions.types import Segment
 
-AT_A_TIME = 100  # segments of a tick, so that the monitor soon looks again
+AT_A_TIME = 20  # segments of a tick, so that the monitor soon looks again
 
 
 class InputRetention:
@@ -38,23 +38,20 @@ class InputRetention:
         self._reader = reader
         self._measured_by = list_measured_columns(project)
 
-    def apply(self) -> bool:
-        """Drop the inputs of some segments that are due; returns whether there were any."""
+    def apply(self) -> None:
+        """Drop the inputs of some segments that are due; what is left comes with the next calls."""
         kept_for, cursor = self._project.monitor.keep_inputs, self._sources.monitoring.get_cursor(self._project.name)
         if kept_for is None or cursor.closed_until is None:
-            return False
+            return
         due = self._sources.predictions.list_inputs_due(
             self._project.name, kept_for, cursor.closed_until, limit=AT_A_TIME
         )
-        done = 0
         for segment in due:
             starts = self._reader.find_starts([segment], self._project.monitor.window)
             if segment.number <= cursor.segments and self._are_closed(starts, cursor.closed_until):
                 for start in sorted(starts):
                     self._keep_sketches(start, segment, cursor.segments)
                 drop_inputs(self._sources.predictions, self._sources.objects, segment, self._measured_by)
-                done += 1
-        return done > 0
 
     def _are_closed(self, starts: set[datetime], closed_until: datetime) -> bool:
         """Whether windows are measured; those that lie so far ahead that nobody believes them never are."""

@@ -108,6 +108,7 @@ def watch(
     at_least: float | None = None,
     at_most: float | None = None,
     columns: Sequence[str] = (),
+    keep_inputs: str = "",
     outcomes: OutcomesSection | None = None,
     services: Services | None = None,
 ) -> None:
@@ -122,6 +123,7 @@ def watch(
         at_least: the bar of that metric.
         at_most: likewise.
         columns: the inputs that are watched; empty for all.
+        keep_inputs: how long inputs stay in the prediction log; empty: for ever.
         outcomes: how outcomes belong to predictions.
         services: where; None: `penstock.connect()`.
 
@@ -137,6 +139,7 @@ def watch(
             false_alarms=parse_rate(false_alarms),
             performance=PerformanceSection(metric=metric, at_least=at_least, at_most=at_most) if metric else None,
             columns=tuple(columns),
+            keep_inputs=parse_duration(keep_inputs) if keep_inputs else None,
         )
     except ValueError as error:
         raise InvalidInputError(str(error)) from error

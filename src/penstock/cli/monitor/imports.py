@@ -40,6 +40,7 @@ def import_(
     window: str = typer.Option("", help="How it is watched: the length of a window, such as 1d or 1w."),
     false_alarms: str = typer.Option("", help="And the budget of false alarms, such as '1 per 90d'."),
     metric: str = typer.Option("", help="And the metric whose fall alarms."),
+    keep_inputs: str = typer.Option("", help="And how long inputs stay in the log, such as 90d. [default: for ever]"),
     skip_wrong: bool = typer.Option(False, help="Leave out rows that are wrong instead of refusing the file."),
     json: bool = JsonOption,
     url: str = UrlOption,
@@ -48,7 +49,7 @@ def import_(
     wanted = _read_task(task)
     held = None if reference is None else read_table(reference)
     with open_nearby(url, may_be_new=True) as services:
-        if window or false_alarms or metric:
+        if window or false_alarms or metric or keep_inputs:
             if wanted is None:
                 raise InvalidInputError("how it is watched depends on its task", hint="give --task as well")
             monitor.watch(
@@ -57,6 +58,7 @@ def import_(
                 window=window or "1d",
                 false_alarms=false_alarms or "1 per 90d",
                 metric=metric,
+                keep_inputs=keep_inputs,
                 services=services,
             )
         found = [

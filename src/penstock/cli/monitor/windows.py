@@ -67,7 +67,7 @@ def windows(
     )
     if spending is not None:
         _print_spending(spending)
-    console.print(f"\n{_tell_log(log)}", highlight=False)
+    console.print(f"\n{tell_log(log)}", highlight=False)
     if name not in elsewhere:
         console.print(f"\nthe loop waits for: {escape(state.waiting_for)}")
 
@@ -101,7 +101,7 @@ def _print_spending(spending: Spending) -> None:
     )
 
 
-def _tell_log(log: Traffic) -> str:
+def tell_log(log: Traffic) -> str:
     """How much the prediction log holds, and how much of it without inputs."""
     dropped = f", {log.without_inputs:,} of them without inputs" if log.without_inputs else ""
     return f"the prediction log holds {log.rows:,} predictions in {log.segments:,} segments{dropped}"
