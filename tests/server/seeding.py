@@ -41,6 +41,7 @@ from penstock.pipelines.evaluate_step import ExamSettings, evaluate_candidate
 from penstock.pipelines.keys import KeyParts
 from penstock.pipelines.types import CandidateRecord, PipelineRun, StepRun, StepStatus
 from penstock.pipelines.values.types import StoredValue
+from penstock.predictions.dropping import drop_inputs
 from penstock.predictions.frames import unpack_json
 from penstock.predictions.segment_file import describe_segment, encode_rows
 from penstock.predictions.types import Outcome, PredictionRow
@@ -112,6 +113,7 @@ def _tell_story(shop: Shop) -> None:
         _call(shop)
         if week in (DRIFT_WEEK, DECAY_WEEK, CANARY_WEEK):
             _respond(shop, week)
+    _let_inputs_go(shop)
     _look(shop)
 
 
@@ -319,6 +321,12 @@ def _serve(shop: Shop, visits: pl.DataFrame) -> None:
 def hash_share(user: str) -> float:
     """Where in 0 to 1 a customer lies."""
     return int(user[1:]) * 37 % 900 / 900
+
+
+def _let_inputs_go(shop: Shop) -> None:
+    """Of the first day, as `monitor.keep_inputs` does."""
+    first = shop.services.predictions.list_segments(shop.name, limit=1)[0]
+    drop_inputs(shop.services.predictions, shop.services.objects, first, [])
 
 
 def _watch(shop: Shop, week: int) -> None:

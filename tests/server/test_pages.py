@@ -201,6 +201,14 @@ def test_a_deployment_shows_who_answers_how_and_by_whose_word(shop_pages: dict[s
     assert 'aria-label="Requests per second"' in text
 
 
+def test_a_deployment_says_how_much_of_its_log_is_without_inputs(
+    shop: Shop, shop_pages: dict[str, httpx.Response]
+) -> None:
+    count = shop.services.predictions.get_traffic(shop.name).segments
+    told = f"the inputs in 1 of {count} segments of the log are no longer kept"
+    assert told in " ".join(shop_pages["/deployments/suggest"].text.split())
+
+
 def test_a_rollout_shows_what_is_known_and_what_it_waits_for(shop: Shop, shop_pages: dict[str, httpx.Response]) -> None:
     running = shop.services.serving.list_rollouts(shop.name)[0]
     text = shop_pages[f"/rollouts/{running.id}"].text
