@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 from msgspec.structs import replace
@@ -14,6 +13,7 @@ from lending_world import PROJECT, Lender, truth_of
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError, NotFoundError, UnavailableError
 from penstock.core.ids import Digest, PredictionId
+from penstock.monitoring.cause_finder import GONE
 from penstock.monitoring.monitor import Monitor
 from penstock.monitoring.retention import AT_A_TIME
 from penstock.monitoring.sketches import TableSketch, decode_sketch
@@ -269,18 +269,15 @@ def test_a_window_is_not_overwritten_by_one_that_was_computed_without_what_it_ke
 
 
 def test_an_alarm_about_such_a_window_says_that_its_rows_are_gone(keeper: Keeper) -> None:
-    for day in range(3):
-        keeper.asked(day, 100)
-    moved = keeper.people(300, income=lambda values: values + 5).drop("noise").with_columns(note=pl.lit("x"))
-    keeper.request(START + 3 * DAY, moved)
-    keeper.asked(4, 10)
+    asked = [keeper.asked(day) for day in range(9)]
+    for day in range(4):
+        ids, inputs = asked[day]
+        keeper.answer(ids, truth_of(inputs, keeper.rng), START + (day + 1) * DAY)
     keeper.work()
-    (alert,) = keeper.services.monitoring.list_alerts("lend", "open")
-    keeper.services.monitoring.resolve_alert(alert.id, "looked at")
     keeper.wait()
-    answered = keeper.windows[3]
-    held = [row for row in keeper.services.predictions.list_segments("lend") if row.first_at >= answered.start]
-    ids = [PredictionId(f"{held[0].id}-{number}") for number in range(300)]
-    keeper.answer(ids, np.zeros(300, dtype=int), START + 10 * DAY)
+    for ids, inputs in asked[4:]:
+        keeper.answer(ids, 1 - truth_of(inputs, keeper.rng), START + 12 * DAY)
     keeper.work()
-    assert keeper.windows[3].performance is not None
+    (alert,) = [held for held in keeper.services.monitoring.list_alerts("lend", "open") if held.kind == "performance"]
+    assert alert.cause is not None and alert.cause.note == GONE
+    assert alert.cause.split is None and not alert.cause.faults
