@@ -6,7 +6,6 @@ import polars as pl
 from msgspec import structs
 
 from penstock.core.errors import InvalidInputError
-from penstock.core.ids import Digest
 from penstock.core.project.types import Project
 from penstock.monitoring.answers import pack_answers, read_answers, reads_inputs
 from penstock.monitoring.budget import list_group_columns, share_budget
