@@ -13,8 +13,8 @@ ENVIRONMENTS := $(patsubst %,.venv-%/.locked,mlflow3 mlflow2 dvc serving)
 CODE   := src tests bench docs examples scripts .ci
 ARGS   ?=
 # What sends SQL; the rest of these folders would only prove again what it has proven on SQLite.
-ON_POSTGRES := $(addprefix tests/,governance tracking loop/test_controller.py loop/test_probing.py \
-	monitoring/test_alarms.py monitoring/test_monitor.py datasets/test_ingest.py journeys/test_replicas.py \
+ON_POSTGRES := $(addprefix tests/,governance tracking loop/test_controller.py \
+	monitoring/test_alarms.py datasets/test_ingest.py journeys/test_replicas.py \
 	journeys/test_storm.py) $(wildcard $(addprefix tests/,storage/test_*.py registry/test_*.py */test_service.py))
 # More than a small machine has cores: tests wait for the processes that they start.
 WORKERS ?= 3

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,6 @@ import postgres_cluster
 from penstock.core.events import Edge, Entry
 from penstock.storage.database import Database
 
-settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
-settings.load_profile("untimed")
 # They run where other clients are installed: `make test-mlflow`, `make test-serving`.
 collect_ignore = ["mlflow_clients", "serving_clients"]
 os.environ.pop("COLUMNS", None)  # the terminal of whoever runs the tests is none of theirs
@@ -40,14 +39,14 @@ if "TMPDIR" not in os.environ and _has_room(MEMORY):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=["sqlite", "postgres"], default="sqlite", help="what the tests run on")
-    parser.addoption("--thorough", action="store_true", help="tests that try a fifth of what they have try all of it")
+    parser.addoption("--thorough", action="store_true", help="tests that try a part of what they have try all of it")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     factories.ENGINES.append(config.getoption("--database"))
-    settings.register_profile("postgres", deadline=None)  # the first example of a property waits for its database
-    if factories.ENGINES[-1] == "postgres":
-        settings.load_profile("postgres")
+    examples = 100 if config.getoption("--thorough") else 40
+    settings.register_profile("here", deadline=None, max_examples=examples)  # a busy machine is no failure
+    settings.load_profile("here")
 
 
 def pytest_unconfigure() -> None:
@@ -55,12 +54,20 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is about SQLite's own files does not run on PostgreSQL."""
-    if config.getoption("--database") == "sqlite":
-        return
-    about_files = [item for item in items if item.get_closest_marker("sqlite")]
-    config.hook.pytest_deselected(items=about_files)
-    items[:] = [item for item in items if item not in about_files]
+    """What is about SQLite's own files does not run on PostgreSQL, and of some parameters a few do."""
+    on_postgres, is_thorough = config.getoption("--database") == "postgres", config.getoption("--thorough")
+    counts: Counter[str] = Counter()
+    kept, left_out = [], []
+    for item in items:
+        every = item.get_closest_marker("every")
+        test = item.nodeid.partition("[")[0]
+        is_skipped = every is not None and not is_thorough and counts[test] % every.args[0] != 0
+        is_skipped |= on_postgres and item.get_closest_marker("sqlite") is not None
+        (left_out if is_skipped else kept).append(item)
+        counts[test] += 1
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
 
 
 @pytest.fixture(autouse=True)

@@ -195,4 +195,4 @@ def play(folder: Path, decisions: int, seed: int) -> None:
 @pytest.mark.sqlite
 @pytest.mark.timeout(7_200)  # a thousand decisions on a busy machine
 def test_three_controllers_take_no_step_twice(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    play(tmp_path, 1_000 if request.config.getoption("--thorough") else 100, seed=1)
+    play(tmp_path, 1_000 if request.config.getoption("--thorough") else 40, seed=1)

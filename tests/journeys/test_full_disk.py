@@ -102,14 +102,9 @@ def _logged(services: ps.Services) -> set[str]:
     return set(read_predictions(services.objects, services.predictions.list_segments("churned"))["id"])
 
 
-@pytest.mark.parametrize(
-    "point",
-    [
-        pytest.param("objects.fsync", marks=pytest.mark.slow),
-        pytest.param("objects.rename", marks=pytest.mark.slow),
-        "storage.writer.before_commit",
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.every(2)
+@pytest.mark.parametrize("point", ["objects.fsync", "objects.rename", "storage.writer.before_commit"])
 def test_wherever_the_room_ends_the_next_try_succeeds(point: str, trained: OwnProject) -> None:
     make_customers(2_100, seed=1).write_csv(trained.folder / "data" / "customers.csv")
     told = trained.run("data", "add", check=False, PENSTOCK_FAILPOINTS=f"{point}=enospc")

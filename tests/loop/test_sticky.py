@@ -84,6 +84,7 @@ class Scene:
 
 
 @pytest.mark.slow
+@pytest.mark.every(4)
 @pytest.mark.parametrize("end", ["abort", "roll_back", "cancel"])
 @pytest.mark.parametrize("step", [0, 1, 2])
 def test_what_is_taken_out_of_the_traffic_at_any_step_never_comes_back(tmp_path: Path, step: int, end: str) -> None:

@@ -118,6 +118,7 @@ def test_without_a_fault_the_candidate_is_promoted(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.every(4)
 @pytest.mark.parametrize(("service", "verb"), SOURCES, ids=lambda name: name)
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_a_source_that_fails_promotes_nobody_and_its_return_does(

@@ -242,6 +242,7 @@ def test_peeking_again_and_again_rarely_promotes_a_revision_that_is_worse() -> N
 
 
 @pytest.mark.slow
+@pytest.mark.every(3)
 @pytest.mark.parametrize(
     ("wrong", "world"),
     [

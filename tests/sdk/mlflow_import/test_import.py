@@ -89,6 +89,7 @@ def test_a_moved_folder_arrives_whole_and_once(tmp_path: Path) -> None:
 SLOW_POINTS = ("run.begun", "run.points", "run.files", "logged_model.begun", "model.done")
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(
     "point", ["logged_model.files", *(pytest.param(each, marks=pytest.mark.slow) for each in SLOW_POINTS)]
 )

@@ -122,17 +122,18 @@ def test_any_range_is_that_part_of_the_file(server: ServerProcess, root: str) ->
         assert (same.status_code, same.content) == (304, b"")
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(
     "failpoint",
     [  # the first pass is the server's own, when it says that it is at work in the store
-        pytest.param("objects.append=kill@2", marks=pytest.mark.slow),
         "objects.append=kill@4",
-        pytest.param("objects.fsync=kill@2", marks=pytest.mark.slow),
-        pytest.param("objects.fsync=kill@3", marks=pytest.mark.slow),
+        pytest.param("objects.append=kill@2", marks=pytest.mark.slow),
         "objects.rename=kill@2",
         pytest.param("objects.rename=kill@3", marks=pytest.mark.slow),
-        pytest.param("objects.renamed=kill@3", marks=pytest.mark.slow),
         "storage.writer.before_commit=kill@2",
+        pytest.param("objects.fsync=kill@2", marks=pytest.mark.slow),
+        pytest.param("objects.renamed=kill@3", marks=pytest.mark.slow),
+        pytest.param("objects.fsync=kill@3", marks=pytest.mark.slow),
     ],
 )
 def test_a_server_that_is_killed_while_it_writes_keeps_the_old_file(failpoint: str, tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def test_ten_thousand_runs_refuse_the_truth_at_most_as_often_as_promised(world: 
 
 
 @pytest.mark.slow
+@pytest.mark.every(3)
 @pytest.mark.parametrize("share", [0.5, 0.05])
 @pytest.mark.parametrize("world", WORLDS)
 def test_longer_runs_refuse_the_truth_no_more_often(world: str, share: float) -> None:
