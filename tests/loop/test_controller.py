@@ -346,6 +346,7 @@ def test_a_crash_at_every_step_is_made_up_for_and_nothing_is_done_twice(tmp_path
     assert run_story(Shop(tmp_path / "stormy"), crashing=f"{point}=eio@1") == expected
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_three_controllers_on_a_jumping_clock_end_in_the_same_state(tmp_path: Path, seed: int) -> None:
     (tmp_path / "one").mkdir()

@@ -211,7 +211,8 @@ def test_a_candidate_that_the_gates_refuse_ends_what_seemed_to_be_lost(lender: L
     assert story(lender).episode.state in ("refused", "failed")
 
 
-@pytest.mark.parametrize("crash", ["loop.before_decision", "loop.after_decision", "storage.writer.before_commit"])
+@pytest.mark.every(2)
+@pytest.mark.parametrize("crash", ["loop.before_decision", "storage.writer.before_commit", "loop.after_decision"])
 def test_a_controller_that_dies_anywhere_asks_once(lender: Lender, crash: str) -> None:
     lender.live(5)
     lender.live(6, first=5, slope=-2.0)

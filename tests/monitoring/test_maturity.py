@@ -60,6 +60,7 @@ def test_young_windows_know_the_errors_first_and_alarm_nobody(tmp_path: Path) ->
     assert held[0].known > 0.95 and held[0].final == pytest.approx(1.0, abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_expected_share_is_what_comes_to_be_known(tmp_path: Path) -> None:
     elsewhere = Elsewhere(tmp_path)
     live(elsewhere, 16, mean_days=1.5)
