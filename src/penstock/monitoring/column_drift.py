@@ -9,8 +9,9 @@ import numpy as np
 from msgspec import Struct
 
 from penstock.monitoring.columns import ColumnKind, find_kind, find_parts
+from penstock.monitoring.list_parts import ListPart
 from penstock.monitoring.sketches import NAMED_ROWS, ColumnSketch
-from penstock.monitoring.types import ColumnDrift, ListPart
+from penstock.monitoring.types import ColumnDrift
 from penstock.stats import drift
 from penstock.stats.drift import DriftTest
 from penstock.stats.sketches.frequencies import BUCKETS, Frequencies

@@ -4,8 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from penstock.monitoring.list_parts import ListPart
 from penstock.monitoring.sketches.column import FEW_VALUES, ColumnSketch, find_lists
-from penstock.monitoring.types import ListPart
 
 MANY_LABELS = 0.5  # a text column in which more than this share of the rows has a value of its own names the row
 LISTS = 0.5  # a text column in which this share of the values has several words may hold lists

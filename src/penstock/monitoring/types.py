@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from penstock.core.ids import AlertId, Digest, Ref
 from penstock.core.project.types import Severity
 from penstock.monitoring.causes.types import Cause, find_cause
+from penstock.monitoring.list_parts import ListPart
 from penstock.monitoring.windows import name_start
 
 DriftTest = Literal["ks", "chi2", "type", "none"]
-ListPart = Literal["newest item", "length", "norm"]
 AlertKind = Literal["drift", "estimate", "performance", "calibration", "fairness", "latency", "errors"]
 UNLABELLED: frozenset[AlertKind] = frozenset(["drift", "estimate", "latency", "errors"])  # no outcome is needed
 QUIET: frozenset[AlertKind] = frozenset(["drift"])  # kept and shown, and nobody is called for it: no harm is known
