@@ -187,7 +187,7 @@ def play(folder: Path, decisions: int, seed: int) -> None:
     handovers = len({decision.fence for _, decided in world.stories() for decision in decided})
     print(f"{sum(seen.values())} decisions {dict(seen)}")
     print(f"{trouble.stops} stops, {trouble.jumps} jumps of clocks, {handovers} times another one held the lease")
-    assert handovers > decisions / 100
+    assert handovers >= max(2, decisions / 100)
     assert GovernanceService(world.shop.db).verify_audit().is_whole
 
 

@@ -40,8 +40,11 @@ class InputRetention:
 
     def apply(self) -> None:
         """Drop the inputs of some segments that are due; what is left comes with the next calls."""
-        kept_for, cursor = self._project.monitor.keep_inputs, self._sources.monitoring.get_cursor(self._project.name)
-        if kept_for is None or cursor.closed_until is None:
+        kept_for = self._project.monitor.keep_inputs
+        if kept_for is None:
+            return
+        cursor = self._sources.monitoring.get_cursor(self._project.name)
+        if cursor.closed_until is None:
             return
         due = self._sources.predictions.list_inputs_due(
             self._project.name, kept_for, cursor.closed_until, limit=AT_A_TIME

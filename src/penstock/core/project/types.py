@@ -136,9 +136,7 @@ class EvaluationSection(Section, frozen=True, kw_only=True):
     """`[evaluation]`: what a report holds beyond what the charter and the gates ask for."""
 
     metrics: tuple[str, ...] = ()
-    slices: tuple[
-        str, ...
-    ] = ()  # columns; each value, or range, is a slice: of test rows, and of live ones (4 columns)
+    slices: tuple[str, ...] = ()  # columns; each value, or range, is a slice; of live rows those of 4 columns
 
 
 class GateSection(Section, frozen=True, kw_only=True, tag_field="kind"):

@@ -78,19 +78,20 @@ class ExternalWatch:
 
     def _drop_references(self, deployment: ExternalDeployment) -> bool:
         """Keep the rows that inputs are held against no longer than inputs; returns whether any were dropped."""
-        kept_for, now = deployment.monitor.keep_inputs, self._sources.external.db.clock.now()
+        kept_for = deployment.monitor.keep_inputs
+        if kept_for is None:
+            return False
+        before = self._sources.external.db.clock.now() - kept_for
         versions = self._sources.external.list_versions(deployment.name)
-        due = [
-            held
-            for held in versions
-            if kept_for is not None and held.reference_dropped_at is None and now - held.created_at > kept_for
-        ]
+        due = [held for held in versions if held.reference_dropped_at is None and held.created_at < before]
+        if not due:
+            return False
         models = ExternalModels(deployment, {held.version: held for held in versions})
         references = References(self._sources.monitoring, self._sources.objects, deployment.to_project())
         for held in due:
             references.forget_rows(models.get_version(deployment.name, held.version))
             self._sources.external.drop_reference(deployment.name, held.version)
-        return bool(due)
+        return True
 
     def _monitor(self, deployment: ExternalDeployment) -> Monitor:
         versions = self._sources.external.list_versions(deployment.name)
