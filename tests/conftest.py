@@ -1,6 +1,7 @@
 """What holds for every test: nothing it opened stays open; and what was recorded in a test's `db`."""
 
 import os
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +25,10 @@ os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+# What tests write need not outlive the machine: in memory nobody waits for a disk.
+MEMORY = Path("/dev/shm")
+
+
 def _has_room(folder: Path) -> bool:
     if not os.access(folder, os.W_OK):
         return False
@@ -31,10 +36,34 @@ def _has_room(folder: Path) -> bool:
     return held.f_bavail * held.f_frsize > 4 << 30 and not held.f_flag & os.ST_NOEXEC
 
 
-# What tests write need not outlive the machine: in memory nobody waits for a disk.
-MEMORY = Path("/dev/shm")
-if "TMPDIR" not in os.environ and _has_room(MEMORY):
-    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+def _is_running(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return int(process) != os.getpid()
+
+
+def _make_folder() -> Path:
+    """Make this session's own temporary folder: pytest gives numbers out again, under which others may still write.
+
+    What sessions that failed or were killed left behind goes.
+    """
+    parent = MEMORY if "TMPDIR" not in os.environ and _has_room(MEMORY) else Path(tempfile.gettempdir())
+    for left in parent.glob("penstock-tests-*"):
+        if not _is_running(left.name.rpartition("-")[2]):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = parent / f"penstock-tests-{os.getpid()}"
+    folder.mkdir(mode=0o711)  # a database runs as another user
+    return folder
+
+
+# Workers write where the session that started them does.
+FOLDER = None if "PYTEST_XDIST_WORKER" in os.environ else _make_folder()
+if FOLDER is not None:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(FOLDER)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,8 +78,11 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("here")
 
 
-def pytest_unconfigure() -> None:
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(exitstatus: int) -> None:
     postgres_cluster.remove_all()
+    if FOLDER is not None and exitstatus == pytest.ExitCode.OK:  # what failed will be looked at
+        shutil.rmtree(FOLDER, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -71,7 +103,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def _databases_are_closed() -> Iterator[None]:
+def _databases_are_closed(tmp_path: Path) -> Iterator[None]:  # before its folder goes
     before = factories.count_databases()
     yield
     factories.close_databases(before)
