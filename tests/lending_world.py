@@ -59,11 +59,15 @@ class Lender:
     def __init__(self, folder: Path, project_text: str = PROJECT, seed: int = 1) -> None:
         self.folder = folder
         self.clock = ManualClock(datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
-        self.db = open_database(folder, self.clock)
-        Ledger(self.db, None)
         self.project = parse_project(project_text, root=folder)
-        self.services = open_services(self.db, folder / "objects")
         self.rng = np.random.default_rng(seed)
+        self.open()
+
+    def open(self) -> None:
+        """Open all that is in the folder, as a process does that has just begun."""
+        self.db = open_database(self.folder, self.clock)
+        Ledger(self.db, None)
+        self.services = open_services(self.db, self.folder / "objects")
 
     def people(self, n: int, **moved: Any) -> pl.DataFrame:
         """Inputs as they were in training; `moved` replaces a column, or is a function of it."""

@@ -1,5 +1,9 @@
 """Inputs leave the prediction log when they are older than they are kept; what was measured by them stays."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from lending_world import PROJECT, Lender, truth_of
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError, NotFoundError, UnavailableError
 from penstock.core.ids import Digest, PredictionId
+from penstock.governance.service import GovernanceService
 from penstock.monitoring.cause_finder import GONE
 from penstock.monitoring.monitor import Monitor
 from penstock.monitoring.retention import AT_A_TIME
@@ -22,6 +27,7 @@ from penstock.predictions.frames import read_predictions, unpack_json
 from shop_world import DAY, START
 
 KEPT = PROJECT.replace("[retrain]", 'keep_inputs = "30d"\n[retrain]')
+DEATHS = ["predictions.drop_inputs", "monitoring.record_window", "storage.writer.before_commit"]
 
 
 class Keeper(Lender):
@@ -201,9 +207,7 @@ def test_what_the_project_measures_by_stays_in_the_log(tmp_path: Path) -> None:
     assert not rows["has_inputs"].any()
 
 
-@pytest.mark.parametrize(
-    "point", ["predictions.drop_inputs", "monitoring.record_window", "storage.writer.before_commit"]
-)
+@pytest.mark.parametrize("point", DEATHS)
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_monitor_that_dies_on_the_way_leaves_all_of_it_to_the_next(keeper: Keeper, point: str, number: int) -> None:
     for day in range(3):
@@ -224,6 +228,36 @@ def test_a_monitor_that_dies_on_the_way_leaves_all_of_it_to_the_next(keeper: Kee
     assert [judged(window) for window in keeper.windows[: len(before)]] == [judged(window) for window in before]
     dropped = [entry for entry in audit(keeper) if "predictions.drop_inputs" in entry]
     assert len(dropped) == 3, "each is told once"
+
+
+@pytest.mark.sqlite
+@pytest.mark.slow
+@pytest.mark.parametrize("point", DEATHS)
+def test_a_monitor_that_is_killed_on_the_way_leaves_all_of_it_to_the_next(keeper: Keeper, point: str) -> None:
+    for day in range(3):
+        keeper.asked(day)
+    keeper.work()
+    before = keeper.windows
+    keeper.clock.advance(days=31)
+    keeper.db.close()
+    (keeper.folder / "penstock.toml").write_text(KEPT)
+    assert work_elsewhere(keeper, f"{point}=kill@2") == -signal.SIGKILL
+    assert work_elsewhere(keeper) == 0
+    keeper.open()
+    keeper.collect()
+    assert not any("canary" in text for text in keeper.everything())
+    assert [judged(window) for window in keeper.windows[: len(before)]] == [judged(window) for window in before]
+    dropped = [entry for entry in audit(keeper) if "predictions.drop_inputs" in entry]
+    assert len(dropped) == 3, "each is told once"
+    assert GovernanceService(keeper.db).verify_audit().is_whole
+
+
+def work_elsewhere(keeper: Keeper, armed: str = "") -> int:
+    """How a process of its own ended that was to do all there is to do."""
+    argv = [sys.executable, "-m", "monitoring.dying_monitor", str(keeper.folder), keeper.clock.now().isoformat()]
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": paths, failpoints.VARIABLE: armed}
+    return subprocess.run(argv, env=environment, timeout=60, check=False).returncode
 
 
 def audit(keeper: Keeper) -> list[str]:
