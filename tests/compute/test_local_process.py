@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from compute.jobs import forked, spawned
 from penstock.compute.local_process import LocalProcess
 from penstock.compute.types import Job, Result
+
+JobMaker = Callable[..., Job]
 
 
 @pytest.fixture
@@ -23,9 +25,10 @@ def compute() -> Iterator[LocalProcess]:
     compute.close()
 
 
-def job(folder: Path, code: str, *, timeout_s: float | None = None, env: dict[str, str] | None = None) -> Job:
-    argv = (sys.executable, "-I", "-S", "-c", textwrap.dedent(code))
-    return Job(argv=argv, cwd=folder, log=folder / "job.log", timeout_s=timeout_s, env=env or {})
+@pytest.fixture(params=[spawned, forked])
+def job(request: pytest.FixtureRequest) -> JobMaker:
+    made: JobMaker = request.param
+    return made
 
 
 def run(compute: LocalProcess, job: Job) -> Result:
@@ -67,32 +70,32 @@ LEAVE_A_GRANDCHILD = """
 """
 
 
-def test_output_goes_to_the_log_and_the_exit_code_is_told(compute: LocalProcess, tmp_path: Path) -> None:
+def test_output_goes_to_the_log_and_the_exit_code_is_told(compute: LocalProcess, job: JobMaker, tmp_path: Path) -> None:
     result = run(compute, job(tmp_path, "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"))
     assert (result.exit_code, result.is_success) == (3, False)
     assert sorted((tmp_path / "job.log").read_text().split()) == ["err", "out"]
     assert result.describe() == "ended with exit code 3"
 
 
-def test_a_second_job_adds_to_the_same_log(compute: LocalProcess, tmp_path: Path) -> None:
+def test_a_second_job_adds_to_the_same_log(compute: LocalProcess, job: JobMaker, tmp_path: Path) -> None:
     for number in range(2):
         assert run(compute, job(tmp_path, f"print({number})")).is_success
     assert (tmp_path / "job.log").read_text() == "0\n1\n"
 
 
-def test_the_environment_is_added_to_ones_own(compute: LocalProcess, tmp_path: Path) -> None:
+def test_the_environment_is_added_to_ones_own(compute: LocalProcess, job: JobMaker, tmp_path: Path) -> None:
     code = "import os, sys; sys.exit(0 if os.environ['MARK'] == 'x' and os.environ['PATH'] else 1)"
     assert run(compute, job(tmp_path, code, env={"MARK": "x"})).is_success
 
 
-def test_peak_memory_and_cpu_time_are_measured(compute: LocalProcess, tmp_path: Path) -> None:
+def test_peak_memory_and_cpu_time_are_measured(compute: LocalProcess, job: JobMaker, tmp_path: Path) -> None:
     small = run(compute, job(tmp_path, "pass")).peak_memory_bytes
     large = run(compute, job(tmp_path, "b = b'x' * 150_000_000")).peak_memory_bytes
     assert small is not None and large is not None
     assert large - small > 140_000_000
 
 
-def test_a_signal_is_told_by_name(compute: LocalProcess, tmp_path: Path) -> None:
+def test_a_signal_is_told_by_name(compute: LocalProcess, job: JobMaker, tmp_path: Path) -> None:
     result = run(compute, job(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"))
     assert (result.exit_code, result.signal) == (None, signal.SIGSEGV)
     assert result.describe() == "was killed by SIGSEGV"
@@ -104,18 +107,18 @@ def test_a_command_that_is_not_there_says_so_in_its_log(compute: LocalProcess, t
     assert "cannot run '/no/such/command': No such file or directory" in (tmp_path / "job.log").read_text()
 
 
-def test_a_timeout_ends_the_whole_group(compute: LocalProcess, tmp_path: Path) -> None:
+def test_a_timeout_ends_the_whole_group(compute: LocalProcess, job: JobMaker, tmp_path: Path) -> None:
     result = run(compute, job(tmp_path, LEAVE_A_GRANDCHILD + "    time.sleep(600)\n", timeout_s=2))
     assert result.timed_out and not result.is_success
     eventually(lambda: not is_alive(read_pid(tmp_path / "grandchild")))
 
 
-def test_what_a_finished_command_left_running_is_ended(compute: LocalProcess, tmp_path: Path) -> None:
+def test_what_a_finished_command_left_running_is_ended(compute: LocalProcess, job: JobMaker, tmp_path: Path) -> None:
     assert run(compute, job(tmp_path, LEAVE_A_GRANDCHILD)).is_success
     eventually(lambda: not is_alive(read_pid(tmp_path / "grandchild")))
 
 
-def test_a_cancelled_job_ends(compute: LocalProcess, tmp_path: Path) -> None:
+def test_a_cancelled_job_ends(compute: LocalProcess, job: JobMaker, tmp_path: Path) -> None:
     task = compute.start(job(tmp_path, "import time; time.sleep(600)"))
     task.cancel()
     result = task.wait(30)
@@ -123,7 +126,7 @@ def test_a_cancelled_job_ends(compute: LocalProcess, tmp_path: Path) -> None:
     task.cancel()
 
 
-def test_a_job_outlives_the_thread_that_started_it(compute: LocalProcess, tmp_path: Path) -> None:
+def test_a_job_outlives_the_thread_that_started_it(compute: LocalProcess, job: JobMaker, tmp_path: Path) -> None:
     tasks = []
     thread = threading.Thread(target=lambda: tasks.append(compute.start(job(tmp_path, "import time; time.sleep(0.5)"))))
     thread.start()
@@ -135,11 +138,9 @@ def test_a_job_outlives_the_thread_that_started_it(compute: LocalProcess, tmp_pa
 PARENT = """
 import sys, time
 from pathlib import Path
+from compute import jobs
 from penstock.compute.local_process import LocalProcess
-from penstock.compute.types import Job
-folder = Path(sys.argv[1])
-argv = (sys.executable, "-I", "-S", "-c", sys.argv[2])
-LocalProcess().start(Job(argv=argv, cwd=folder, log=folder / "job.log"))
+LocalProcess().start(getattr(jobs, sys.argv[3])(Path(sys.argv[1]), sys.argv[2]))
 time.sleep(600)
 """
 SLEEPER = """
@@ -151,8 +152,9 @@ time.sleep(600)
 
 
 @pytest.fixture
-def parent(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    process = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path), SLEEPER])
+def parent(job: JobMaker, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    argv = [sys.executable, "-c", PARENT, str(tmp_path), SLEEPER, job.__name__]
+    process = subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
     yield process
     process.kill()
     process.wait()

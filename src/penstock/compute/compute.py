@@ -41,6 +41,10 @@ class Compute(Protocol):
         """
         ...
 
+    def release(self, family: str) -> None:
+        """Let go of what is kept for the jobs of a family: no more of them will come."""
+        ...
+
     def close(self) -> None:
         """Cancel what still runs."""
         ...

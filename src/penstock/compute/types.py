@@ -6,15 +6,28 @@ from pathlib import Path
 from msgspec import Struct
 
 
+class Family(Struct, frozen=True, kw_only=True):
+    """Jobs that come one after the other and need the same libraries, which may be imported once for all of them.
+
+    Each is a program of Python, `PYTHON -P -m MODULE ...`, in the same folder, and has a process of its own all the
+    same.
+    """
+
+    name: str
+    modules: tuple[str, ...]  # libraries, none of the folder's own; one that is missing is left out
+    env: dict[str, str] = {}  # what is to hold while they are imported, on top of this process's own environment
+
+
 class Job(Struct, frozen=True, kw_only=True):
     """One command to run."""
 
     argv: tuple[str, ...]
     cwd: Path
     log: Path  # its standard output and error are added at the end of this file
-    env: dict[str, str] = {}  # on top of this process's own environment
+    env: dict[str, str] = {}  # on top of this process's own environment, and of the family's
     cpus: float = 1.0
     timeout_s: float | None = None
+    family: Family | None = None
 
 
 class Result(Struct, frozen=True, kw_only=True):

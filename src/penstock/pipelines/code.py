@@ -60,6 +60,27 @@ class ProjectCode:
         texts = {name: ast.dump(tree) for name in sorted(found) if (tree := self._tree(name)) is not None}
         return blake3(repr(texts).encode()).hexdigest()
 
+    def libraries(self, module: str) -> tuple[str, ...]:
+        """What a module and every project module below it import when they are imported, other than each other.
+
+        Args:
+            module: its name.
+
+        Returns:
+            Names of modules, in their order; of `from a import b` both `a` and `a.b`, which may be no module.
+        """
+        found = {module}
+        for statement in self._statements(module):
+            self._follow(statement, module, found)
+        names: dict[str, None] = {}
+        for own in [module, *sorted(found - {module})]:
+            for statement in self._statements(own):
+                # Not what a function or `if TYPE_CHECKING` imports.
+                for inner in statement.body if isinstance(statement, ast.Try) else [statement]:
+                    if isinstance(inner, ast.Import | ast.ImportFrom):
+                        names |= dict.fromkeys(self._imports(inner, own))
+        return tuple(name for name in names if self._tree(name.partition(".")[0]) is None and name != "__future__")
+
     def _follow(self, node: ast.AST, module: str, found: set[str]) -> None:
         for name in self._imports(node, module):
             if name in found or self._tree(name) is None:

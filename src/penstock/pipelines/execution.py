@@ -53,6 +53,8 @@ class Execution:
         self._claim = claim
         self._run = claim.run
         self._seed = project.pipeline.seed
+        self._code = ProjectCode(place.root)
+        self._entry_module = project.pipeline.entry.partition(":")[0]
 
     def execute(self) -> CandidateRecord:
         """Do it.
@@ -114,13 +116,14 @@ class Execution:
             environment=source.environment_lock or "",
             seed=self._seed,
             halt=self._claim.halt,
+            libraries=self._code.libraries(self._entry_module),
         )
         return data, runner
 
     def _trace(self) -> Graph:
         pipeline = self._project.pipeline
         params = {**pipeline.params, **self._run.params}
-        code = ProjectCode(self._place.root).fingerprint(pipeline.entry.partition(":")[0])
+        code = self._code.fingerprint(self._entry_module)
         key = codec.encode_text([pipeline.entry, params, code])
         if key not in self._graphs:
             self._graphs[key] = self._trace_anew(params)
@@ -138,7 +141,8 @@ class Execution:
             seed=self._seed,
             result=str(folder / "result.json"),
         )
-        answer, _ = self._place.run_child(spec, folder, Limits(), self._claim.halt, {})
+        libraries = self._code.libraries(self._entry_module)
+        answer, _ = self._place.run_child(self._run.id, spec, Limits(), self._claim.halt, libraries=libraries)
         if answer.graph is None:
             self._claim.keep_log("trace", folder / "log.txt")
             raise StepFailedError(f"the pipeline {pipeline.entry!r} cannot be traced: {answer.error}")

@@ -70,6 +70,7 @@ class StepRunner:
         environment: digest of the interpreter and all packages.
         seed: what chance starts from.
         halt: set when the run has to be left.
+        libraries: what the project's code imports.
         first_pause_s: before the first retry; doubled for each further one.
     """
 
@@ -82,6 +83,7 @@ class StepRunner:
         environment: str,
         seed: int,
         halt: Event,
+        libraries: tuple[str, ...] = (),
         first_pause_s: float = 1.0,
     ) -> None:
         self._place = place
@@ -90,6 +92,7 @@ class StepRunner:
         self._environment = environment
         self._seed = seed
         self._halt = halt
+        self._libraries = libraries
         self._first_pause_s = first_pause_s
         self._code = ProjectCode(place.root)
 
@@ -146,13 +149,7 @@ class StepRunner:
             seed=self._seed,
             result=str(folder / "result.json"),
         )
-        environment = {
-            "PENSTOCK_RUN_ID": self._run_id,
-            "PENSTOCK_STEP": node.name,
-            "PENSTOCK_SEED": str(self._seed),
-            "PYTHONHASHSEED": str(self._seed % 2**32),
-        }
-        answer, ended = self._place.run_child(spec, folder, node.limits, self._halt, environment)
+        answer, ended = self._place.run_child(self._run_id, spec, node.limits, self._halt, libraries=self._libraries)
         self._book.keep_log(node.name, folder / "log.txt")
         used = structs.replace(step, cpu_s=ended.cpu_s, peak_memory_bytes=ended.peak_memory_bytes)
         if answer.output is None:

@@ -117,6 +117,7 @@ class Worker:
             log.exception("the worker failed", extra={"run": run.id})
             self._fail(run, claim, error, f"the worker failed: {type(error).__name__}: {error}")
         finally:
+            self.place.end(run.id)
             if not self._stopping.is_set():
                 self.place.clean(run.id)
 

@@ -9,11 +9,14 @@ from threading import Event
 import msgspec
 
 from penstock.compute.compute import Compute
-from penstock.compute.types import Job, Result
+from penstock.compute.types import Family, Job, Result
 from penstock.pipelines.child_spec import ChildResult, ChildSpec, StoreAddress
 from penstock.pipelines.graph import Limits
 from penstock.storage.objects.object_store import ObjectStore
 
+# What every child process imports, and what those with estimators do as well.
+_OWN = ("penstock.pipelines.child_spec", "penstock.pipelines.pipeline", "penstock.pipelines.values.stored")
+_OF_ESTIMATORS = ("penstock.pipelines.values.estimators",)
 FREE_TRIES = 3  # for a process that was killed and could say nothing: not its own fault, or at least not for sure
 
 
@@ -43,38 +46,57 @@ class Workplace:
         """Where one step of one run leaves its files."""
         return self.scratch / run_id / name
 
+    def end(self, run_id: str) -> None:
+        """Let go of what was kept for the processes of a run."""
+        self.compute.release(run_id)
+
     def clean(self, run_id: str) -> None:
         """Remove what a run left."""
         shutil.rmtree(self.scratch / run_id, ignore_errors=True)
 
     def run_child(
-        self, spec: ChildSpec, folder: Path, limits: Limits, halt: Event, environment: dict[str, str]
+        self, run_id: str, spec: ChildSpec, limits: Limits, halt: Event, *, libraries: tuple[str, ...] = ()
     ) -> tuple[ChildResult, Result]:
         """Run a child process to its end; one that was killed without a word is started again.
+
+        Args:
+            run_id: the run that it is a part of.
+            spec: what it does.
+            limits: of the process.
+            halt: set when the run has to be left.
+            libraries: what the project's code imports, which the processes of a run may share.
 
         Raises:
             HaltedError: `halt` was set; the process is gone.
         """
+        folder = self.folder(run_id, spec.name)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "spec.json").write_bytes(msgspec.json.encode(spec))
+        job = self._job(run_id, spec, limits, libraries)
         for _ in range(FREE_TRIES):
             Path(spec.result).unlink(missing_ok=True)
-            ended = self._wait(self._job(folder, limits, environment), halt)
+            ended = self._wait(job, halt)
             answer = self._read(spec, folder, ended)
             if ended.signal is None or ended.timed_out or not answer.error:
                 break
         return answer, ended
 
-    def _job(self, folder: Path, limits: Limits, environment: dict[str, str]) -> Job:
+    def _job(self, run_id: str, spec: ChildSpec, limits: Limits, libraries: tuple[str, ...]) -> Job:
+        folder = self.folder(run_id, spec.name)
+        family = Family(
+            name=run_id,
+            modules=(*_OWN, *libraries, *(_OF_ESTIMATORS if any(map(_is_of_estimators, libraries)) else ())),
+            env={"PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": str(spec.seed % 2**32)},
+        )
         # -P: the folder of the project must not come before the standard library in the search for modules.
-        argv = (sys.executable, "-P", "-m", "penstock.pipelines.child", str(folder / "spec.json"))
         return Job(
-            argv=argv,
+            argv=(sys.executable, "-P", "-m", "penstock.pipelines.child", str(folder / "spec.json")),
             cwd=self.root,
             log=folder / "log.txt",
-            env={"PYTHONUNBUFFERED": "1"} | environment,
+            env={} if spec.trace is not None else _describe_step(run_id, spec),
             cpus=limits.cpus,
             timeout_s=limits.timeout_s,
+            family=family,
         )
 
     def _wait(self, job: Job, halt: Event) -> Result:
@@ -98,6 +120,14 @@ class Workplace:
             pass
         last = _last_line(folder / "log.txt")
         return ChildResult(error=f"the process {ended.describe()}" + (f"; it last said: {last}" if last else ""))
+
+
+def _is_of_estimators(library: str) -> bool:
+    return library.partition(".")[0] == "sklearn"
+
+
+def _describe_step(run_id: str, spec: ChildSpec) -> dict[str, str]:
+    return {"PENSTOCK_RUN_ID": run_id, "PENSTOCK_STEP": spec.name, "PENSTOCK_SEED": str(spec.seed)}
 
 
 def _last_line(log: Path) -> str:
