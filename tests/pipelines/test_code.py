@@ -125,3 +125,36 @@ def test_a_missing_function_and_a_broken_module_are_told(root: Path) -> None:
     (root / "cleaning.py").write_text("def (")
     with pytest.raises(InvalidInputError, match="is no Python"):
         ProjectCode(root).digests("pipeline:clean")
+
+
+def test_the_libraries_of_a_project_are_what_its_modules_import_at_their_top(root: Path) -> None:
+    (root / "cleaning.py").write_text(
+        "from __future__ import annotations\nimport json.decoder\nimport pipeline\nfrom typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import pandas\n"
+        "try:\n    from sklearn import base\nexcept ImportError:\n    base = None\n"
+        "def drop_empty(rows):\n    import numpy\n    return rows\n"
+    )
+    found = ProjectCode(root).libraries("pipeline")
+    assert found == (
+        "polars",
+        "penstock",
+        "json",
+        "json.decoder",
+        "typing",
+        "typing.TYPE_CHECKING",
+        "sklearn",
+        "sklearn.base",
+    )
+
+
+def test_what_steps_import_counts_where_they_will_run(root: Path) -> None:
+    (root / "pipeline.py").write_text(
+        "import penstock as ps\ndef helper():\n    import pandas\n"
+        "@ps.step(retries=2)\ndef fit(rows):\n    import lazily\n    from sklearn import base\n"
+    )
+    assert ProjectCode(root).libraries("pipeline") == ("penstock",)
+    assert ProjectCode(root).libraries("pipeline", with_steps=True) == ("penstock", "sklearn", "sklearn.base")
+
+
+def test_a_module_that_is_not_there_imports_nothing(tmp_path: Path) -> None:
+    assert ProjectCode(tmp_path).libraries("pipeline") == ()

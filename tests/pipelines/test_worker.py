@@ -1,5 +1,6 @@
 """Whole runs: from a request to a candidate, through failures and kills, with real child processes."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,4 +77,41 @@ def test_a_run_ends_with_a_candidate_and_the_next_one_is_all_cached(shop: Worksh
     assert worker.work_once()
     assert {step.status for step in shop.steps(third.id).values()} == {StepStatus.CACHED}
     assert not worker.work_once()
+    worker.place.compute.close()
+
+
+SHARING = """
+import os
+from pathlib import Path
+
+import polars as pl
+from sklearn.linear_model import LogisticRegression
+
+import penstock as ps
+
+
+@ps.step
+def started_by() -> str:
+    return Path(f"/proc/{os.getppid()}/cmdline").read_text().split("\\0")[3]
+
+
+@ps.step
+def fit(people: pl.DataFrame, server: str) -> LogisticRegression:
+    assert server == "penstock.compute.fork_server"
+    return LogisticRegression().fit(people.select("age", "visits"), people["bought"])
+
+
+@ps.pipeline
+def train(people: ps.Data, strength: float = 2.0) -> ps.Candidate:
+    return ps.Candidate(fit(people, started_by()), test=people)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked elsewhere")
+def test_steps_with_the_usual_libraries_fork_from_one_import_of_them(shop: Workshop) -> None:
+    (shop.root / "pipeline.py").write_text(SHARING)
+    run = shop.pipelines.request_run("tiny")
+    worker = shop.worker()
+    assert worker.work_once()
+    assert shop.pipelines.get_run(run.id).error == ""
     worker.place.compute.close()

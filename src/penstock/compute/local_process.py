@@ -163,7 +163,7 @@ class _ForkServers:
         if family is None or sys.platform != "linux":
             return None
         env = _environment(job)
-        key = (family.name, job.argv[0], job.cwd, tuple(sorted(env.items())))
+        key = (family.name, family.modules, job.argv[0], job.cwd, tuple(sorted(env.items())))
         with self._lock:
             if key not in self._open:
                 self._open[key] = ForkServer(job.argv[0], family, env, job.cwd, log)

@@ -60,11 +60,12 @@ class ProjectCode:
         texts = {name: ast.dump(tree) for name in sorted(found) if (tree := self._tree(name)) is not None}
         return blake3(repr(texts).encode()).hexdigest()
 
-    def libraries(self, module: str) -> tuple[str, ...]:
+    def libraries(self, module: str, *, with_steps: bool = False) -> tuple[str, ...]:
         """What a module and every project module below it import when they are imported, other than each other.
 
         Args:
             module: its name.
+            with_steps: add what steps import when they run.
 
         Returns:
             Names of modules, in their order; of `from a import b` both `a` and `a.b`, which may be no module.
@@ -75,11 +76,13 @@ class ProjectCode:
         names: dict[str, None] = {}
         for own in [module, *sorted(found - {module})]:
             for statement in self._statements(own):
-                # Not what a function or `if TYPE_CHECKING` imports.
-                for inner in statement.body if isinstance(statement, ast.Try) else [statement]:
+                for inner in _executed(statement, with_steps):
                     if isinstance(inner, ast.Import | ast.ImportFrom):
                         names |= dict.fromkeys(self._imports(inner, own))
-        return tuple(name for name in names if self._tree(name.partition(".")[0]) is None and name != "__future__")
+        return tuple(name for name in names if self._is_library(name.partition(".")[0]))
+
+    def _is_library(self, package: str) -> bool:
+        return package != "__future__" and self._tree(package) is None
 
     def _follow(self, node: ast.AST, module: str, found: set[str]) -> None:
         for name in self._imports(node, module):
@@ -158,6 +161,13 @@ def _is_passive(node: ast.stmt) -> bool:
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
     return isinstance(node, ast.If) and ast.unparse(node.test) == _MAIN_GUARD
+
+
+def _executed(node: ast.stmt, with_steps: bool) -> list[ast.stmt]:
+    """What is executed for sure: not what any function or `if TYPE_CHECKING` holds."""
+    if with_steps and isinstance(node, _DEFINITION) and any(map(_is_step, node.decorator_list)):
+        return node.body
+    return node.body if isinstance(node, ast.Try) else [node]
 
 
 def _bound_names(node: ast.stmt) -> frozenset[str]:

@@ -116,7 +116,7 @@ class Execution:
             environment=source.environment_lock or "",
             seed=self._seed,
             halt=self._claim.halt,
-            libraries=self._code.libraries(self._entry_module),
+            libraries=self._code.libraries(self._entry_module, with_steps=True),
         )
         return data, runner
 

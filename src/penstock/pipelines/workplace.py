@@ -85,7 +85,7 @@ class Workplace:
         folder = self.folder(run_id, spec.name)
         family = Family(
             name=run_id,
-            modules=(*_OWN, *libraries, *(_OF_ESTIMATORS if any(map(_is_of_estimators, libraries)) else ())),
+            modules=_choose_imports(libraries),
             env={"PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": str(spec.seed % 2**32)},
         )
         # -P: the folder of the project must not come before the standard library in the search for modules.
@@ -122,8 +122,10 @@ class Workplace:
         return ChildResult(error=f"the process {ended.describe()}" + (f"; it last said: {last}" if last else ""))
 
 
-def _is_of_estimators(library: str) -> bool:
-    return library.partition(".")[0] == "sklearn"
+def _choose_imports(libraries: tuple[str, ...]) -> tuple[str, ...]:
+    others = [name for name in libraries if not name.startswith("penstock.")]  # many of ours import Polars
+    has_estimators = any(name.partition(".")[0] == "sklearn" for name in others)
+    return (*_OWN, *others, *(_OF_ESTIMATORS if has_estimators else ()))
 
 
 def _describe_step(run_id: str, spec: ChildSpec) -> dict[str, str]:
