@@ -13,9 +13,9 @@ ENVIRONMENTS := $(patsubst %,.venv-%/.locked,mlflow3 mlflow2 dvc serving)
 CODE   := src tests bench docs examples scripts .ci
 ARGS   ?=
 # What sends SQL; the rest of these folders would only prove again what it has proven on SQLite.
-ON_POSTGRES := $(addprefix tests/,governance tracking loop/test_controller.py \
-	monitoring/test_alarms.py datasets/test_ingest.py journeys/test_replicas.py \
-	journeys/test_storm.py) $(wildcard $(addprefix tests/,storage/test_*.py registry/test_*.py */test_service.py))
+ON_POSTGRES := $(addprefix tests/,governance loop/test_controller.py monitoring/test_alarms.py datasets/test_ingest.py \
+	journeys/test_replicas.py journeys/test_storm.py) $(filter-out %/test_paths.py,$(wildcard $(addprefix tests/, \
+	storage/test_*.py registry/test_*.py tracking/test_*.py tracking/*/test_*.py */test_service.py)))
 # More than a small machine has cores: tests wait for the processes that they start.
 WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

@@ -73,7 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     factories.ENGINES.append(config.getoption("--database"))
-    examples = 100 if config.getoption("--thorough") else 40
+    examples = 100 if config.getoption("--thorough") else 25
     settings.register_profile("here", deadline=None, max_examples=examples)  # a busy machine is no failure
     settings.load_profile("here")
 

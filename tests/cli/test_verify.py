@@ -22,6 +22,7 @@ def home(nowhere: Path) -> Path:
     return server.home
 
 
+@pytest.mark.slow
 def test_a_home_is_read_whether_its_server_runs_or_not(penstock: Penstock, home: Path) -> None:
     stopped = penstock("verify", "--home", str(home), "--json").json
     assert (stopped["objects"]["objects"], stopped["audit"]["problems"]) == (1, [])

@@ -140,6 +140,7 @@ def test_the_command_line_runs_nothing_either(place: Path, server: ServerProcess
     trap.assert_untouched()
 
 
+@pytest.mark.slow
 def test_code_that_somebody_vouches_for_reaches_nothing(place: Path, server: ServerProcess, trap: Trap) -> None:
     folder = place / "vouched"
     trusted_pickle(folder, trap.code)

@@ -104,6 +104,7 @@ def look_around(project: OwnProject) -> None:
         assert "Traceback" not in (project.home / "logs" / name).read_text(), name
 
 
+@pytest.mark.slow
 def test_without_a_server_a_run_does_everything_here(trained_once: OwnProject) -> None:
     assert trained_once.processes() == {}
     (version,) = trained_once.json("models", "list")

@@ -86,6 +86,7 @@ def test_an_edited_audit_row_is_found(edit: str, trained: OwnProject) -> None:
     assert call(trained, "verify")[0] == 1
 
 
+@pytest.mark.slow
 def test_a_damaged_model_is_not_served(trained: OwnProject) -> None:
     for path in stored(trained):
         if path.suffix == ".pack":

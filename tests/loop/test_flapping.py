@@ -79,8 +79,8 @@ def most_within(moments: list[datetime], span: timedelta) -> int:
 @pytest.mark.parametrize("quality", [None, 0.2], ids=["no data", "a bad candidate"])
 def test_ten_flaps_a_second_open_one_episode_at_a_time_within_the_budget(tmp_path: Path, quality: float | None) -> None:
     flapping = Flapping(tmp_path)
-    for number in range(300):  # half a minute of them; event time moves by two months
-        flapping.flap(event_time=HOUR * 24 if number % 5 == 0 else timedelta(0))
+    for number in range(180):  # event time moves by two months
+        flapping.flap(event_time=HOUR * 24 if number % 3 == 0 else timedelta(0))
         flapping.work(quality)
     begun = [episode.as_of for episode in flapping.episodes if episode.as_of is not None]
     assert flapping.most_open == 1

@@ -201,6 +201,7 @@ def test_probabilities_that_stop_to_hold_are_an_alert_even_while_the_classes_do(
     assert "too sure of themselves" in raised["calibration"].summary
 
 
+@pytest.mark.slow
 def test_two_months_without_any_change_call_nobody(lender: Lender) -> None:
     lender.live(60, rows=100)
     lender.settle()

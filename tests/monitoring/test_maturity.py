@@ -70,6 +70,7 @@ def test_the_expected_share_is_what_comes_to_be_known(tmp_path: Path) -> None:
         assert maturity.expected - 0.07 < maturity.known < later.expected + 0.07
 
 
+@pytest.mark.slow
 def test_a_fall_is_still_found_once_its_windows_are_ripe(tmp_path: Path) -> None:
     elsewhere = Elsewhere(tmp_path)
     made: list[pl.DataFrame] = []

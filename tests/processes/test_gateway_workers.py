@@ -88,6 +88,7 @@ def read_ids(folder: Path) -> list[str]:
     return pl.concat(frames).to_series().to_list()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_takes_only_what_it_held_with_it(tmp_path: Path, listener: socket.socket) -> None:
     callers = 8
     with start(tmp_path, listener, 2) as running:

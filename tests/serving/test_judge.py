@@ -251,8 +251,10 @@ def test_peeking_again_and_again_rarely_promotes_a_revision_that_is_worse() -> N
         ("advance", {"rate": 0.02, "rewards": 0.4, "decide": "evidence", "error_rate": 1.0, "reward": 0.1}),
     ],
 )
-def test_many_whole_rollouts_keep_both_promises(wrong: str, world: dict[str, Any]) -> None:
-    assert whole_rollouts(400, looks=8, every=100, **world).count(wrong) <= 20
+def test_many_whole_rollouts_keep_both_promises(wrong: str, world: dict[str, Any], pytestconfig: pytest.Config) -> None:
+    """At most one in twenty goes wrong; of few, two in twenty may by chance."""
+    runs, most = (400, 20) if pytestconfig.getoption("--thorough") else (100, 10)
+    assert whole_rollouts(runs, looks=8, every=100, **world).count(wrong) <= most
 
 
 def test_revisions_that_differ_are_told_apart() -> None:

@@ -129,6 +129,7 @@ def test_a_difference_is_named_and_fails(tmp_path: Path) -> None:
     assert any(RUN in line and "parameters" in line for line in report_of(done)["differences"])
 
 
+@pytest.mark.slow
 def test_a_server_is_read_over_its_own_protocol(tmp_path: Path) -> None:
     assert import_mlflow(build_database(tmp_path), tmp_path / "first").returncode == 0
     server = Server(tmp_path / "first")

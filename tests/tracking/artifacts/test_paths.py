@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from penstock.core.errors import InvalidInputError
 from penstock.tracking.artifacts.paths import check_folder, check_path, folders_above
 
-MANY = settings(max_examples=5_000, deadline=None)
+MANY = settings(max_examples=1_000, deadline=None)
 PIECES = [
     "..",
     ".",
