@@ -110,3 +110,14 @@ def test_a_command_needs_none_of_the_slowest_libraries(nowhere: Path) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_whoever_only_starts_processes_imports_none_of_what_they_need() -> None:
+    program = (
+        "import sys\n"
+        "import penstock.cli.up\n"
+        "heavy = {'numpy', 'polars', 'sqlalchemy', 'scipy', 'sklearn', 'uvicorn'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr

@@ -9,7 +9,8 @@ from penstock.core.config import Config
 from penstock.core.ids import Digest
 from penstock.processes.child import run_process
 from penstock.processes.gateway import guard
-from penstock.processes.gateway_workers import Worker, run_gateway
+from penstock.processes.gateway_workers import Worker
+from penstock.processes.run_gateway import open_log, run_gateway
 from penstock.registry.format.loaded import load_model
 from penstock.serving.gateway import Gateway
 from penstock.serving.gateway_loop import GatewayLoop
@@ -19,7 +20,7 @@ from penstock.serving.types import DeploymentRoute, RevisionRoute, Routing
 
 def work(folder: Path, model: Path, descriptor: int, worker: Worker) -> None:
     """Serve the model until told to stop; shipped predictions lie in `folder` as Parquet."""
-    segments = worker.open_log(folder)
+    segments = open_log(worker, folder)
     gateway = Gateway(segments)
     revision = RevisionRoute(1, "churn", 1, Digest(""))
     routing = Routing(1, (DeploymentRoute(deployment="churn", stable=revision),))

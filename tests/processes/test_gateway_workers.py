@@ -18,6 +18,7 @@ from penstock.predictions.segment_log import SegmentLog
 from penstock.predictions.types import PredictionRow
 from penstock.processes.gateway_workers import Worker, worker_specs
 from penstock.processes.listener import open_listener
+from penstock.processes.run_gateway import open_log
 from penstock.registry.format.saving import save_model
 from processes.test_supervisor import Running, wait_for
 from serving.models import LOGISTIC_SAMPLE, make_logistic
@@ -110,15 +111,15 @@ def test_a_killed_worker_takes_only_what_it_held_with_it(tmp_path: Path, listene
 
 
 def test_a_worker_that_is_no_more_leaves_its_log_to_the_first(tmp_path: Path) -> None:
-    left = Worker(3, 3).open_log(tmp_path)
+    left = open_log(Worker(3, 3), tmp_path)
     left.append("churn", pack_rows([PredictionRow(1, 1, "", "{}", "{}", 5)]))
-    lives = Worker(2, 2).open_log(tmp_path)
+    lives = open_log(Worker(2, 2), tmp_path)
     lives.append("churn", pack_rows([PredictionRow(1, 1, "", "{}", "{}", 5)]))
-    alone = Worker(1, 2).open_log(tmp_path)  # the third one has not let go yet
+    alone = open_log(Worker(1, 2), tmp_path)  # the third one has not let go yet
     assert alone.list_closed() == []
     alone.close()
     left.close()
-    again = Worker(1, 2).open_log(tmp_path)
+    again = open_log(Worker(1, 2), tmp_path)
     assert len(again.list_closed()) == 1
     assert isinstance(again, SegmentLog) and lives.list_closed() == []
     again.close()

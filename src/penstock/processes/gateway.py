@@ -11,7 +11,8 @@ from penstock.core.config import LOOPBACK, Config
 from penstock.core.project.places import project_config
 from penstock.predictions.compactor import Compactor
 from penstock.processes.child import run_process
-from penstock.processes.gateway_workers import Worker, run_gateway
+from penstock.processes.gateway_workers import Worker
+from penstock.processes.run_gateway import open_counts, open_log, run_gateway
 from penstock.registry.loading import open_tree, set_up_vetting
 from penstock.registry.trust.remembered import RememberedStandings
 from penstock.remote.discovery import HomeLock, read_owner_token
@@ -40,9 +41,9 @@ def serve_gateway(config: Config, listener: socket.socket, worker: Worker) -> No
     services = open_remote(
         config.url, token=token, actor="gateway", patience_s=2.0, timeout_s=ANSWER_S, objects=objects
     )
-    segments = worker.open_log(folder)
+    segments = open_log(worker, folder)
     compactor = Compactor()
-    gateway = Gateway(segments, also=find_vertex(os.environ), shared=worker.open_counts(folder))
+    gateway = Gateway(segments, also=find_vertex(os.environ), shared=open_counts(worker, folder))
     vetting = set_up_vetting(RememberedStandings(services.trust.get_standing, folder / "standings"), config)
     loop = GatewayLoop(
         gateway,

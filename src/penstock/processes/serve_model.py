@@ -20,8 +20,9 @@ from penstock.predictions.compactor import Compactor
 from penstock.predictions.log import NoLog
 from penstock.processes.child import StopSignal, follow_parent, hear_stop
 from penstock.processes.gateway import guard
-from penstock.processes.gateway_workers import Worker, run_gateway, worker_specs
+from penstock.processes.gateway_workers import Worker, worker_specs
 from penstock.processes.listener import open_listener
+from penstock.processes.run_gateway import open_counts, open_log, run_gateway
 from penstock.processes.supervisor import Supervisor
 from penstock.registry.loading import AnyModel, close_model
 from penstock.serving.gateway import Gateway
@@ -136,10 +137,10 @@ def _answer(
     with contextlib.ExitStack() as opened:
         opened.callback(close_model, model)
         folder = opened.enter_context(_working_folder(log_folder))
-        segments = worker.open_log(folder) if log_folder is not None else NoLog(folder)
+        segments = open_log(worker, folder) if log_folder is not None else NoLog(folder)
         compactor = opened.enter_context(contextlib.closing(Compactor()))
         together = Path(os.environ.get(_FOLDER, folder))
-        gateway = Gateway(segments, also=find_vertex(os.environ), shared=worker.open_counts(together))
+        gateway = Gateway(segments, also=find_vertex(os.environ), shared=open_counts(worker, together))
         revision = RevisionRoute(1, served.name, served.version, served.tree)
         routing = Routing(1, (DeploymentRoute(deployment=served.name, stable=revision),))
         loop = GatewayLoop(
