@@ -102,22 +102,18 @@ def test_the_package_alone_imports_nothing_large() -> None:
 
 
 def test_a_command_needs_none_of_the_slowest_libraries(nowhere: Path) -> None:
-    program = (
-        "import sys\n"
-        "import penstock.cli.status, penstock.cli.runs, penstock.cli.models, penstock.cli.audit\n"
-        "heavy = {'sklearn', 'skops', 'scipy.stats', 'pandas', 'alembic.command'} & set(sys.modules)\n"
-        "sys.exit(f'imported: {heavy}' if heavy else 0)\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
+    modules = "penstock.cli.status, penstock.cli.runs, penstock.cli.models, penstock.cli.audit"
+    check_imports(modules, {"sklearn", "skops", "scipy.stats", "pandas", "alembic.command"})
 
 
 def test_whoever_only_starts_processes_imports_none_of_what_they_need() -> None:
+    check_imports("penstock.cli.up", {"numpy", "polars", "sqlalchemy", "scipy", "sklearn", "uvicorn"})
+
+
+def check_imports(modules: str, heavy: set[str]) -> None:
+    """That modules can be imported without any of the heavy ones."""
     program = (
-        "import sys\n"
-        "import penstock.cli.up\n"
-        "heavy = {'numpy', 'polars', 'sqlalchemy', 'scipy', 'sklearn', 'uvicorn'} & set(sys.modules)\n"
-        "sys.exit(f'imported: {heavy}' if heavy else 0)\n"
+        f"import sys, {modules}\nfound = {heavy} & set(sys.modules)\nsys.exit(f'imported: {{found}}' if found else 0)"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr

@@ -223,11 +223,7 @@ def test_a_monitor_that_dies_on_the_way_leaves_all_of_it_to_the_next(keeper: Kee
         failpoints.arm("")
     keeper.monitor = Monitor(keeper.services, keeper.project)
     keeper.work()
-    keeper.collect()
-    assert not any("canary" in text for text in keeper.everything())
-    assert [judged(window) for window in keeper.windows[: len(before)]] == [judged(window) for window in before]
-    dropped = [entry for entry in audit(keeper) if "predictions.drop_inputs" in entry]
-    assert len(dropped) == 3, "each is told once"
+    check_all_is_forgotten(keeper, before)
 
 
 @pytest.mark.sqlite
@@ -244,11 +240,7 @@ def test_a_monitor_that_is_killed_on_the_way_leaves_all_of_it_to_the_next(keeper
     assert work_elsewhere(keeper, f"{point}=kill@2") == -signal.SIGKILL
     assert work_elsewhere(keeper) == 0
     keeper.open()
-    keeper.collect()
-    assert not any("canary" in text for text in keeper.everything())
-    assert [judged(window) for window in keeper.windows[: len(before)]] == [judged(window) for window in before]
-    dropped = [entry for entry in audit(keeper) if "predictions.drop_inputs" in entry]
-    assert len(dropped) == 3, "each is told once"
+    check_all_is_forgotten(keeper, before)
     assert GovernanceService(keeper.db).verify_audit().is_whole
 
 
@@ -258,6 +250,14 @@ def work_elsewhere(keeper: Keeper, armed: str = "") -> int:
     paths = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": paths, failpoints.VARIABLE: armed}
     return subprocess.run(argv, env=environment, timeout=60, check=False).returncode
+
+
+def check_all_is_forgotten(keeper: Keeper, before: list[Window]) -> None:
+    keeper.collect()
+    assert not any("canary" in text for text in keeper.everything())
+    assert [judged(window) for window in keeper.windows[: len(before)]] == [judged(window) for window in before]
+    dropped = [entry for entry in audit(keeper) if "predictions.drop_inputs" in entry]
+    assert len(dropped) == 3, "each is told once"
 
 
 def audit(keeper: Keeper) -> list[str]:

@@ -24,7 +24,6 @@ from typing import Any
 from penstock.compute import shepherd
 
 MOST_BYTES = 1 << 16  # of a request
-SHEPHERD = str(Path(shepherd.__file__))
 # They say of themselves that they may hang once they are forked.
 _NOT_FORKED = frozenset(("polars", "jax", "tensorflow"))
 _SAFE_THREADS = frozenset(("jemalloc_bg_thd",))  # the allocator's, which takes all its locks for a fork
@@ -158,7 +157,7 @@ def _launch(argv: list[str], env: dict[str, str], lifeline: int, report: int, lo
         os.set_inheritable(end, True)
     group = os.posix_spawn(
         sys.executable,
-        [sys.executable, "-I", "-S", SHEPHERD, str(lifeline), str(report), *argv],
+        shepherd.make_command(lifeline, report, argv),
         {**os.environ, **env},
         file_actions=[(os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)],
         setsid=True,

@@ -6,7 +6,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -14,8 +13,6 @@ from typing import Protocol
 
 from penstock.compute import shepherd
 from penstock.compute.types import Family, Job
-
-_SHEPHERD = str(Path(shepherd.__file__))
 
 
 class Group(Protocol):
@@ -41,7 +38,7 @@ class OwnGroup:
         self._lock = threading.Lock()
         self._reaped = False
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", _SHEPHERD, str(lifeline), str(report), *job.argv],
+            shepherd.make_command(lifeline, report, job.argv),
             cwd=job.cwd,
             env=env | job.env,
             stdin=subprocess.DEVNULL,

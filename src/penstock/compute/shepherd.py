@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Sequence
 
 PR_SET_PDEATHSIG = 1
 
@@ -18,6 +19,11 @@ def main() -> None:
     """Start the command, wait for its end or for the asker's, and report."""
     if tend(int(sys.argv[1]), int(sys.argv[2])):
         become(sys.argv[3:])
+
+
+def make_command(lifeline: int, report: int, argv: Sequence[str]) -> list[str]:
+    """The command line of a shepherd of a command."""
+    return [sys.executable, "-I", "-S", __file__, str(lifeline), str(report), *argv]
 
 
 def tend(lifeline: int, report: int) -> bool:

@@ -54,10 +54,9 @@ class ProjectCode:
 
     def fingerprint(self, module: str) -> str:
         """Digest of a module and of every project module below it as they are written, decorators and all."""
-        found = {module}
-        for statement in self._statements(module):
-            self._follow(statement, module, found)
-        texts = {name: ast.dump(tree) for name in sorted(found) if (tree := self._tree(name)) is not None}
+        texts = {
+            name: ast.dump(tree) for name in sorted(self._modules(module)) if (tree := self._tree(name)) is not None
+        }
         return blake3(repr(texts).encode()).hexdigest()
 
     def libraries(self, module: str, *, with_steps: bool = False) -> tuple[str, ...]:
@@ -70,16 +69,20 @@ class ProjectCode:
         Returns:
             Names of modules, in their order; of `from a import b` both `a` and `a.b`, which may be no module.
         """
-        found = {module}
-        for statement in self._statements(module):
-            self._follow(statement, module, found)
         names: dict[str, None] = {}
-        for own in [module, *sorted(found - {module})]:
+        for own in [module, *sorted(self._modules(module) - {module})]:
             for statement in self._statements(own):
                 for inner in _executed(statement, with_steps):
                     if isinstance(inner, ast.Import | ast.ImportFrom):
                         names |= dict.fromkeys(self._imports(inner, own))
         return tuple(name for name in names if self._is_library(name.partition(".")[0]))
+
+    def _modules(self, module: str) -> set[str]:
+        """A module and every project module below it."""
+        found = {module}
+        for statement in self._statements(module):
+            self._follow(statement, module, found)
+        return found
 
     def _is_library(self, package: str) -> bool:
         return package != "__future__" and self._tree(package) is None
