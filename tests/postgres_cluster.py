@@ -24,6 +24,7 @@ import pytest
 from sqlalchemy import URL, create_engine, inspect, make_url, text
 from sqlalchemy.exc import OperationalError
 
+from patience import PATIENCE_S
 from penstock.storage.database import Database
 from penstock.storage.transaction import Transaction
 
@@ -66,7 +67,7 @@ class Cluster:
         """End the server: SIGINT breaks every connection, SIGQUIT is a crash."""
         if self._server is not None:
             self._server.send_signal(how)
-            self._server.wait(30)
+            self._server.wait(PATIENCE_S)
             self._server = None
 
     def remove(self) -> None:
@@ -170,7 +171,7 @@ def _empty(tx: Transaction) -> None:
 
 def _wait_for(url: URL, log: Path) -> None:
     engine = create_engine(url)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     try:
         while True:
             with contextlib.suppress(OperationalError), engine.connect():

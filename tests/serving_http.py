@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from patience import PATIENCE_S
 from penstock.processes.wire import BoundedHttpProtocol
 
 
@@ -24,7 +25,7 @@ def serve(app: ASGIApp) -> Iterator[str]:
     server = _Server(settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    assert server.is_up.wait(30)
+    assert server.is_up.wait(PATIENCE_S)
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:

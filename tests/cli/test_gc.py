@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Penstock
+from patience import PATIENCE_S
 from penstock.core.ids import Digest, Ref
 from penstock.sdk.connect import connect
 from penstock.storage.objects.collection.packing import FEWEST
@@ -168,7 +169,7 @@ def test_a_writer_that_is_stopped_before_its_reference_loses_nothing(
         os.kill(writer.pid, signal.SIGCONT)
         writer.stdin.write("go on\n")
         writer.stdin.flush()
-        assert writer.wait(timeout=30) == 0
+        assert writer.wait(timeout=PATIENCE_S) == 0
     assert penstock("gc", "--grace", "0", "--json").json["spared"] == 3
     assert penstock("verify").code == 0
     services = connect(project)

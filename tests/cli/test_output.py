@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import penstock as ps
+from patience import PATIENCE_S
 
 EMPTY = {
     "runs list": ("No runs yet", []),
@@ -119,7 +120,7 @@ def test_init_asks_again_until_it_is_answered(nowhere: Path) -> None:
     screen, terminal = pty.openpty()
     os.write(screen, b"binry\nbinary\n\nno_such_column\nnone\n")
     argv = [sys.executable, "-m", "penstock", "init", "--data", "shop.csv", "--label", "bought"]
-    asked = subprocess.run(argv, stdin=terminal, capture_output=True, text=True, timeout=60, check=False)
+    asked = subprocess.run(argv, stdin=terminal, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     os.close(screen)
     os.close(terminal)
     assert asked.returncode == 0, asked.stderr

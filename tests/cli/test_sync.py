@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE_S
 from penstock.core.ids import RunId
 from penstock.remote.remote import open_remote
 from penstock.sdk.spool.folder import list_spools
@@ -17,7 +18,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 def sync(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "penstock", "sync", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
 @pytest.mark.slow
@@ -28,7 +29,7 @@ def test_a_copied_folder_is_delivered_to_the_server_that_is_named(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     collected = tmp_path / "elsewhere"
     code = "run = ps.start_run('field')\nrun.log(loss=1.0)\nprint(run.id)\nrun.end(wait_s=0.0)"
-    out, err = start_client(code, PENSTOCK_URL=NOWHERE, PENSTOCK_SPOOL=str(collected)).communicate(timeout=100)
+    out, err = start_client(code, PENSTOCK_URL=NOWHERE, PENSTOCK_SPOOL=str(collected)).communicate(timeout=PATIENCE_S)
     assert "'penstock sync' delivers them" in err
     failed = sync(str(collected))
     assert failed.returncode == 1

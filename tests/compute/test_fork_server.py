@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from compute.jobs import forked
-from compute.test_local_process import eventually, is_alive, read_pid
+from compute.test_local_process import is_alive, read_pid
+from patience import PATIENCE_S, wait_until
 from penstock.compute.local_process import LocalProcess
 from penstock.compute.types import Job, Result
 
@@ -33,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(compute: LocalProcess, job: Job) -> Result:
-    result = compute.start(job).wait(60)
+    result = compute.start(job).wait(PATIENCE_S)
     assert result is not None
     return result
 
@@ -122,7 +123,7 @@ def test_what_cannot_be_imported_is_for_the_job_to_tell(compute: LocalProcess, f
 def test_many_at_once_each_end_in_their_own_way(compute: LocalProcess, folder: Path) -> None:
     codes = [f"import sys, time; time.sleep({number % 3} / 10); sys.exit({number})" for number in range(12)]
     tasks = [compute.start(forked(folder, code, "told")) for code in codes]
-    assert [ended.exit_code for task in tasks if (ended := task.wait(60))] == list(range(12))
+    assert [ended.exit_code for task in tasks if (ended := task.wait(PATIENCE_S))] == list(range(12))
 
 
 def test_a_program_is_main_and_its_own_processes_find_it(compute: LocalProcess, folder: Path) -> None:
@@ -156,9 +157,9 @@ def test_a_job_outlives_its_server_and_the_next_one_needs_none(compute: LocalPro
     task = compute.start(forked(folder, STAY, "told"))
     server = read_pid(folder / "server")
     os.kill(server, signal.SIGKILL)
-    eventually(lambda: not is_alive(server))
+    wait_until(lambda: not is_alive(server))
     (folder / "go on").touch()
-    ended = task.wait(60)
+    ended = task.wait(PATIENCE_S)
     assert ended is not None and ended.is_success
     assert run(compute, forked(folder, use(), "told")).is_success
     assert lines(folder / "job.log") == ["done", "[]"]
@@ -170,9 +171,9 @@ def test_a_job_whose_server_is_gone_can_be_cancelled(compute: LocalProcess, fold
     os.kill(read_pid(folder / "server"), signal.SIGKILL)
     job = read_pid(folder / "pid")
     task.cancel()
-    ended = task.wait(60)
+    ended = task.wait(PATIENCE_S)
     assert ended is not None and ended.cancelled
-    eventually(lambda: not is_alive(job))
+    wait_until(lambda: not is_alive(job))
 
 
 def test_a_job_that_stands_still_with_its_shepherd_can_be_cancelled(compute: LocalProcess, folder: Path) -> None:
@@ -180,16 +181,16 @@ def test_a_job_that_stands_still_with_its_shepherd_can_be_cancelled(compute: Loc
     job = read_pid(folder / "pid")
     os.killpg(os.getpgid(job), signal.SIGSTOP)
     task.cancel()
-    ended = task.wait(60)
+    ended = task.wait(PATIENCE_S)
     assert ended is not None and ended.cancelled
-    eventually(lambda: not is_alive(job))
+    wait_until(lambda: not is_alive(job))
 
 
 def test_one_that_is_cancelled_before_it_began_never_does(compute: LocalProcess, folder: Path) -> None:
     (folder / "programs" / "told.py").write_text("import time; time.sleep(1)")
     task = compute.start(forked(folder, "import time; time.sleep(1); open('began', 'w')", "told"))
     task.cancel()
-    ended = task.wait(60)
+    ended = task.wait(PATIENCE_S)
     assert ended is not None and ended.cancelled
     assert not (folder / "began").exists()
 
@@ -200,4 +201,4 @@ def test_nothing_is_left_of_a_server_that_was_closed(folder: Path) -> None:
     server, job = read_pid(folder / "server"), read_pid(folder / "pid")
     compute.close()
     assert task.is_done
-    eventually(lambda: not is_alive(server) and not is_alive(job))
+    wait_until(lambda: not is_alive(server) and not is_alive(job))

@@ -5,13 +5,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from compute.jobs import forked, spawned
+from patience import PATIENCE_S, wait_until
 from penstock.compute.local_process import LocalProcess
 from penstock.compute.types import Job, Result
 
@@ -32,17 +32,9 @@ def job(request: pytest.FixtureRequest) -> JobMaker:
 
 
 def run(compute: LocalProcess, job: Job) -> Result:
-    result = compute.start(job).wait(60)
+    result = compute.start(job).wait(PATIENCE_S)
     assert result is not None
     return result
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if holds():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not come to hold")
 
 
 def is_alive(pid: int) -> bool:
@@ -55,7 +47,7 @@ def is_alive(pid: int) -> bool:
 
 
 def read_pid(file: Path) -> int:
-    eventually(lambda: file.exists() and file.read_text().endswith("\n"))
+    wait_until(lambda: file.exists() and file.read_text().endswith("\n"))
     return int(file.read_text())
 
 
@@ -110,18 +102,18 @@ def test_a_command_that_is_not_there_says_so_in_its_log(compute: LocalProcess, t
 def test_a_timeout_ends_the_whole_group(compute: LocalProcess, job: JobMaker, tmp_path: Path) -> None:
     result = run(compute, job(tmp_path, LEAVE_A_GRANDCHILD + "    time.sleep(600)\n", timeout_s=2))
     assert result.timed_out and not result.is_success
-    eventually(lambda: not is_alive(read_pid(tmp_path / "grandchild")))
+    wait_until(lambda: not is_alive(read_pid(tmp_path / "grandchild")))
 
 
 def test_what_a_finished_command_left_running_is_ended(compute: LocalProcess, job: JobMaker, tmp_path: Path) -> None:
     assert run(compute, job(tmp_path, LEAVE_A_GRANDCHILD)).is_success
-    eventually(lambda: not is_alive(read_pid(tmp_path / "grandchild")))
+    wait_until(lambda: not is_alive(read_pid(tmp_path / "grandchild")))
 
 
 def test_a_cancelled_job_ends(compute: LocalProcess, job: JobMaker, tmp_path: Path) -> None:
     task = compute.start(job(tmp_path, "import time; time.sleep(600)"))
     task.cancel()
-    result = task.wait(30)
+    result = task.wait(PATIENCE_S)
     assert result is not None and result.cancelled and not result.is_success
     task.cancel()
 
@@ -131,7 +123,7 @@ def test_a_job_outlives_the_thread_that_started_it(compute: LocalProcess, job: J
     thread = threading.Thread(target=lambda: tasks.append(compute.start(job(tmp_path, "import time; time.sleep(0.5)"))))
     thread.start()
     thread.join()
-    result = tasks[0].wait(30)
+    result = tasks[0].wait(PATIENCE_S)
     assert result is not None and result.is_success
 
 
@@ -162,7 +154,7 @@ def parent(job: JobMaker, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]
 
 @pytest.mark.parametrize("victim", ["parent", "shepherd"])
 def test_a_command_dies_with_whoever_started_it(parent: "subprocess.Popen[bytes]", tmp_path: Path, victim: str) -> None:
-    eventually((tmp_path / "pid").exists)
+    wait_until((tmp_path / "pid").exists)
     command, shepherd = map(int, (tmp_path / "pid").read_text().split())
     os.kill(parent.pid if victim == "parent" else shepherd, signal.SIGKILL)
-    eventually(lambda: not is_alive(command))
+    wait_until(lambda: not is_alive(command))

@@ -9,6 +9,7 @@ from ipaddress import ip_network
 
 import pytest
 
+from patience import PATIENCE_S
 from penstock.core.errors import InvalidInputError, PermissionDeniedError, UnavailableError
 from penstock.core.outward import Outward, parse_networks, post
 
@@ -154,7 +155,7 @@ def test_a_host_that_answers_a_byte_at_a_time_gets_no_more_time_than_a_silent_on
     outward = Outward([ip_network("127.0.0.0/8")])
     with pytest.raises(UnavailableError):
         post(outward, f"http://{LOOPBACK}:{inside.port}/", b"{}", {}, timeout_s=0.5)
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from factories import open_database
+from patience import wait_until
 from penstock.core.ids import Ref
 from penstock.governance.checkpoints import CheckpointLog
 from penstock.governance.ledger import FIRST_PREVIOUS, Ledger, chain_digest
@@ -157,10 +157,7 @@ def test_what_came_last_is_signed_without_another_event(tmp_path: Path) -> None:
     Ledger(db, CheckpointLog(tmp_path, every_s=0.01))
     for name in "abcdef":
         db.write(_change, name)
-    until = time.monotonic() + 30
-    while CheckpointLog(tmp_path).read()[-1].number < 6:
-        assert time.monotonic() < until, "the last event was never signed"
-        time.sleep(0.01)
+    wait_until(lambda: CheckpointLog(tmp_path).read()[-1].number >= 6, "the last event is signed")
     db.close()
 
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from hostile.canaries import CODE, FORMATS, SAMPLE, trusted_pickle
+from patience import PATIENCE_S
 from penstock.core.errors import PenstockError
 from penstock.registry.loading import Vetting, lay_out, open_tree
 from penstock.registry.runner.process import ModelProcess, RunnerSettings
@@ -98,7 +99,7 @@ def command(place: Path, server: ServerProcess, *arguments: str) -> "subprocess.
         cwd=place,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
-PATIENCE_S = 30.0
+from patience import PATIENCE_S
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from patience import PATIENCE_S
 from penstock.app.app import open_app
 from penstock.catalogue.services import Services
 from penstock.core.config import Config
@@ -231,7 +232,7 @@ class Database:
     """Looks at the server's database file from outside, and puts it back to where it stood."""
 
     def __init__(self, path: Path) -> None:
-        self._held = sqlite3.connect(path, isolation_level=None, timeout=10)
+        self._held = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE_S)
         self._first = sqlite3.connect(":memory:")
         self._held.backup(self._first)
 

@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import polars as pl
+
+from patience import PATIENCE_S
 
 COMMAND = [sys.executable, "-m", "penstock"]
 
@@ -59,7 +60,7 @@ class OwnProject:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=PATIENCE_S,
             env=os.environ | environment,
         )
         if check and done.returncode != 0:
@@ -102,12 +103,12 @@ class OwnProject:
         """Ctrl-C."""
         if self.up is not None and self.up.poll() is None:
             self.up.send_signal(signal.SIGINT)
-            self.up.communicate(timeout=60)
+            self.up.communicate(timeout=PATIENCE_S)
 
     def predict(self, rows: list[dict[str, Any]], **parameters: Any) -> httpx.Response:
         """Ask the gateway."""
         body = {"rows": rows, "parameters": parameters} if parameters else rows
-        return httpx.post(f"{self.gateway_url}/predict/churned", json=body, timeout=30)
+        return httpx.post(f"{self.gateway_url}/predict/churned", json=body, timeout=PATIENCE_S)
 
     def processes(self) -> dict[str, int]:
         """The living processes of the project by name."""
@@ -119,7 +120,7 @@ def init_project(folder: Path, *, rows: int = 2_000) -> OwnProject:
     table = folder / "customers.csv"
     make_customers(rows, seed=1).write_csv(table)
     argv = [*COMMAND, "init", "--data", str(table), "--label", "churned", "--yes"]
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     return OwnProject(folder / "churned")
 
@@ -127,18 +128,6 @@ def init_project(folder: Path, *, rows: int = 2_000) -> OwnProject:
 def questions(rows: int, *, seed: int = 99) -> list[dict[str, Any]]:
     """Customers to ask about, as the model takes them."""
     return make_customers(rows, seed=seed).select("age", "calls", "plan").to_dicts()
-
-
-def wait_until(condition: Any, *, timeout_s: float = 60.0, what: str = "") -> Any:
-    """The first true answer of `condition`."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        with contextlib.suppress(httpx.TransportError):
-            answer = condition()
-            if answer:
-                return answer
-        time.sleep(0.1)
-    raise AssertionError(f"waited {timeout_s} s in vain{': ' + what if what else ''}")
 
 
 def find_processes(folder: Path) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from journeys.own_project import wait_until
+from patience import PATIENCE_S, wait_until
 
 PROJECT = '[project]\nname = "shop"\ntask = "binary"\n'
 
@@ -66,7 +66,7 @@ class Replica:
         """SIGTERM, and wait for its end."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(30)
+            self._process.wait(PATIENCE_S)
 
     @property
     def log(self) -> str:
@@ -75,7 +75,7 @@ class Replica:
 
     def call(self, client: httpx.Client, method: str, path: str, body: Any = None) -> httpx.Response:
         """One request, with JSON."""
-        return client.request(method, f"{self.url}{path}", json=body, timeout=60)
+        return client.request(method, f"{self.url}{path}", json=body, timeout=PATIENCE_S)
 
     def _is_healthy(self) -> bool:
         assert self._process is not None

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 import penstock as ps
-from journeys.own_project import OwnProject, make_customers, questions, wait_until
+from journeys.own_project import OwnProject, make_customers, questions
+from patience import wait_until
 from penstock.core.errors import StorageFullError
 from penstock.predictions.frames import read_predictions
 

@@ -8,8 +8,9 @@ import time
 import pytest
 
 import penstock as ps
-from journeys.own_project import COMMAND, OwnProject, kill, make_customers, wait_until
+from journeys.own_project import COMMAND, OwnProject, kill, make_customers
 from journeys.traffic import QUESTIONS, Traffic
+from patience import PATIENCE_S, wait_until
 from penstock.catalogue.services import Services
 from penstock.predictions.frames import read_predictions
 
@@ -42,11 +43,10 @@ def storm(project: OwnProject, names: list[str], chance: random.Random) -> None:
             time.sleep(chance.uniform(0.1, 1.5))
             kill_one(project, name)
             traffic.wait_for_more()
-        run.communicate(timeout=120)
+        run.communicate(timeout=PATIENCE_S)
         services = ps.connect(project.folder)
         wait_until(
             lambda: not any(episode.is_open for episode in services.loop.list_episodes("churned")),
-            timeout_s=120,
             what="the episode comes to its end",
         )
     wait_until(lambda: services.loop.get_state("churned").settled, what="the loop has nothing left to do")
@@ -114,7 +114,6 @@ def check_final_state(project: OwnProject, services: Services) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_each_process_that_is_killed_comes_back_and_nothing_is_lost(
     trained: OwnProject, request: pytest.FixtureRequest
 ) -> None:

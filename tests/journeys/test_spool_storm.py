@@ -111,7 +111,6 @@ class Training:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_what_clients_logged_arrives_once_whoever_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")

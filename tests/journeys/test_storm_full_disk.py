@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from journeys.own_project import wait_until
 from journeys.storm.storm import Storm, check_store, seeded
 from journeys.storm.wire import Wire
+from patience import wait_until
 from sdk.spool.servers import Server
 
 SIZE_MB = 400
@@ -50,7 +50,6 @@ def fill(home: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.sqlite
-@pytest.mark.timeout(600)
 def test_a_disk_that_fills_up_again_and_again_loses_and_damages_nothing(small_home: Path) -> None:
     chance = seeded()
     server = Server(small_home)

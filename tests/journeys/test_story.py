@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 import penstock as ps
-from journeys.own_project import OwnProject, make_customers, questions, wait_until
+from journeys.own_project import OwnProject, make_customers, questions
+from patience import PATIENCE_S, wait_until
 from penstock.core.ids import RunId
 from penstock.predictions.types import Outcome
 
@@ -25,7 +26,7 @@ def test_a_model_lives_through_everything(project: OwnProject) -> None:
     look_around(project)
     assert project.run("stop").stdout.startswith("stopped")
     assert project.up is not None
-    project.up.communicate(timeout=60)
+    project.up.communicate(timeout=PATIENCE_S)
     assert project.up.returncode == 0
     assert project.processes() == {}
     assert project.json("audit", "verify")["problems"] == []
@@ -70,7 +71,7 @@ def release_second(project: OwnProject) -> None:
     make_customers(2_500, seed=1).write_csv(table)  # 500 more of the same
     assert project.run("data", "add").stdout == "customers version 2: 2,500 rows, added\n"
     services = ps.connect(project.folder)
-    episode = wait_until(lambda: next(iter(services.loop.list_episodes("churned", "releasing")), None), timeout_s=90)
+    episode = wait_until(lambda: next(iter(services.loop.list_episodes("churned", "releasing")), None))
     assert (episode.trigger, episode.number) == ("new_data", 2)
     customers = make_customers(200, seed=5)
     while services.loop.get_episode(episode.id).episode.is_open:

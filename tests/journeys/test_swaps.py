@@ -143,7 +143,7 @@ def test_two_thousand_requests_and_none_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_800)
 def test_a_hundred_thousand_requests_and_none_fails(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     count = 100_000 if request.config.getoption("--thorough") else 10_000
     check(go_through_everything(tmp_path, count, 300), count)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from journeys.own_project import OwnProject, wait_until
+from journeys.own_project import OwnProject
+from patience import wait_until
 from penstock.cli.main import run
 
 

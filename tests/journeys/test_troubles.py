@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from journeys.own_project import COMMAND, OwnProject, wait_until
+from journeys.own_project import COMMAND, OwnProject
+from patience import PATIENCE_S, wait_until
 
 
 def refused(project: OwnProject, *arguments: str, **environment: str) -> str:
@@ -125,7 +126,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing_behind(trained: OwnProject) -> No
     up = subprocess.Popen(argv, cwd=trained.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     wait_until(lambda: len(trained.processes()) == 3)
     up.send_signal(signal.SIGINT)
-    _, told = up.communicate(timeout=60)
+    _, told = up.communicate(timeout=PATIENCE_S)
     assert (up.returncode, told) == (0, b"")
     assert trained.processes() == {}
 

@@ -1,7 +1,6 @@
 """Callers that never stop asking, and remember every answer they were given."""
 
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import httpx
 
 from journeys.own_project import OwnProject, make_customers
+from patience import PATIENCE_S, wait_until
 from penstock.catalogue.services import Services
 from penstock.core.errors import PenstockError
 from penstock.core.ids import PredictionId, RunId
@@ -53,17 +53,14 @@ class Traffic:
         for thread in self._threads:
             thread.join()
 
-    def wait_for_more(self, rows: int = 200, timeout_s: float = 60.0) -> None:
+    def wait_for_more(self, rows: int = 200) -> None:
         """Wait until so many more rows were answered."""
         enough = len(self.answers) + rows
-        deadline = time.monotonic() + timeout_s
-        while len(self.answers) < enough:
-            assert time.monotonic() < deadline, "no predictions are answered any more"
-            time.sleep(0.02)
+        wait_until(lambda: len(self.answers) >= enough, "predictions are answered")
 
     def _ask(self) -> None:
         url = f"{self._project.gateway_url}/predict/churned"
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=PATIENCE_S) as client:
             while not self._stopped.is_set():
                 try:
                     answer = client.post(url, json=QUESTIONS)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import requests
 
-START_S = 60.0
+START_S = 300.0  # the first start of an environment compiles it
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def _run(command: list[str], folder: Path, port: int) -> Iterator[str]:
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)  # MLflow's server is several processes
-            process.wait(timeout=60)
+            process.wait(timeout=START_S)
 
 
 def _find_port() -> int:

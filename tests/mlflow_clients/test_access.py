@@ -25,11 +25,11 @@ def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_a_client_without_a_token_is_told_so(guarded: str) -> None:
-    answer = requests.post(f"{guarded}/api/2.0/mlflow/runs/search", json={"experiment_ids": ["0"]}, timeout=30)
+    answer = requests.post(f"{guarded}/api/2.0/mlflow/runs/search", json={"experiment_ids": ["0"]}, timeout=300)
     assert answer.status_code == 401 and answer.json()["error_code"] == "UNAUTHENTICATED"
     with pytest.raises(MlflowException):
         MlflowClient(guarded).get_experiment("0")
-    assert requests.get(f"{guarded}/health", timeout=30).status_code == 200
+    assert requests.get(f"{guarded}/health", timeout=300).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from server_process import start_server, start_source
 
 _GONE = "FallbackAsyncAdaptedQueuePool"  # MLflow 2 imports it and does not use it
-pytestmark = [pytest.mark.better_than_mlflow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.better_than_mlflow, pytest.mark.timeout(1_200)]
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def python(request: pytest.FixtureRequest) -> str:
 
 
 def _run(python: str, script: str, *arguments: str) -> str:
-    done = subprocess.run([python, "-c", script, *arguments], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([python, "-c", script, *arguments], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -71,7 +71,7 @@ def test_what_is_not_there_is_an_empty_list(api: Api, place: str) -> None:
 
 
 def test_a_file_that_is_not_there_is_not_found(api: Api, place: str) -> None:
-    answer = api._session.get(f"{api.url}{ROOT}/{place}/nothing.txt", timeout=30)
+    answer = api._session.get(f"{api.url}{ROOT}/{place}/nothing.txt", timeout=300)
     assert answer.status_code in (404, 500)  # MLflow's own server fails
 
 

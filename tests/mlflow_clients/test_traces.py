@@ -84,11 +84,11 @@ def test_a_page_reads_a_trace(tracking: str, server_url: str) -> None:
     mlflow.flush_trace_async_logging()
     trace = mlflow.get_last_active_trace_id()
     url = f"{server_url}/ajax-api/3.0/mlflow/traces/get"
-    told = requests.get(url, params={"trace_id": trace}, timeout=30).json()["trace"]
+    told = requests.get(url, params={"trace_id": trace}, timeout=300).json()["trace"]
     assert told["trace_info"]["trace_id"] == trace
     assert {span["name"] for span in told["spans"]} == {"add", "inner"}
     url = f"{server_url}/ajax-api/2.0/mlflow/get-trace-artifact"
-    answer = requests.get(url, params={"request_id": trace}, timeout=30)
+    answer = requests.get(url, params={"request_id": trace}, timeout=300)
     assert answer.status_code == 200
     assert answer.headers["Content-Disposition"] == "attachment; filename=traces.json"
     assert {span["name"] for span in answer.json()["spans"]} == {"add", "inner"}

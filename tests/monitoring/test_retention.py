@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from keeping_world import collect, tell_everything
 from lending_world import PROJECT, Lender, truth_of
+from patience import PATIENCE_S
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError, NotFoundError, UnavailableError
 from penstock.core.ids import Digest, PredictionId
@@ -249,7 +250,7 @@ def work_elsewhere(keeper: Keeper, armed: str = "") -> int:
     argv = [sys.executable, "-m", "monitoring.dying_monitor", str(keeper.folder), keeper.clock.now().isoformat()]
     paths = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": paths, failpoints.VARIABLE: armed}
-    return subprocess.run(argv, env=environment, timeout=60, check=False).returncode
+    return subprocess.run(argv, env=environment, timeout=PATIENCE_S, check=False).returncode
 
 
 def check_all_is_forgotten(keeper: Keeper, before: list[Window]) -> None:

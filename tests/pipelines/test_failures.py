@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from factories import database_url
+from patience import PATIENCE_S, wait_until
 from penstock.core.clock import ManualClock
 from penstock.core.errors import ConflictError, UnavailableError
 from penstock.pipelines.service import PipelineService
 from penstock.pipelines.types import StepStatus
 from penstock.tracking.types import RunStatus
-from pipelines.workshop import Workshop, eventually, open_workshop, people, write_light
+from pipelines.workshop import Workshop, open_workshop, people, write_light
 
 TESTS = Path(__file__).parents[1]
 ENVIRONMENT = os.environ | {"PYTHONPATH": f"{TESTS}:{TESTS.parent / 'src'}"}
@@ -139,9 +140,9 @@ def test_a_cancelled_run_stops_its_child(shop: Workshop) -> None:
     worker = shop.worker(ttl_s=0.6)
     thread = threading.Thread(target=worker.work_once)
     thread.start()
-    eventually(lambda: "second" in shop.marks(), "the second step")
+    wait_until(lambda: "second" in shop.marks(), "the second step")
     shop.pipelines.cancel_run(run.id, reason="not needed")
-    thread.join(30)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
     assert shop.pipelines.get_run(run.id).status is RunStatus.KILLED
 
@@ -152,10 +153,10 @@ def test_a_stopped_worker_gives_its_run_back_at_once(shop: Workshop) -> None:
     worker = shop.worker("one")
     thread = threading.Thread(target=worker.work_once)
     thread.start()
-    eventually(lambda: "second" in shop.marks(), "the second step")
+    wait_until(lambda: "second" in shop.marks(), "the second step")
     worker.stop()
     worker.place.compute.close()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     assert shop.pipelines.get_run(run.id).status is RunStatus.RUNNING
     assert shop.worker("two").work_once()
     assert NO_MODEL in error_of(shop, run.id)
@@ -168,12 +169,12 @@ def test_a_killed_worker_leaves_nothing_running_and_its_successor_goes_on(shop: 
     run = shop.pipelines.request_run("tiny")
     process = subprocess.Popen(worker_command(shop), env=ENVIRONMENT, stdout=subprocess.DEVNULL)
     try:
-        eventually(lambda: (shop.root / "pid").exists() and (shop.root / "pid").read_text(), "the second step")
+        wait_until(lambda: (shop.root / "pid").exists() and (shop.root / "pid").read_text(), "the second step")
         child = int((shop.root / "pid").read_text())
     finally:
         process.kill()
         process.wait()
-    eventually(lambda: not _is_alive(child), "the end of the child")
+    wait_until(lambda: not _is_alive(child), "the end of the child")
     assert not shop.worker("two").work_once()  # its claim is not over
     assert shop.worker("one").work_once()
     assert NO_MODEL in error_of(shop, run.id)
@@ -193,7 +194,7 @@ def test_a_worker_killed_at_any_point_is_followed_by_one_end(shop: Workshop, poi
     write_light(shop)
     run = shop.pipelines.request_run("tiny")
     environment = ENVIRONMENT | {"PENSTOCK_FAILPOINTS": point}
-    ended = subprocess.run(worker_command(shop), env=environment, stdout=subprocess.DEVNULL, timeout=60)
+    ended = subprocess.run(worker_command(shop), env=environment, stdout=subprocess.DEVNULL, timeout=PATIENCE_S)
     assert ended.returncode == -signal.SIGKILL
     assert shop.pipelines.get_run(run.id).status is RunStatus.RUNNING
     assert shop.worker("one").work_once()
@@ -253,7 +254,7 @@ def test_a_worker_outlives_a_server_that_comes_and_goes(shop: Workshop) -> None:
     port = open_workshop(shop.folder)
     port.pipelines = Flaky(shop.pipelines)  # type: ignore[assignment]
     worker = shop.worker(port=port)
-    eventually(lambda: worker.work_once() or shop.pipelines.get_run(run.id).status.is_terminal, "the end")
+    wait_until(lambda: worker.work_once() or shop.pipelines.get_run(run.id).status.is_terminal, "the end")
     assert NO_MODEL in error_of(shop, run.id)
     assert shop.marks() == ["first", "second"]
     port.db.close()

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from patience import PATIENCE_S
 from penstock.core.ids import Digest, RunId
 from penstock.pipelines.child_spec import AnyGiven, GivenMany, GivenStored, GivenValue
 from penstock.pipelines.graph import CandidateNode, FromData, FromMany, FromStep, FromValue, Graph, Limits, StepNode
@@ -42,7 +43,7 @@ def done(number: int, step: StepNode) -> StepRun:
 
 
 def test_steps_that_do_not_need_each_other_run_side_by_side() -> None:
-    meeting = threading.Barrier(2, timeout=30)
+    meeting = threading.Barrier(2, timeout=PATIENCE_S)
 
     def run(number: int, step: StepNode, given: dict[str, AnyGiven]) -> StepRun:
         if step.name in ("left", "right"):
@@ -80,7 +81,7 @@ def test_after_a_failure_nothing_new_begins_but_what_runs_may_finish() -> None:
         if step.name == "bad":
             failed.set()
             raise StepFailedError("bad failed")
-        failed.wait(30)
+        failed.wait(PATIENCE_S)
         finished.append(step.name)
         return done(number, step)
 

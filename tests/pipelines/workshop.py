@@ -1,7 +1,5 @@
 """A tiny project with its services and a worker, for tests of whole runs."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -205,15 +203,6 @@ def write_light(workshop: Workshop, body: str = "", retries: int = 0) -> None:
     text = LIGHT_PIPELINE.replace("RETRIES", str(retries))
     indented = "\n".join(f"    {line}" for line in body.split("\n")) if body else "    pass"
     (workshop.root / "pipeline.py").write_text(text.replace("BODY", indented))
-
-
-def eventually(holds: Callable[[], Any], what: str = "it") -> None:
-    """Wait until something holds."""
-    for _ in range(600):
-        if holds():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not come to hold")
 
 
 def _note(entries: list[Entry], transactions: Any) -> None:

@@ -3,12 +3,12 @@
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from patience import wait_until
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError, CorruptDataError, StorageFullError
 from penstock.predictions.blocks import pack_rows
@@ -45,13 +45,6 @@ def read_numbers(path: Path) -> list[int]:
 def no_failpoints() -> Iterator[None]:
     yield
     failpoints.arm("")
-
-
-def wait_until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_ids_count_the_rows_of_a_segment(tmp_path: Path) -> None:

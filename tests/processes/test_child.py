@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE_S, wait_until
 from penstock.core.errors import StorageFullError
 from penstock.processes.child import Ticker
 
@@ -23,6 +24,11 @@ sys.stdin.read()
 """
 
 
+def run_program(text: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, "-c", text]
+    return subprocess.run(argv, env=os.environ | environment, capture_output=True, text=True, timeout=PATIENCE_S)
+
+
 def test_a_child_dies_when_its_supervisor_is_killed() -> None:
     supervisor = subprocess.Popen(
         [sys.executable, "-c", PARENT, FOLLOWS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -33,10 +39,7 @@ def test_a_child_dies_when_its_supervisor_is_killed() -> None:
         time.sleep(0.02)
     supervisor.kill()
     supervisor.communicate()
-    deadline = time.monotonic() + 30
-    while _lives(child):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: not _lives(child))
 
 
 def _is_followed(pid: int) -> bool:
@@ -52,9 +55,7 @@ def _lives(pid: int) -> bool:
 
 
 def test_a_child_whose_supervisor_is_gone_already_does_not_even_start() -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", FOLLOWS], env={**os.environ, "PENSTOCK_PARENT": "1"}, timeout=60, check=False
-    )
+    ended = run_program(FOLLOWS, PENSTOCK_PARENT="1")
     assert ended.returncode == -signal.SIGTERM
 
 
@@ -65,7 +66,7 @@ def test_what_a_child_cannot_do_is_one_line_of_its_log() -> None:
         "def work(): raise ConflictError('the port is taken', hint='take another')\n"
         "run_process(work)\n"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    ended = run_program(program)
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert line.endswith("ERROR penstock.processes.child: the port is taken; take another")
@@ -80,7 +81,7 @@ def test_a_line_of_the_log_has_its_fields_behind_the_message() -> None:
         "try: 1 / 0\n"
         "except ZeroDivisionError: logging.getLogger('penstock.x').exception('it failed', extra={'run': 7})\n"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    ended = run_program(program)
     lines = ended.stderr.splitlines()
     assert lines[0].endswith("INFO penstock.x: alias moved alias=champion version=3")
     assert lines[1].endswith("ERROR penstock.x: it failed run=7")
@@ -109,7 +110,7 @@ def test_a_ticker_goes_on_after_a_tick_that_failed(caplog: pytest.LogCaptureFixt
     assert "a tick of test failed and is repeated" in caplog.text
     again = Ticker("again", tick, pause_s=600)
     again.start()
-    assert enough.wait(30)
+    assert enough.wait(PATIENCE_S)
     again.stop()
     assert calls == [0, 1, 2, 3]
 
@@ -123,7 +124,7 @@ def test_a_tick_that_has_to_wait_for_something_is_told_in_one_line(caplog: pytes
 
     ticker = Ticker("test", tick, pause_s=600)
     ticker.start()
-    assert failed.wait(30)
+    assert failed.wait(PATIENCE_S)
     ticker.stop()
     (told,) = caplog.records
     assert told.getMessage() == "a tick of test is repeated: there is no room left"
@@ -149,5 +150,5 @@ print(left)
 
 
 def test_a_process_hears_a_signal_at_every_line_of_its_waiting() -> None:
-    ended = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=20, check=True)
-    assert int(ended.stdout) < 50
+    ended = run_program(INTERRUPTED)
+    assert ended.returncode == 0 and int(ended.stdout) < 50

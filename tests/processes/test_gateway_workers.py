@@ -13,6 +13,7 @@ import httpx
 import polars as pl
 import pytest
 
+from patience import PATIENCE_S, wait_until
 from penstock.predictions.blocks import pack_rows
 from penstock.predictions.segment_log import SegmentLog
 from penstock.predictions.types import PredictionRow
@@ -20,7 +21,7 @@ from penstock.processes.gateway_workers import Worker, worker_specs
 from penstock.processes.listener import open_listener
 from penstock.processes.run_gateway import open_log
 from penstock.registry.format.saving import save_model
-from processes.test_supervisor import Running, wait_for
+from processes.test_supervisor import Running
 from serving.models import LOGISTIC_SAMPLE, make_logistic
 
 PROGRAM = Path(__file__).with_name("gateway_worker.py")
@@ -50,10 +51,10 @@ class Asking:
     def wait_for_more(self, count: int) -> None:
         """Wait until so many more are answered."""
         before = len(self.answered)
-        wait_for(lambda: len(self.answered) >= before + count)
+        wait_until(lambda: len(self.answered) >= before + count)
 
     def _ask(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=30) as client:
+        with httpx.Client(base_url=self._url, timeout=PATIENCE_S) as client:
             while not self._done.is_set():
                 try:
                     answer = client.post("/predict/churn", json=ROW)
@@ -93,7 +94,7 @@ def read_ids(folder: Path) -> list[str]:
 def test_a_killed_worker_takes_only_what_it_held_with_it(tmp_path: Path, listener: socket.socket) -> None:
     callers = 8
     with start(tmp_path, listener, 2) as running:
-        wait_for(
+        wait_until(
             lambda: all(any("Started" in line for line in running.log(name)) for name in ("gateway-1", "gateway-2"))
         )
         with Asking(f"http://127.0.0.1:{listener.getsockname()[1]}", callers) as asking:
@@ -102,11 +103,11 @@ def test_a_killed_worker_takes_only_what_it_held_with_it(tmp_path: Path, listene
             assert before is not None
             os.kill(before, signal.SIGKILL)
             asking.wait_for_more(100)
-            wait_for(lambda: running.supervisor.pids["gateway-2"] not in (None, before))
-            wait_for(lambda: sum("Started" in line for line in running.log("gateway-2")) == 2)
+            wait_until(lambda: running.supervisor.pids["gateway-2"] not in (None, before))
+            wait_until(lambda: sum("Started" in line for line in running.log("gateway-2")) == 2)
             asking.wait_for_more(100)
         assert len(asking.lost) <= callers  # each caller had one request under way
-        wait_for(lambda: set(asking.answered) <= set(read_ids(tmp_path / "log")))
+        wait_until(lambda: set(asking.answered) <= set(read_ids(tmp_path / "log")))
     assert max(collections.Counter(read_ids(tmp_path / "log")).values()) == 1
 
 

@@ -14,6 +14,7 @@ import httpx
 import polars as pl
 import pytest
 
+from patience import PATIENCE_S
 from penstock.cli.main import run
 from serving.models import make_logistic, write_model
 
@@ -50,7 +51,7 @@ def running(*arguments: object, **environment: str) -> Iterator[str]:
             yield json.loads(line)["url"]
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=PATIENCE_S) == 0
 
 
 def test_a_directory_is_served_in_every_protocol(model: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 import penstock
+from patience import PATIENCE_S, wait_until
 from penstock.sdk.connect import connect
 from penstock.storage.objects.collection.packing import FEWEST
 from penstock.storage.objects.open import open_object_store
@@ -49,11 +50,11 @@ def running(home: Path, *options: object) -> Iterator[tuple[str, subprocess.Pope
             yield json.loads(line)["url"], process
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=PATIENCE_S) == 0
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60)
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 def pss_of(process: subprocess.Popen[str]) -> int:
@@ -87,7 +88,7 @@ def test_what_is_kept_one_by_one_is_packed_while_it_is_served(tmp_path: Path) ->
     kept = {objects.put_bytes(b"%d" % number): b"%d" % number for number in range(FEWEST)}
     with running(tmp_path / "home") as (url, _):
         services = connect(url)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while any(objects.blobs.list_keys("loose/")):
             assert time.monotonic() < deadline
             assert all(services.objects.get_bytes(digest) == kept[digest] for digest in list(kept)[:5])
@@ -101,7 +102,7 @@ def test_people_are_told_what_to_do(tmp_path: Path) -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(5)]
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
         lines += process.stdout.readlines()
     text = "".join(lines)
     assert "ready at http://127.0.0.1:" in lines[0] and "export MLFLOW_TRACKING_URI=http://127.0.0.1:" in text
@@ -224,10 +225,7 @@ def test_it_watches_models_that_are_served_elsewhere(tmp_path: Path) -> None:
             penstock.monitor.log(rows, "loans", task="binary", score="score", time="at", id="id", services=services)
         known = {"id": rows["id"], "bad": [1] * count, "at": rows["at"]}
         penstock.monitor.outcomes(known, "loans", entity="id", value="bad", time="at", services=services)
-        deadline = time.monotonic() + 60
-        while not (curves := services.monitoring.get_label_delay("loans")):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        curves = wait_until(lambda: services.monitoring.get_label_delay("loans"), every_s=0.1)
         found = services.monitoring.list_windows("loans")
         assert [(window.rows, window.version) for window in found] == [(count, 1)] * 2
         assert curves[0].predictions == 2 * count

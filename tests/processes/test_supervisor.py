@@ -7,11 +7,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE_S, wait_until
 from penstock.core.errors import ConflictError, InvalidInputError, UnavailableError
 from penstock.processes.listener import open_listener
 from penstock.processes.supervisor import SHORTEST_PAUSE_S, Child, ChildSpec, Supervisor
@@ -49,22 +50,15 @@ class Running:
         return path.read_text().splitlines() if path.exists() else []
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_process_that_is_killed_is_started_again_and_it_is_told(tmp_path: Path) -> None:
     with Running(tmp_path, spec("one")) as running:
-        wait_for(lambda: running.log("one") == ["up"])
+        wait_until(lambda: running.log("one") == ["up"])
         before = running.supervisor.pids["one"]
         assert before is not None
         os.kill(before, signal.SIGKILL)
-        wait_for(lambda: running.log("one") == ["up", "up"])
+        wait_until(lambda: running.log("one") == ["up", "up"])
         assert running.supervisor.pids["one"] not in (None, before)
-        wait_for(lambda: running.told == ["one was ended by SIGKILL; started again"])
+        wait_until(lambda: running.told == ["one was ended by SIGKILL; started again"])
     assert running.log("one") == ["up", "up", "down"]
 
 
@@ -87,7 +81,7 @@ def test_a_process_that_always_fails_is_started_ever_more_slowly(tmp_path: Path)
 def test_a_process_that_never_starts_is_named_with_what_it_wrote_last(tmp_path: Path) -> None:
     with Running(tmp_path, spec("good"), spec("bad", FAILS)) as running:
         with pytest.raises(UnavailableError) as refusal:
-            wait_for(running.supervisor.check_started)
+            wait_until(running.supervisor.check_started)
         assert refusal.value.message == "the bad does not start: there is no disk"
         assert refusal.value.hint == f"see {tmp_path / 'logs' / 'bad.log'}"
 
@@ -97,14 +91,14 @@ def test_what_cannot_be_started_again_just_now_is_tried_until_it_can(tmp_path: P
     program.write_text(f"#!{sys.executable}\n{WAITS}\n")
     program.chmod(0o700)
     with Running(tmp_path, ChildSpec("one", [str(program)], [], {})) as running:
-        wait_for(lambda: running.log("one") == ["up"])
+        wait_until(lambda: running.log("one") == ["up"])
         program.rename(tmp_path / "away")
         pid = running.supervisor.pids["one"]
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: any(line.startswith("one cannot be started: ") for line in running.told))
+        wait_until(lambda: any(line.startswith("one cannot be started: ") for line in running.told))
         (tmp_path / "away").rename(program)
-        wait_for(lambda: running.log("one") == ["up", "up"])
+        wait_until(lambda: running.log("one") == ["up", "up"])
 
 
 def test_a_log_that_has_grown_large_is_put_aside_while_it_is_written(
@@ -114,9 +108,9 @@ def test_a_log_that_has_grown_large_is_put_aside_while_it_is_written(
     talks = "import time\nwhile True: print('x' * 99, flush=True); time.sleep(0.001)"
     with Running(tmp_path, spec("one", talks)) as running:
         aside = running.logs / "one.log.1"
-        wait_for(aside.exists)
-        wait_for(lambda: 0 < (running.logs / "one.log").stat().st_size < 100_000)
-        wait_for(lambda: running.log("one")[-1] == "x" * 99)
+        wait_until(aside.exists)
+        wait_until(lambda: 0 < (running.logs / "one.log").stat().st_size < 100_000)
+        wait_until(lambda: running.log("one")[-1] == "x" * 99)
 
 
 def test_a_program_that_does_not_exist_is_an_error_at_once(tmp_path: Path) -> None:
@@ -130,14 +124,14 @@ def test_processes_are_stopped_in_the_opposite_order(tmp_path: Path) -> None:
     program = f"{BLOCKS}; open({str(order)!r}, 'a').write(NAME)"
     names = ("a", "b", "c")
     with Running(tmp_path, *(spec(name, program.replace("NAME", repr(name))) for name in names)) as running:
-        wait_for(lambda: all(running.log(name) for name in names))
+        wait_until(lambda: all(running.log(name) for name in names))
     assert order.read_text() == "cba"
 
 
 def test_a_process_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     child = Child(spec("stubborn", STUBBORN), tmp_path)
     child.start()
-    wait_for(lambda: (tmp_path / "stubborn.log").read_text() == "up\n")
+    wait_until(lambda: (tmp_path / "stubborn.log").read_text() == "up\n")
     child.stop()
     child.wait_stopped(time.monotonic() + 0.1)
     assert child.pid is None
@@ -147,7 +141,7 @@ def test_a_process_gets_its_environment_and_the_number_of_its_supervisor(tmp_pat
     program = "import os; print(os.environ['COLOUR'], os.environ['PENSTOCK_PARENT'])"
     child = Child(spec("one", program, COLOUR="blue"), tmp_path)
     child.start()
-    wait_for(lambda: child.pid is None)
+    wait_until(lambda: child.pid is None)
     assert (tmp_path / "one.log").read_text() == f"blue {os.getpid()}\n"
 
 
@@ -162,13 +156,13 @@ def test_a_listener_outlives_the_process_that_answers_on_it(tmp_path: Path) -> N
         pid = running.supervisor.pids["one"]
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: running.supervisor.pids["one"] != pid)  # a call it had taken already would die with it
+        wait_until(lambda: running.supervisor.pids["one"] != pid)  # a call it had taken already would die with it
         assert ask(listener) == b"hello"
-        wait_for(lambda: running.told)
+        wait_until(lambda: running.told)
 
 
 def ask(listener: socket.socket) -> bytes:
-    with socket.create_connection(listener.getsockname(), timeout=30) as connection:
+    with socket.create_connection(listener.getsockname(), timeout=PATIENCE_S) as connection:
         return connection.recv(100)
 
 

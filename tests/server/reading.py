@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import httpx
 from msgspec import structs
 
+from patience import PATIENCE_S
 from penstock.server.app import build_server
 from server.seeding import ACTOR, Shop
 from serving_http import serve
@@ -27,7 +28,7 @@ def serve_shop(shop: Shop, *, token: str = "", is_project: bool = True) -> Itera
 
 def open_page(url: str) -> httpx.Response:
     """A page as a browser asks for it."""
-    return httpx.get(url, headers=BROWSER, timeout=30)
+    return httpx.get(url, headers=BROWSER, timeout=PATIENCE_S)
 
 
 class Page(HTMLParser):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from patience import PATIENCE_S
 from server.reading import serve_shop
 from server.seeding import Shop, open_shop
 
@@ -25,7 +26,8 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 SCRIPTS = Path(__file__).parent / "scripts"
-PATIENCE_MS = 20_000
+PATIENCE_MS = 1_000 * PATIENCE_S
+expect.set_options(timeout=PATIENCE_MS)
 LIVE = re.compile(r"/live\?")
 Opener = Callable[..., Page]
 
@@ -70,7 +72,7 @@ def open_page(browser: Browser, shop_url: str, complaints: list[str]) -> Iterato
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: _check_address(request.url, url, complaints))
         page.goto(url + path)
-        expect(page.locator("#pulse-label")).to_have_text("live", timeout=PATIENCE_MS)
+        expect(page.locator("#pulse-label")).to_have_text("live")
         return page
 
     yield open_page

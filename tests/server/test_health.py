@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
+from patience import PATIENCE_S
 from penstock.app.app import open_app
 from penstock.catalogue.services import Services
 from penstock.core import health
@@ -32,7 +33,7 @@ class Running(NamedTuple):
     home: Path
 
     def ready(self) -> httpx.Response:
-        return httpx.get(f"{self.url}/ready", timeout=30)
+        return httpx.get(f"{self.url}/ready", timeout=PATIENCE_S)
 
     def checks(self) -> list[str]:
         return [problem["check"] for problem in self.ready().json()["problems"]]

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from patience import PATIENCE_S
 from server.reading import serve_shop
 from server.seeding import Shop, open_shop
 
@@ -19,7 +20,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Shop, str]]:
 
 def test_a_change_of_state_is_told(served: tuple[Shop, str]) -> None:
     shop, url = served
-    with httpx.stream("GET", f"{url}/live", timeout=30) as answer:
+    with httpx.stream("GET", f"{url}/live", timeout=PATIENCE_S) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.headers["cache-control"] == "no-store"
         lines = answer.iter_lines()
@@ -37,7 +38,7 @@ def test_a_page_that_shows_an_older_state_is_told_at_once(served: tuple[Shop, st
     shop.services.tracking.create_run("shop")
     params = {"seen": str(before)} if where == "query" else {"seen": str(before + 2)}
     headers = {} if where == "query" else {"last-event-id": str(before)}
-    with httpx.stream("GET", f"{url}/live", params=params, headers=headers, timeout=30) as answer:
+    with httpx.stream("GET", f"{url}/live", params=params, headers=headers, timeout=PATIENCE_S) as answer:
         told = list(itertools.islice((line for line in answer.iter_lines() if line), 2))
     assert told[1] == "event: change"
 

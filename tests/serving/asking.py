@@ -13,6 +13,7 @@ import polars as pl
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from patience import PATIENCE_S
 from penstock.core.ids import Digest
 from penstock.predictions.records import read_records
 from penstock.predictions.segment_log import SegmentLog
@@ -78,7 +79,7 @@ class Adder:
 
     def predict_arrays(self, matrix: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """The sums."""
-        self.may_go.wait(30)
+        self.may_go.wait(PATIENCE_S)
         self.batches.append(len(matrix))
         if self.row_s:
             time.sleep(self.row_s * len(matrix))

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import httpx
 import polars as pl
 
+from patience import PATIENCE_S
 from penstock.core.clock import Clock
 from penstock.core.ids import Digest
 from penstock.predictions.frames import read_predictions
@@ -62,7 +62,7 @@ class GatewayUnderTest:
             trust_s=trust_s,
         )
         self.http = HttpServer(self.gateway)
-        self.client = httpx.Client(base_url=self.http.url, timeout=30)
+        self.client = httpx.Client(base_url=self.http.url, timeout=PATIENCE_S)
 
     def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
         """Send JSON."""
@@ -91,11 +91,3 @@ class GatewayUnderTest:
 def open_with(backend: Backend, folder: Path) -> Callable[[Digest], Any]:
     """Loads models as a gateway process does."""
     return lambda tree: open_tree(backend.objects, tree, folder, unvetted(folder))
-
-
-def wait_until(holds: Callable[[], object]) -> None:
-    """Wait for something that another thread does."""
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

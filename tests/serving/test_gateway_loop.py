@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import wait_until
 from penstock.core.errors import (
     ConflictError,
     CorruptDataError,
@@ -24,7 +25,7 @@ from penstock.serving.gateway import Gateway
 from penstock.serving.gateway_loop import GatewayLoop
 from penstock.serving.port import GatewayPort
 from penstock.serving.types import GatewayReport, Routing
-from serving.gateways import GatewayUnderTest, wait_until
+from serving.gateways import GatewayUnderTest
 from serving.models import Backend, make_ranking
 from vetting import unvetted
 

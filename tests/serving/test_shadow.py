@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from msgspec.structs import replace
 
+from patience import wait_until
 from penstock.core.ids import Digest
 from penstock.predictions.frames import join_outcomes, read_predictions
 from penstock.predictions.segment_log import SegmentLog
@@ -19,7 +20,7 @@ from penstock.serving.live import LiveRevision, RoutingTable
 from penstock.serving.shadow import ShadowLimits
 from penstock.serving.types import RevisionRoute
 from serving.asking import Adder, Reply, ask, ask_all, open_gateway, read_log
-from serving.gateways import GatewayUnderTest, wait_until
+from serving.gateways import GatewayUnderTest
 from serving.models import Backend, make_logistic, make_ranking
 
 ROWS = [{"a": 1.0, "b": 2.0}]

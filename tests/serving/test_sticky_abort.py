@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from patience import wait_until
 from penstock.registry.service import RegistryService
 from penstock.serving.service import ServingService
 from penstock.serving.types import GatewayReport, Routing
-from serving.gateways import GatewayUnderTest, wait_until
+from serving.gateways import GatewayUnderTest
 from serving.models import Backend, make_ranking
 from serving.test_gateway_loop import Cable
 

@@ -58,4 +58,4 @@ def serve(python: str, folder: Path, *arguments: str, **environment: str) -> Ite
             yield json.loads(line)["url"]
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=300) == 0

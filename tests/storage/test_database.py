@@ -17,6 +17,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Tex
 from sqlalchemy.exc import InternalError
 
 from factories import TESTER, open_database
+from patience import PATIENCE_S
 from penstock.core import failpoints
 from penstock.core.errors import InvalidInputError, PenstockError, StorageFullError
 from penstock.storage.database import Database
@@ -81,7 +82,7 @@ def test_a_kill_around_a_commit_loses_no_acknowledged_write(tmp_path: Path, plac
     acknowledged: set[str] = set()
     for number in range(3):
         with start_writer(path, str(number), failpoint=f"storage.writer.{place}=kill@{3 + 7 * number}") as child:
-            told = child.communicate(timeout=60)[0].split()
+            told = child.communicate(timeout=PATIENCE_S)[0].split()
         assert child.returncode == -signal.SIGKILL
         acknowledged.update(told)
         check_nothing_lost(path, acknowledged)
@@ -110,7 +111,7 @@ def test_several_processes_writing_to_one_file_lose_nothing(tmp_path: Path) -> N
     path = tmp_path / "penstock.db"
     create(path)
     children = [start_writer(path, str(number), "20") for number in range(3)]
-    told = [child.communicate(timeout=100)[0].split() for child in children]
+    told = [child.communicate(timeout=PATIENCE_S)[0].split() for child in children]
     assert [child.returncode for child in children] == [0, 0, 0]
     names = {name for names in told for name in names}
     assert len(names) == 3 * 20 * crash_writer.THREADS
@@ -153,10 +154,10 @@ def test_a_file_that_may_not_grow_refuses_clearly_and_goes_on_when_it_may(db: Da
 
     before = db.submit(lambda tx: fill(tx, 1, size=10))
     full = [db.submit(lambda tx, n=n: fill(tx, n)) for n in (2, 3)]
-    assert before.result(10) is None
+    assert before.result(PATIENCE_S) is None
     for future in full:
         with pytest.raises(StorageFullError, match="no room left"):
-            future.result(10)
+            future.result(PATIENCE_S)
     assert db.read(lambda tx: tx.execute(select(pages.c.number)).scalars().all()) == [0, 1]
     limit = 10_000
     db.write(fill, 4)

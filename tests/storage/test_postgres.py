@@ -18,6 +18,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, insert, make_ur
 
 import postgres_cluster
 from factories import TESTER
+from patience import PATIENCE_S
 from penstock.core.errors import (
     ConflictError,
     InvalidInputError,
@@ -113,7 +114,7 @@ def test_many_callers_whose_commit_is_not_answered_count_once_each(
         for moment in ("after", "before"):
             line.arm(moment)
             answers = [db.submit(count_up) for _ in range(40)]
-            assert len({answer.result(30) for answer in answers}) == 40
+            assert len({answer.result(PATIENCE_S) for answer in answers}) == 40
         assert db.read(value) == 80
 
 
@@ -154,7 +155,7 @@ def test_one_key_used_through_two_servers_at_once_counts_once(open_db: Callable[
             return answer_once(tx, key=key, scope="s", arguments={}, work=count_up, returns=int)
 
         answers = [server.submit(call) for server in servers for _ in range(3)]
-        assert {answer.result(30) for answer in answers} == {number + 1}
+        assert {answer.result(PATIENCE_S) for answer in answers} == {number + 1}
 
 
 def test_one_lease_wanted_through_two_servers_at_once_has_one_holder(open_db: Callable[..., Database]) -> None:
@@ -164,7 +165,7 @@ def test_one_lease_wanted_through_two_servers_at_once_has_one_holder(open_db: Ca
             server.submit(lambda tx, n=number, who=who: acquire_lease(tx, f"l{n}", who, timedelta(seconds=30)))
             for who, server in servers.items()
         ]
-        assert sum(answer.result(30) is not None for answer in asked) == 1
+        assert sum(answer.result(PATIENCE_S) is not None for answer in asked) == 1
 
 
 def test_the_audit_chain_of_several_servers_is_one_and_each_verifies_it(
@@ -199,16 +200,16 @@ def test_a_server_that_stands_still_in_a_write_loses_its_turn(
 
     def stand_still(tx: Transaction) -> None:
         entered.set()
-        go_on.wait(20)
+        go_on.wait(PATIENCE_S)
         if not told:
             count_up(tx)
 
     told: list[int] = []
     late = frozen.submit(stand_still)
-    entered.wait(10)
+    entered.wait(PATIENCE_S)
     told.append(other.write(count_up))  # comes to its turn although nobody let go
     go_on.set()
-    late.result(30)  # what stood still is done again from the beginning
+    late.result(PATIENCE_S)  # what stood still is done again from the beginning
     assert other.read(value) == 1
 
 

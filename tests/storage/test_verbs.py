@@ -8,6 +8,7 @@ from msgspec import Struct
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, update
 
 from factories import TESTER, open_database
+from patience import PATIENCE_S
 from penstock.core import codec
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.core.identity import Actor, Role
@@ -134,7 +135,7 @@ def test_facts_and_reads_are_not_audited(service: WellService, heard: Heard) -> 
 
 def test_a_verb_runs_for_the_actor_who_asked(service: WellService, heard: Heard) -> None:
     verb = service.dig
-    verb.run_as(ANA, verb.verb.arguments(name="north", level=1)).result(10)
+    verb.run_as(ANA, verb.verb.arguments(name="north", level=1)).result(PATIENCE_S)
     assert heard == [("ana", "wells.dig", {"name": "north", "level": 1})]
     assert service.who_asks.run_as(ANA, service.who_asks.verb.arguments()).result(0) == "ana"
     assert service.who_asks() == TESTER.name
@@ -160,7 +161,7 @@ def test_a_repeated_call_with_its_key_counts_once(service: WellService, heard: H
     service.dig("north")
     fill = service.fill
     arguments = fill.verb.arguments(name="north", by=2)
-    answers = [fill.run_as(ANA, arguments, key="k1").result(10) for _ in range(3)]
+    answers = [fill.run_as(ANA, arguments, key="k1").result(PATIENCE_S) for _ in range(3)]
     assert answers == [Well("north", 2)] * 3
     assert service.get("north") == Well("north", 2)
     assert [action for _, action, _ in heard] == ["wells.dig", "wells.fill"]
@@ -171,31 +172,31 @@ def test_two_calls_with_one_key_in_one_group_count_once(service: WellService) ->
     fill = service.fill
     arguments = fill.verb.arguments(name="north", by=2)
     waiting = [fill.run_as(ANA, arguments, key="k1") for _ in range(20)]
-    assert {future.result(10) for future in waiting} == {Well("north", 2)}
+    assert {future.result(PATIENCE_S) for future in waiting} == {Well("north", 2)}
 
 
 def test_a_key_used_for_something_else_is_refused(service: WellService) -> None:
     service.dig("north")
     fill = service.fill
-    fill.run_as(ANA, fill.verb.arguments(name="north", by=2), key="k1").result(10)
+    fill.run_as(ANA, fill.verb.arguments(name="north", by=2), key="k1").result(PATIENCE_S)
     with pytest.raises(ConflictError, match="used before"):
-        fill.run_as(ANA, fill.verb.arguments(name="north", by=3), key="k1").result(10)
+        fill.run_as(ANA, fill.verb.arguments(name="north", by=3), key="k1").result(PATIENCE_S)
     with pytest.raises(ConflictError, match="used before"):
-        service.dig.run_as(ANA, service.dig.verb.arguments(name="x"), key="k1").result(10)
+        service.dig.run_as(ANA, service.dig.verb.arguments(name="x"), key="k1").result(PATIENCE_S)
 
 
 def test_a_failed_call_does_not_use_up_its_key(service: WellService) -> None:
     fill = service.fill
     arguments = fill.verb.arguments(name="north", by=2)
     with pytest.raises(NotFoundError):
-        fill.run_as(ANA, arguments, key="k1").result(10)
+        fill.run_as(ANA, arguments, key="k1").result(PATIENCE_S)
     service.dig("north")
-    assert fill.run_as(ANA, arguments, key="k1").result(10) == Well("north", 2)
+    assert fill.run_as(ANA, arguments, key="k1").result(PATIENCE_S) == Well("north", 2)
 
 
 def test_a_key_is_remembered_by_the_next_process(service: WellService, tmp_path: Path) -> None:
-    service.dig.run_as(ANA, service.dig.verb.arguments(name="north"), key="k1").result(10)
+    service.dig.run_as(ANA, service.dig.verb.arguments(name="north"), key="k1").result(PATIENCE_S)
     service.db.close()
     later = WellService(open_with_tables(tmp_path))
-    assert later.dig.run_as(ANA, later.dig.verb.arguments(name="north"), key="k1").result(10) == Well("north")
+    assert later.dig.run_as(ANA, later.dig.verb.arguments(name="north"), key="k1").result(PATIENCE_S) == Well("north")
     later.db.close()

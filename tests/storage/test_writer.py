@@ -14,6 +14,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, s
 from sqlalchemy.exc import IntegrityError
 
 from factories import TESTER, open_database
+from patience import PATIENCE_S
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError, PenstockError, StorageFullError, UnavailableError
 from penstock.core.ids import Ref
@@ -53,11 +54,11 @@ class Gate:
     def __init__(self, db: Database) -> None:
         self._entered, self._open = threading.Event(), threading.Event()
         db.submit(self._wait)
-        assert self._entered.wait(10)
+        assert self._entered.wait(PATIENCE_S)
 
     def _wait(self, tx: Transaction) -> None:
         self._entered.set()
-        assert self._open.wait(10)
+        assert self._open.wait(PATIENCE_S)
 
     def open(self) -> None:
         self._open.set()
@@ -92,7 +93,7 @@ def test_all_who_waited_share_one_commit(db: Database) -> None:
     gate = Gate(db)
     waiting = [db.submit(lambda tx, n=n: add(tx, str(n))) for n in range(50)]
     gate.open()
-    assert [future.result(10) for future in waiting] == [str(n) for n in range(50)]
+    assert [future.result(PATIENCE_S) for future in waiting] == [str(n) for n in range(50)]
     assert groups == [1, 50]
 
 
@@ -102,9 +103,9 @@ def test_one_bad_caller_leaves_the_others_alone(db: Database) -> None:
     bad = db.submit(lambda tx: add_then_fail(tx, "bad"))
     also_good = db.submit(lambda tx: add(tx, "also good"))
     gate.open()
-    assert (good.result(10), also_good.result(10)) == ("good", "also good")
+    assert (good.result(PATIENCE_S), also_good.result(PATIENCE_S)) == ("good", "also good")
     with pytest.raises(ConflictError, match="changed my mind"):
-        bad.result(10)
+        bad.result(PATIENCE_S)
     assert names_on_disk(db) == {"good", "also good"}
 
 
@@ -114,9 +115,9 @@ def test_a_caller_who_breaks_a_rule_of_the_database_fails_alone(db: Database) ->
     twice = db.submit(lambda tx: add(tx, "taken"))
     good = db.submit(lambda tx: add(tx, "free"))
     gate.open()
-    assert good.result(10) == "free"
+    assert good.result(PATIENCE_S) == "free"
     with pytest.raises(Exception, match=r"UNIQUE constraint|duplicate key"):
-        twice.result(10)
+        twice.result(PATIENCE_S)
 
 
 def test_an_audit_entry_that_cannot_be_written_fails_its_caller_alone(db: Database) -> None:
@@ -130,9 +131,9 @@ def test_an_audit_entry_that_cannot_be_written_fails_its_caller_alone(db: Databa
     bad = db.submit(lambda tx: (add(tx, "bad"), tx.record("note.add", Ref("note", "bad"), tags={1})))
     good = db.submit(lambda tx: add(tx, "good"))
     gate.open()
-    assert good.result(10) == "good"
+    assert good.result(PATIENCE_S) == "good"
     with pytest.raises(TypeError, match="no JSON"):
-        bad.result(10)
+        bad.result(PATIENCE_S)
     assert names_on_disk(db) == {"good"}
 
 
@@ -158,7 +159,7 @@ def test_an_answer_comes_only_after_the_commit(db: Database) -> None:
     future = db.submit(lambda tx: add(tx, "a"))
     future.add_done_callback(lambda _: seen_at_answer.append(names_on_disk(db)))
     gate.open()
-    future.result(10)
+    future.result(PATIENCE_S)
     db.close()
     assert seen_before[-1] == set()
     assert seen_at_answer == [{"a"}]
@@ -170,7 +171,7 @@ def test_a_caller_who_gave_up_is_passed_over_and_the_others_are_answered(db: Dat
     patient = db.submit(lambda tx: add(tx, "patient"))
     assert given_up.cancel()
     gate.open()
-    assert patient.result(10) == "patient"
+    assert patient.result(PATIENCE_S) == "patient"
     assert names_on_disk(db) == {"patient"}
 
 
@@ -185,7 +186,7 @@ def test_a_write_that_runs_can_no_longer_be_given_up(db: Database) -> None:
     gate = Gate(db)
     futures.append(db.submit(work))
     gate.open()
-    assert futures[0].result(10) == "a"
+    assert futures[0].result(PATIENCE_S) == "a"
     assert cancelled == [False]
 
 
@@ -199,7 +200,7 @@ def test_what_fails_after_the_commit_makes_no_write_run_twice(db: Database) -> N
     gate = Gate(db)
     waiting = [db.submit(lambda tx, n=n: (runs.append(str(n)), add(tx, str(n)))[1]) for n in range(3)]
     gate.open()
-    assert [future.result(10) for future in waiting] == ["0", "1", "2"]
+    assert [future.result(PATIENCE_S) for future in waiting] == ["0", "1", "2"]
     assert runs == ["0", "1", "2"]
 
 
@@ -230,7 +231,7 @@ def test_the_records_of_a_kind_are_written_together(db: Database) -> None:
     gate = Gate(db)
     waiting = [db.add(kind, f"{n}") for n in range(20)]
     gate.open()
-    assert [future.result(10) for future in waiting] == [str(n) for n in range(20)]
+    assert [future.result(PATIENCE_S) for future in waiting] == [str(n) for n in range(20)]
     assert kind.groups == [20]
     assert db.read(count) == 20
 
@@ -240,9 +241,9 @@ def test_a_record_that_is_refused_leaves_the_others_alone(db: Database) -> None:
     gate = Gate(db)
     good, bad, verb = db.add(kind, "good"), db.add(kind, "refused"), db.submit(lambda tx: add(tx, "verb"))
     gate.open()
-    assert (good.result(10), verb.result(10)) == ("good", "verb")
+    assert (good.result(PATIENCE_S), verb.result(PATIENCE_S)) == ("good", "verb")
     with pytest.raises(ConflictError, match="not this one"):
-        bad.result(10)
+        bad.result(PATIENCE_S)
     assert names_on_disk(db) == {"good", "verb"}
     assert kind.forgotten == 0
 
@@ -252,9 +253,9 @@ def test_a_record_the_database_refuses_fails_its_own_caller_only(db: Database) -
     gate = Gate(db)
     good, bad, verb = db.add(kind, "good"), db.add(kind, None), db.submit(lambda tx: add(tx, "verb"))
     gate.open()
-    assert (good.result(10), verb.result(10)) == ("good", "verb")
+    assert (good.result(PATIENCE_S), verb.result(PATIENCE_S)) == ("good", "verb")
     with pytest.raises(Exception, match=r"NOT NULL|not-null"):
-        bad.result(10)
+        bad.result(PATIENCE_S)
     assert names_on_disk(db) == {"good", "verb"}
     assert kind.forgotten >= 1
 
@@ -380,7 +381,7 @@ def test_a_queue_without_end_is_refused(db: Database, monkeypatch: pytest.Monkey
     with pytest.raises(UnavailableError, match="wait already"):
         db.submit(lambda tx: add(tx, "one more"))
     gate.open()
-    assert [future.result(10) for future in waiting] == ["0", "1", "2"]
+    assert [future.result(PATIENCE_S) for future in waiting] == ["0", "1", "2"]
 
 
 def test_a_write_inside_a_write_is_refused_instead_of_waiting_for_ever(db: Database) -> None:
@@ -437,7 +438,7 @@ def test_a_whole_group_meets_a_full_disk_and_every_caller_is_told(db: Database) 
     gate.open()
     for future in waiting:
         with pytest.raises(StorageFullError):
-            future.result(10)
+            future.result(PATIENCE_S)
     assert names_on_disk(db) == set()
 
 
@@ -446,7 +447,7 @@ def test_a_commit_that_fails_once_is_tried_again_job_by_job(db: Database) -> Non
     waiting = [db.submit(lambda tx, n=n: add(tx, str(n))) for n in range(3)]
     failpoints.arm("storage.writer.before_commit=eio@2")
     gate.open()
-    assert [future.result(10) for future in waiting] == ["0", "1", "2"]
+    assert [future.result(PATIENCE_S) for future in waiting] == ["0", "1", "2"]
 
 
 def test_a_failing_disk_is_an_error_of_our_own(db: Database) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from factories import open_database
+from patience import PATIENCE_S
 from penstock.core.errors import ConflictError, NotFoundError, PenstockError
 from penstock.core.ids import RunId
 from penstock.storage.database import Database
@@ -112,7 +113,7 @@ def test_a_series_that_was_rolled_back_is_made_again(db: Database, tracking: Tra
 
     with pytest.raises(RuntimeError):
         db.write(write_and_fail)
-    db.add(tracking.facts, Facts(run.id, [point("a", 2)])).result(10)
+    db.add(tracking.facts, Facts(run.id, [point("a", 2)])).result(PATIENCE_S)
     assert [held.step for held in tracking.metric_history(run.id, "a").points] == [2]
 
 
@@ -124,8 +125,8 @@ def test_a_group_that_was_lost_is_written_again(db: Database, tracking: Tracking
     db.on_group(fail_once)
     waiting = [db.add(tracking.facts, Facts(run.id, [point(key, 1)])) for key in "ab"]
     with contextlib.suppress(PenstockError):
-        [future.result(10) for future in waiting]
-    db.add(tracking.facts, Facts(run.id, [point("a", 2), point("b", 2)])).result(10)
+        [future.result(PATIENCE_S) for future in waiting]
+    db.add(tracking.facts, Facts(run.id, [point("a", 2), point("b", 2)])).result(PATIENCE_S)
     assert {key: tracking.get_run(run.id).metrics[key].step for key in "ab"} == {"a": 2, "b": 2}
 
 

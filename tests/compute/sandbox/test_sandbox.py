@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from patience import PATIENCE_S
 from penstock.compute.sandbox.sandbox import SandboxedProcess, find_missing, start_in_sandbox
 from penstock.compute.sandbox.types import MIB, Limits, SandboxMissingError, SandboxPlan
 from penstock.compute.types import Result
@@ -41,7 +42,7 @@ def ask(folder: Path, code: str, *argv: str, **plan: Any) -> dict[str, str]:
     """What the code puts into `found`."""
     running = start(folder, TELL % textwrap.dedent(code), argv=argv, **plan)
     try:
-        running.channel.settimeout(60)
+        running.channel.settimeout(PATIENCE_S)
         told = b""
         while part := running.channel.recv(65536):
             told += part
@@ -204,14 +205,14 @@ def test_a_system_without_namespaces_has_the_rest() -> None:
 def _run_without(number: tuple[int, int], error: str) -> str:
     """What a system lacks whose kernel refuses a call, on x86_64 and on aarch64."""
     code = WITHOUT.format(number=number, error=error)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def _run_to_its_end(folder: Path, code: str) -> Result:
     running = start(folder, code)
-    result = running.wait(60)
+    result = running.wait(PATIENCE_S)
     running.kill()
     assert result is not None
     return result
@@ -233,5 +234,5 @@ def _wait_for_children(pid: int, count: int) -> list[psutil.Process]:
 
 
 def _wait_until_gone(processes: list[psutil.Process]) -> bool:
-    _, alive = psutil.wait_procs(processes, timeout=30)
+    _, alive = psutil.wait_procs(processes, timeout=PATIENCE_S)
     return not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]

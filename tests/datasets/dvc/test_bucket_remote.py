@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from datasets.dvc.dvc_world import make_project, write_out
+from patience import PATIENCE_S
 from penstock.core.errors import InvalidInputError, UnavailableError
 from penstock.datasets.dvc.importing import DvcImporter
 from penstock.datasets.dvc.md5_index import Md5Index
@@ -42,7 +43,8 @@ def config_for(bucket: str) -> str:
 
 def put(url: str, body: bytes) -> None:
     headers = {"content-type": "application/octet-stream"}  # else moto looks for a form in it
-    with urllib.request.urlopen(urllib.request.Request(url, data=body, headers=headers, method="PUT"), timeout=30):
+    request = urllib.request.Request(url, data=body, headers=headers, method="PUT")
+    with urllib.request.urlopen(request, timeout=PATIENCE_S):
         pass
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE_S
 from penstock.datasets.dvc.exporting import export_version
 from penstock.datasets.dvc.importing import DvcImporter
 from penstock.datasets.dvc.md5_index import Md5Index
@@ -30,7 +31,7 @@ def dvc(folder: Path, *words: str) -> str:
     home = folder.parent / "home"
     home.mkdir(exist_ok=True)
     known = {"PATH": os.environ["PATH"], "HOME": str(home), "DVC_NO_ANALYTICS": "1", "XDG_CONFIG_HOME": str(home)}
-    done = subprocess.run([DVC, *words], cwd=folder, env=known, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([DVC, *words], cwd=folder, env=known, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from demo.test_run import started
+from patience import PATIENCE_S
 from penstock.demo.fraud.run import FraudOptions, FraudResult, run_fraud
 
 PERIODS = 5  # the first one is measured at the end
@@ -18,7 +19,7 @@ def test_the_claims_office_runs_to_its_table_and_its_pages_tell_it(tmp_path: Pat
 
     def look(result: FraudResult) -> None:
         for path in ("/", "/deployments/claims", "/deployments/claims/monitoring"):
-            pages[path] = httpx.get(result.page_url + path, headers={"accept": "text/html"}, timeout=30).text
+            pages[path] = httpx.get(result.page_url + path, headers={"accept": "text/html"}, timeout=PATIENCE_S).text
 
     console = Console(width=160)
     with console.capture() as told:

@@ -1,13 +1,13 @@
 """Eight writers on one server, and what is looked at when they have ended."""
 
 import random
-import time
 from collections import Counter
 from pathlib import Path
 
 from journeys.storm.checking import check_journals
 from journeys.storm.wire import Fate, Stop, Wire
 from journeys.storm.writer import StormWriter
+from patience import wait_until
 from penstock.app.app import open_app
 from penstock.core.config import Config
 from sdk.spool.servers import Server
@@ -39,12 +39,10 @@ class Storm:
     def acknowledged(self) -> int:
         return sum(writer.journal.acknowledged for writer in self.writers)
 
-    def wait_for_more(self, count: int, timeout_s: float = 60.0) -> None:
+    def wait_for_more(self, count: int) -> None:
         """Wait until so many more writes were acknowledged."""
-        enough, deadline = self.acknowledged + count, time.monotonic() + timeout_s
-        while self.acknowledged < enough and not self._stop.failures:
-            assert time.monotonic() < deadline, "nothing is acknowledged any more"
-            time.sleep(0.005)
+        enough = self.acknowledged + count
+        wait_until(lambda: self.acknowledged >= enough or self._stop.failures, "writes are acknowledged")
 
     def check(self, server: Server) -> None:
         """What was answered was right, and is there."""

@@ -11,9 +11,10 @@ from enum import Enum
 from typing import Any
 from urllib.parse import urlencode
 
+from patience import PATIENCE_S
+
 MLFLOW = "/api/2.0/mlflow/"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/"
-PATIENCE_S = 90.0  # for a server that starts again
 UNKNOWN = b"may or may not have happened"  # in an answer of a server that cannot find out
 
 
@@ -110,7 +111,7 @@ class Wire:
     def _connect(self) -> http.client.HTTPConnection:
         deadline = time.monotonic() + PATIENCE_S
         while self._connection is None:
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_S)
             try:
                 connection.connect()
             except OSError:

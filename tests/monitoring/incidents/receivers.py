@@ -15,6 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from patience import PATIENCE_S
+
 
 @dataclass
 class Received:
@@ -49,7 +51,7 @@ def listen_http() -> Iterator[Hook]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             hook.received.append(Received(self.path, headers, body))
             if hook.pause is not None:
-                hook.pause.wait(30)
+                hook.pause.wait(PATIENCE_S)
             status = hook.answers.pop(0) if len(hook.answers) > 1 else hook.answers[0]
             with contextlib.suppress(OSError):  # the sender may have been killed
                 self.send_response(status)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 from factories import open_database
 from monitoring.incidents.receivers import Hook, listen_http
 from monitoring.incidents.sender import PROJECT, open_dispatcher, open_incidents, signal
+from patience import PATIENCE_S, wait_until
 from penstock.core.clock import ManualClock
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError
 from penstock.governance.ledger import Ledger
@@ -274,13 +275,6 @@ def test_a_slow_channel_holds_up_no_other(tmp_path: Path, hook: Hook) -> None:
     thread.join()
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
-
-
 class Sender:
     """A process of its own that sends; it can be killed."""
 
@@ -302,7 +296,7 @@ def test_a_sender_killed_in_the_middle_of_a_delivery_sends_it_again_under_the_sa
 ) -> None:
     open_database(tmp_path).close()
     dying = Sender(tmp_path, "a", "alerts.after_send=kill@1")  # the other side has it, and we do not know
-    dying.process.wait(60)
+    dying.process.wait(PATIENCE_S)
     assert len(hook.received) == 1
     hook.pause = threading.Event()
     waiting = Sender(tmp_path, "b")

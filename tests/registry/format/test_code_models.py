@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
+from patience import PATIENCE_S
 from penstock.core.errors import InvalidInputError
 from penstock.registry.format.function_model import FunctionModel
 from penstock.registry.format.loaded import NeedsItsOwnProcessError, load_model
@@ -86,7 +87,7 @@ def project(tmp_path: Path) -> Path:
 
 def _run(script: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def _save(project: Path, model: str, task: str) -> tuple[Path, str]:

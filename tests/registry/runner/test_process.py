@@ -15,6 +15,7 @@ import polars as pl
 import psutil
 import pytest
 
+from patience import PATIENCE_S
 from penstock.compute.sandbox.types import MIB, Limits
 from penstock.core.errors import InvalidInputError, PenstockError
 from penstock.registry.runner.process import ModelDiedError, ModelProcess, ModelRaisedError, RunnerSettings
@@ -144,7 +145,7 @@ def test_closing_waits_for_the_call_under_way_and_leaves_nothing(tmp_path: Path)
     model.close()
     caller.join()
     assert [answer.height for answer in answers] == [3]
-    assert psutil.wait_procs(inside, timeout=30)[1] == []
+    assert psutil.wait_procs(inside, timeout=PATIENCE_S)[1] == []
     assert list((tmp_path / "runners").iterdir()) == []
     with pytest.raises(ModelDiedError):
         model.predict(rows())

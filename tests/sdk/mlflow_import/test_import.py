@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from patience import PATIENCE_S
 from penstock.core.errors import NotFoundError
 from penstock.core.ids import RunId
 from penstock.sdk.connect import connect_place
@@ -21,7 +22,7 @@ from sdk.spool.servers import Server
 def import_mlflow(source: object, home: object, *more: str, failpoints: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "penstock", "import", "mlflow", str(source), "--into", str(home), "--json", *more]
     environment = os.environ | {"PENSTOCK_FAILPOINTS": failpoints}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=200, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S, env=environment)
 
 
 def report_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import httpx
 
+from patience import PATIENCE_S
+
 
 class Server:
     """A server of a home folder that keeps its port over restarts.
@@ -43,10 +45,10 @@ class Server:
     def wait(self) -> bool:
         """Wait for its first answer; False when it has ended before that."""
         assert self.process is not None
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while self.process.poll() is None:
             try:
-                assert httpx.get(f"{self.url}/health", trust_env=False, timeout=60).status_code == 200
+                assert httpx.get(f"{self.url}/health", trust_env=False, timeout=PATIENCE_S).status_code == 200
                 return True
             except httpx.TransportError:
                 assert time.monotonic() < deadline
@@ -62,7 +64,7 @@ class Server:
     def wait_killed(self) -> None:
         """Wait until a fail-point has killed it."""
         assert self.process is not None
-        assert self.process.wait(60) == -signal.SIGKILL
+        assert self.process.wait(PATIENCE_S) == -signal.SIGKILL
 
 
 def start_client(code: str, **environment: str) -> subprocess.Popen[str]:

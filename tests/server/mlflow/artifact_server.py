@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx
 
+from patience import PATIENCE_S
+
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"
 
 
@@ -41,12 +43,12 @@ class ServerProcess:
 
     def wait(self) -> int:
         """How the process ended."""
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=PATIENCE_S)
 
     def kill(self) -> None:
         """As a power cut does."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=PATIENCE_S)
 
     def memory_bytes(self) -> int:
         """What the process holds in memory just now."""
@@ -72,7 +74,7 @@ def run_server(home: Path, *, failpoints: str = "") -> Iterator[ServerProcess]:
             yield ServerProcess(home, json.loads(line)["url"], process)
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=PATIENCE_S)
 
 
 def send_torn(server: ServerProcess, path: str, body: bytes, *, chunked: bool, cut: int) -> None:

@@ -4,13 +4,13 @@ import os
 import random
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from patience import PATIENCE_S, wait_until
 from penstock.storage.objects.open import open_object_store
 from server.mlflow.artifact_server import ROOT, ServerProcess, left_behind, run_server, send_torn
 
@@ -47,21 +47,12 @@ def test_a_cut_body_is_never_visible(server: ServerProcess, root: str, size: int
     for cut in sorted({0, size // 2}):
         send_torn(server, f"{root}/torn.bin", b"\0" * size, chunked=chunked, cut=cut)
         assert httpx.get(server.artifact(f"{root}/torn.bin")).content == body
-    assert _settles(lambda: left_behind(server.home) == [])
-
-
-def _settles(holds: object) -> bool:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if holds():  # type: ignore[operator]
-            return True
-        time.sleep(0.05)
-    return False
+    wait_until(lambda: left_behind(server.home) == [])
 
 
 def test_an_empty_file_comes_in_either_form(server: ServerProcess, root: str) -> None:
     for name, head in (("a", "Content-Length: 0\r\n\r\n"), ("b", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")):
-        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wire:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as wire:
             wire.sendall(f"PUT {ROOT}/{root}/{name} HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}".encode())
             assert b" 200 " in wire.recv(65536).partition(b"\r\n")[0]
         assert httpx.get(server.artifact(f"{root}/{name}")).content == b""
@@ -206,7 +197,7 @@ def test_a_gigabyte_goes_in_and_out_in_constant_memory(server: ServerProcess, ro
     watcher = threading.Thread(target=watch)
     watcher.start()
     url = server.artifact(f"{root}/huge.bin")
-    with httpx.Client(timeout=120) as client:
+    with httpx.Client(timeout=PATIENCE_S) as client:
         assert client.put(url, content=blocks()).status_code == 200
         size = 0
         with client.stream("GET", url) as answer:

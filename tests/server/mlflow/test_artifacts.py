@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from patience import PATIENCE_S
 from penstock.app.app import open_app
 from penstock.catalogue.services import Services
 from penstock.core.config import Config
@@ -123,7 +124,7 @@ def test_no_file_ever_runs_in_the_origin_of_the_api(http: httpx.Client, root: st
 
 def send_unmended(http: httpx.Client, method: str, path: str) -> tuple[int, bytes]:
     """Send a path byte by byte as it stands; other clients would resolve its dots themselves."""
-    connection = HTTPConnection(http.base_url.host, http.base_url.port, timeout=10)
+    connection = HTTPConnection(http.base_url.host, http.base_url.port, timeout=PATIENCE_S)
     connection.request(method, path, body=b"x" if method == "PUT" else None)
     answer = connection.getresponse()
     body = answer.read()

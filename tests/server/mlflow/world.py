@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from patience import PATIENCE_S
 from penstock.app.app import open_app
 from penstock.catalogue.services import Services
 from penstock.core.clock import ManualClock
@@ -61,7 +62,7 @@ def open_world(folder: Path) -> Iterator[World]:
     try:
         with (
             serve(build_server(services, config=config, owner=ACTOR, project=None)) as url,
-            httpx.Client(base_url=url, timeout=30) as client,
+            httpx.Client(base_url=url, timeout=PATIENCE_S) as client,
         ):
             yield World(services, client, clock)
     finally:

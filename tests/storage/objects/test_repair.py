@@ -76,7 +76,7 @@ def test_a_sample_of_damages_is_found_and_mended(patient: Patient, good: LocalBl
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1_800)
 def test_ten_thousand_damages_are_found(patient: Patient, good: LocalBlobStore, pytestconfig: pytest.Config) -> None:
     """A tenth of them without --thorough."""
     count = 10_000 if pytestconfig.getoption("--thorough") else 1_000

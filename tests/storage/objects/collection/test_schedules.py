@@ -82,7 +82,7 @@ def test_a_sample_of_schedules_loses_nothing() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_800)
 def test_a_thousand_schedules_lose_nothing(pytestconfig: pytest.Config) -> None:
     """A fifth of them without --thorough."""
     count = SCHEDULES if pytestconfig.getoption("--thorough") else SCHEDULES // 5

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE_S
 from penstock.core import failpoints
 from penstock.core.errors import ConflictError, InvalidInputError, NotFoundError, StorageFullError, UnavailableError
 from penstock.storage.objects.folders import readers
@@ -257,7 +258,7 @@ def test_workers_end_with_who_started_them(limit: str, number: signal.Signals, f
         time.sleep(0.01)
     time.sleep(0.3)
     process.send_signal(number)
-    assert process.wait(timeout=20) != 0
+    assert process.wait(timeout=PATIENCE_S) != 0
     for worker in workers:
         for _ in range(500):
             if not Path(f"/proc/{worker}").exists():
