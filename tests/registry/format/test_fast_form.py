@@ -91,6 +91,41 @@ def test_text_goes_through_the_fast_form_where_its_encoder_does(tmp_path: Path) 
     )
 
 
+@pytest.mark.parametrize("bounds", [{"min_frequency": 12}, {"max_categories": 2, "dtype": np.int64}, {}])
+def test_a_category_nobody_has_seen_counts_with_the_rare_ones(tmp_path: Path, bounds: dict[str, Any]) -> None:
+    chance = np.random.default_rng(0)
+    rows = pl.DataFrame(
+        {
+            "city": chance.choice(["Bern", "Chur", "Zug", "Genf", "Sion"], 400, p=[0.5, 0.3, 0.16, 0.02, 0.02]),
+            "floor": chance.integers(0, 40, 400),
+            "age": chance.normal(size=400),
+        }
+    )
+    target = ((rows["city"] == "Bern") | (rows["floor"] > 30)).cast(int)
+    encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", **bounds)
+    columns = ColumnTransformer([("c", encoder, ["city", "floor"])], remainder="passthrough")
+    model = make_pipeline(columns, LogisticRegression()).fit(rows, target)
+    form = _save(model, tmp_path / "model", "binary", rows)
+    assert form.used, form.reason
+    asked = rows.head(6).with_columns(city=pl.Series(["Bern", "Sion", "Oslo", "", "Zug", "bern"]), floor=pl.lit(99))
+    answered = load_model(tmp_path / "model").predict(asked)["score"].to_list()
+    assert answered == pytest.approx(model.predict_proba(asked)[:, 1].tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "reason"),
+    [
+        (OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20, drop="first"), "drops categories"),
+        (OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=COUNT), "all rare"),
+    ],
+)
+def test_an_encoder_that_has_no_such_form_is_refused_with_the_reason(
+    tmp_path: Path, encoder: OneHotEncoder, reason: str
+) -> None:
+    model = make_pipeline(ColumnTransformer([("c", encoder, ["city"])]), LogisticRegression()).fit(MIXED, BINARY)
+    assert reason in _save(model, tmp_path / "model", "binary", MIXED).reason
+
+
 def test_columns_picked_by_name_come_out_of_one_matrix(tmp_path: Path) -> None:
     columns = ColumnTransformer([("s", StandardScaler(), ["score"]), ("i", SimpleImputer(), ["income"])])
     model = make_pipeline(columns, LogisticRegression()).fit(NUMBERS, BINARY)

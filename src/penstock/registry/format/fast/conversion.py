@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from penstock.registry.format.fast.one_hot import convert_one_hot, measure_one_hot
 from penstock.registry.format.types import Column
 
 MATRIX = "X"  # the one input of a model of numbers
@@ -25,8 +26,14 @@ def convert_estimator(estimator: Any, columns: Sequence[Column], *, is_classifie
         ]
     else:
         wanted = [(MATRIX, types.FloatTensorType([None, len(columns)]))]
-    options = {"zipmap": False} if is_classifier else None
-    model = skl2onnx.to_onnx(estimator, initial_types=wanted, options=options)
+    one_hot = import_module("sklearn.preprocessing").OneHotEncoder
+    model = skl2onnx.convert_sklearn(
+        estimator,
+        initial_types=wanted,
+        options={"zipmap": False} if is_classifier else None,
+        custom_conversion_functions={one_hot: convert_one_hot},
+        custom_shape_calculators={one_hot: measure_one_hot},
+    )
     if by_name and not any(column.type in _TEXT for column in columns):
         _take_matrix(model, columns)
     return _finish(model)
