@@ -57,7 +57,7 @@ demo: $(STAMP) ## a model's whole life in minutes: a shop's suggestions, release
 test: $(STAMP) ## all tests but the slow ones, those in a browser and those that need PostgreSQL
 	@$(PYTEST) -m "not browser and not slow and not postgres" $(ARGS)
 
-test-hostile: $(STAMP) ## every hostile value in every field; the other tests try every fifth
+test-hostile: $(STAMP) ## every hostile value in every field; the other tests try every twentieth
 	@$(PYTEST) -m sampled --thorough tests/hostile $(ARGS)
 
 test-slow: $(STAMP) ## the slow ones: a whole story, storms of kills, a full disk, a whole demo

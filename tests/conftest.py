@@ -1,8 +1,6 @@
 """What holds for every test: nothing it opened stays open; and what was recorded in a test's `db`."""
 
 import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ import postgres_cluster
 from penstock.core.events import Edge, Entry
 from penstock.storage.database import Database
 
+pytest_plugins = ["own_folder"]
 # They run where other clients are installed: `make test-mlflow`, `make test-serving`.
 collect_ignore = ["mlflow_clients", "serving_clients"]
 os.environ.pop("COLUMNS", None)  # the terminal of whoever runs the tests is none of theirs
@@ -23,47 +22,6 @@ os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 # Threads of a numeric library wait for each other, spinning; with more tests than cores that takes most of the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-
-# What tests write need not outlive the machine: in memory nobody waits for a disk.
-MEMORY = Path("/dev/shm")
-
-
-def _has_room(folder: Path) -> bool:
-    if not os.access(folder, os.W_OK):
-        return False
-    held = os.statvfs(folder)
-    return held.f_bavail * held.f_frsize > 4 << 30 and not held.f_flag & os.ST_NOEXEC
-
-
-def _is_running(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return int(process) != os.getpid()
-
-
-def _make_folder() -> Path:
-    """Make this session's own temporary folder: pytest gives numbers out again, under which others may still write.
-
-    What sessions that failed or were killed left behind goes.
-    """
-    parent = MEMORY if "TMPDIR" not in os.environ and _has_room(MEMORY) else Path(tempfile.gettempdir())
-    for left in parent.glob("penstock-tests-*"):
-        if not _is_running(left.name.rpartition("-")[2]):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = parent / f"penstock-tests-{os.getpid()}"
-    folder.mkdir(mode=0o711)  # a database runs as another user
-    return folder
-
-
-# Workers write where the session that started them does.
-FOLDER = None if "PYTEST_XDIST_WORKER" in os.environ else _make_folder()
-if FOLDER is not None:
-    os.environ["TMPDIR"] = tempfile.tempdir = str(FOLDER)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -79,10 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(exitstatus: int) -> None:
+def pytest_sessionfinish() -> None:
     postgres_cluster.remove_all()
-    if FOLDER is not None and exitstatus == pytest.ExitCode.OK:  # what failed will be looked at
-        shutil.rmtree(FOLDER, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -39,5 +39,5 @@ def attacker(world: World, database: Database) -> Iterator[Attacker]:
 
 @pytest.fixture
 def sample(request: pytest.FixtureRequest) -> Sample:
-    """Which values a place gets: some, or all of them with --thorough."""
-    return Sample(request.node.name, 1 if request.config.getoption("--thorough") else 5)
+    """Which values a place gets: some of them, or all of them with --thorough."""
+    return Sample(request.node.name, 1 if request.config.getoption("--thorough") else 20)

@@ -17,7 +17,6 @@ import postgres_cluster
 from journeys.storm.storm import Storm, check_store, seeded
 from sdk.spool.servers import Server
 
-KILLS = int(os.environ.get("PENSTOCK_TEST_KILLS", "12"))
 POINTS = {  # where the server kills itself, and up to which pass
     "storage.writer.before_commit": 60,
     "storage.writer.after_commit": 60,
@@ -42,9 +41,16 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     databases.drop(made)
 
 
+@pytest.fixture
+def kills(pytestconfig: pytest.Config) -> int:
+    return 100 if pytestconfig.getoption("--thorough") else 6
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
-def test_a_server_that_is_killed_again_and_again_keeps_what_it_acknowledged(database: str, tmp_path: Path) -> None:
+def test_a_server_that_is_killed_again_and_again_keeps_what_it_acknowledged(
+    database: str, kills: int, tmp_path: Path
+) -> None:
     chance = seeded()
     server = Server(tmp_path / "home", "--database", database)
     restarts = []
@@ -52,9 +58,9 @@ def test_a_server_that_is_killed_again_and_again_keeps_what_it_acknowledged(data
     try:
         with Storm(server, chance) as storm:
             storm.wait_for_more(200)
-            for _ in range(KILLS):
+            for number in range(kills):
                 server.kill()
-                armed = chance.random() < 0.5
+                armed = number % 2 == 1
                 point = chance.choice(list(POINTS))
                 armed_with = f"{point}=kill@{chance.randint(1, POINTS[point])}" if armed else ""
                 began = time.monotonic()
@@ -87,7 +93,7 @@ def cluster() -> Iterator[postgres_cluster.Cluster]:
 @pytest.mark.postgres
 @pytest.mark.timeout(1_800)
 def test_a_database_that_dies_under_a_server_keeps_what_was_acknowledged(
-    cluster: postgres_cluster.Cluster, tmp_path: Path
+    cluster: postgres_cluster.Cluster, kills: int, tmp_path: Path
 ) -> None:
     chance = seeded()
     admin = create_engine(cluster.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
@@ -99,7 +105,7 @@ def test_a_database_that_dies_under_a_server_keeps_what_was_acknowledged(
     try:
         with Storm(server, chance) as storm:
             storm.wait_for_more(200)
-            for _ in range(KILLS):
+            for _ in range(kills):
                 time.sleep(chance.uniform(0.0, 1.0))
                 if chance.random() < 0.3:
                     cluster.stop(signal.SIGQUIT)

@@ -11,7 +11,7 @@ import os
 os.environ.update(
     MLFLOW_REQUIREMENTS_INFERENCE_TIMEOUT="1",
     MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
-    MLFLOW_HTTP_REQUEST_TIMEOUT="30",
+    MLFLOW_HTTP_REQUEST_TIMEOUT="300",
     MLFLOW_DISABLE_TELEMETRY="true",
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false",
     MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true",
@@ -30,6 +30,7 @@ from mlflow import MlflowClient
 from rest import Api
 from server_process import start_server
 
+pytest_plugins = ["own_folder"]
 IS_CLIENT_3 = int(mlflow.__version__.partition(".")[0]) >= 3
 if not IS_CLIENT_3:
     # The bare protocol is the same whichever client is installed: the other environment looks at it.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["own_folder"]
 HERE = Path(__file__).parent
 
 
