@@ -69,7 +69,7 @@ def _pick_columns(scope: Any, operator: Any, container: Any) -> Iterator[tuple[s
 def _encode(scope: Any, container: Any, name: str, categories: Any, *, is_text: bool) -> str:
     """A column in zeros and ones, n x k; none is one where a value is none of the categories."""
     if is_text:
-        known = {"cats_strings": [str(category).encode() for category in categories]}
+        known: dict[str, list[Any]] = {"cats_strings": [str(category).encode() for category in categories]}
     elif np.array_equal(categories, np.asarray(categories, dtype=np.float64).astype(np.int64)):
         known = {"cats_int64s": [int(category) for category in categories]}
         whole = scope.get_unique_variable_name("whole")
@@ -79,7 +79,7 @@ def _encode(scope: Any, container: Any, name: str, categories: Any, *, is_text: 
         raise NotImplementedError("an encoder of categories that are neither texts nor whole numbers")
     encoded, shape = scope.get_unique_variable_name("encoded"), scope.get_unique_variable_name("shape")
     container.add_node("OneHotEncoder", name, encoded, op_domain="ai.onnx.ml", zeros=1, **known)
-    flat = scope.get_unique_variable_name("flat")
+    flat: str = scope.get_unique_variable_name("flat")
     container.add_initializer(shape, import_module("onnx").TensorProto.INT64, [2], [-1, len(categories)])
     container.add_node("Reshape", [encoded, shape], flat)
     return flat
@@ -89,7 +89,8 @@ def _take_from_one(scope: Any, container: Any, known: str) -> str:
     """One where all other columns are zero, n x 1."""
     onnx = import_module("onnx").TensorProto
     axis, one = scope.get_unique_variable_name("axis"), scope.get_unique_variable_name("one")
-    total, left = scope.get_unique_variable_name("total"), scope.get_unique_variable_name("rare")
+    total = scope.get_unique_variable_name("total")
+    left: str = scope.get_unique_variable_name("rare")
     container.add_initializer(axis, onnx.INT64, [1], [-1])
     container.add_initializer(one, onnx.FLOAT, [1, 1], [1.0])
     container.add_node("ReduceSum", [known, axis], total, keepdims=1)
