@@ -24,7 +24,7 @@ from serving.models import make_logistic, write_model
 PROJECT = '[project]\nname = "idle"\ntask = "binary"\n'
 BODY = msgspec.json.encode([{"age": 40.0, "visits": 2}])
 NAME = "churn"
-STICKY_S = 2.0  # after an abort
+STICKY_S = 5.0  # after an abort, on a busy machine
 
 
 class Scene:
@@ -138,12 +138,8 @@ def check(answers: list[Answer], count: int) -> None:
 
 
 @pytest.mark.slow
-def test_two_thousand_requests_and_none_fails(tmp_path: Path) -> None:
-    check(go_through_everything(tmp_path, 2_000, 130), 2_000)
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(1_800)
-def test_a_hundred_thousand_requests_and_none_fails(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    count = 100_000 if request.config.getoption("--thorough") else 10_000
-    check(go_through_everything(tmp_path, count, 300), count)
+def test_a_hundred_thousand_requests_and_none_fails(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    """A part of them without --thorough."""
+    count, rate = (100_000, 300) if pytestconfig.getoption("--thorough") else (4_000, 200)
+    check(go_through_everything(tmp_path, count, rate), count)

@@ -130,6 +130,6 @@ def test_the_same_state_in_ten_thousand_schedules(tmp_path: Path, pytestconfig: 
     """Of three short days each; a part of them without --thorough."""
     check(
         Schedules(Elsewhere(tmp_path), days=4, rows=24),
-        10_000 if pytestconfig.getoption("--thorough") else 20,
+        10_000 if pytestconfig.getoption("--thorough") else 10,
         raised=set(),
     )
