@@ -17,7 +17,7 @@ from journeys.storm.wire import Wire
 from sdk.spool.servers import Server, start_client
 
 CLIENTS = 4
-KILLS = 8
+KILLS = 5
 POINTS = {
     "storage.writer.before_commit": 8,
     "storage.writer.after_commit": 8,

@@ -115,6 +115,24 @@ def test_a_ticker_goes_on_after_a_tick_that_failed(caplog: pytest.LogCaptureFixt
     assert calls == [0, 1, 2, 3]
 
 
+def test_a_ticker_with_nothing_to_do_looks_more_and_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float | None] = []
+    works = iter([True, False, False, False, False, True, False])
+    ticker = Ticker("test", lambda: next(works), 0.25, longest_pause_s=1.0)
+
+    def wait(pause_s: float | None = None) -> bool:
+        pauses.append(pause_s)
+        if len(pauses) == 5:
+            ticker._stop.set()
+        return True
+
+    monkeypatch.setattr(ticker._stop, "wait", wait)
+    ticker.start()
+    wait_until(ticker._stop.is_set)
+    ticker.stop()
+    assert pauses == [0.25, 0.5, 1.0, 1.0, 0.25]
+
+
 def test_a_tick_that_has_to_wait_for_something_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     failed = threading.Event()
 

@@ -107,11 +107,21 @@ class _Formatter(logging.Formatter):
 
 
 class Ticker:
-    """Calls a function again and again on a thread of its own: at once while it did something, else after a pause."""
+    """Calls a function again and again on a thread of its own: at once while it did something, else after a pause.
 
-    def __init__(self, name: str, tick: Callable[[], bool], pause_s: float) -> None:
+    Args:
+        name: of the thread, and in the log.
+        tick: says whether it did anything.
+        pause_s: after a call that did nothing.
+        longest_pause_s: pauses double up to this one while there is nothing to do.
+    """
+
+    def __init__(
+        self, name: str, tick: Callable[[], bool], pause_s: float, *, longest_pause_s: float | None = None
+    ) -> None:
         self._tick = tick
         self._pause_s = pause_s
+        self._longest_pause_s = longest_pause_s or pause_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -126,6 +136,7 @@ class Ticker:
 
     def _run(self) -> None:
         log = logging.getLogger(__name__)
+        pause_s = self._pause_s
         while not self._stop.is_set():
             try:
                 busy = self._tick()
@@ -137,5 +148,8 @@ class Ticker:
                 log.exception("a tick of %s failed and is repeated", self._thread.name)
                 busy = False
                 self._stop.wait(1.0)
-            if not busy:
-                self._stop.wait(self._pause_s)
+            if busy:
+                pause_s = self._pause_s
+                continue
+            self._stop.wait(pause_s)
+            pause_s = min(2 * pause_s, self._longest_pause_s)

@@ -20,7 +20,7 @@ from penstock.monitoring.incidents.sources import AlertSource
 from penstock.processes.child import Ticker, run_process
 from penstock.processes.serve import serve
 
-CONTROLLER_PAUSE_S = 0.25
+CONTROLLER_PAUSE_S, CONTROLLER_LONGEST_PAUSE_S = 0.25, 1.0
 DISPATCHER_PAUSE_S = 1.0
 
 
@@ -44,7 +44,7 @@ def _control(services: Services, project: Project, config: Config) -> Iterator[N
     dispatcher = open_dispatcher(services, project, config)
     sender = Ticker("alerts", dispatcher.tick, DISPATCHER_PAUSE_S)
     controller = Controller(services, project, holder=_holder(config))
-    ticker = Ticker("controller", controller.tick, CONTROLLER_PAUSE_S)
+    ticker = Ticker("controller", controller.tick, CONTROLLER_PAUSE_S, longest_pause_s=CONTROLLER_LONGEST_PAUSE_S)
     ticker.start()
     sender.start()
     try:
