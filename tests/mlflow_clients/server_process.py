@@ -36,16 +36,16 @@ def start_source(folder: Path) -> Iterator[str]:
     port = _find_port()
     store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "files")]
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *store]
-    with _run(command, folder, port) as url:
+    with _run(command, folder, port, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false") as url:
         yield url
 
 
 @contextmanager
-def _run(command: list[str], folder: Path, port: int) -> Iterator[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PENSTOCK_"))}
+def _run(command: list[str], folder: Path, port: int, **more: str) -> Iterator[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PENSTOCK_"))}
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command, env=kept | more, cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
             url = f"http://127.0.0.1:{port}"
