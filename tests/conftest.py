@@ -58,6 +58,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = kept
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _databases_of_modules_are_closed() -> Iterator[None]:
+    before = factories.count_databases()
+    yield
+    factories.close_databases(before)
+
+
 @pytest.fixture(autouse=True)
 def _databases_are_closed(tmp_path: Path) -> Iterator[None]:  # before its folder goes
     before = factories.count_databases()

@@ -1,10 +1,11 @@
 """Makes what tests need: a database in a folder, records with sensible values."""
 
+import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, make_url, text
 
 import postgres_cluster
 from penstock.core.clock import Clock
@@ -61,6 +62,14 @@ def database_url(folder: Path) -> str:
     if folder not in _ON_POSTGRES:
         _ON_POSTGRES[folder] = postgres_cluster.databases().create()
     return _ON_POSTGRES[folder]
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """All that is in a folder, its database too, once more in another; nobody has that database open."""
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    if source in _ON_POSTGRES:
+        template = make_url(_ON_POSTGRES[source]).database or ""
+        _ON_POSTGRES[target] = postgres_cluster.databases().create(template=template)
 
 
 def count_databases() -> tuple[int, int]:

@@ -1,16 +1,19 @@
 """A lender for tests: a binary model whose inputs and truth move as told, on every service for real."""
 
 import io
+import tempfile
 from collections.abc import Sequence
+from copy import copy, deepcopy
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
 from sklearn.linear_model import LogisticRegression
 
-from factories import open_database
+from factories import copy_folder, open_database
 from penstock.core.clock import ManualClock
 from penstock.core.codec import encode_text
 from penstock.core.ids import PredictionId, SegmentId, new_id
@@ -51,6 +54,13 @@ def truth_of(inputs: pl.DataFrame, rng: np.random.Generator, slope: float = 2.0)
     return (rng.random(inputs.height) < 1 / (1 + np.exp(-logit))).astype(int)
 
 
+@cache
+def _released(kind: type["Lender"]) -> "Lender":
+    lender = kind(Path(tempfile.mkdtemp(prefix="released-")))
+    lender.release()
+    return lender
+
+
 class Lender:
     """The lender, on a clock that is moved by hand; chance is seeded."""
 
@@ -59,15 +69,39 @@ class Lender:
     def __init__(self, folder: Path, project_text: str = PROJECT, seed: int = 1) -> None:
         self.folder = folder
         self.clock = ManualClock(datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
+        self.project_text = project_text
         self.project = parse_project(project_text, root=folder)
         self.rng = np.random.default_rng(seed)
         self.open()
+
+    @classmethod
+    def open_released(cls, folder: Path, project_text: str = PROJECT) -> Self:
+        """A lender whose first model is the champion: a copy of one that was made once."""
+        made = _released(cls).copy_to(folder, project_text)
+        assert isinstance(made, cls)
+        return made
 
     def open(self) -> None:
         """Open all that is in the folder, as a process does that has just begun."""
         self.db = open_database(self.folder, self.clock)
         Ledger(self.db, None)
         self.services = open_services(self.db, self.folder / "objects")
+
+    def copy_to(self, folder: Path, project_text: str | None = None) -> Self:
+        """The same lender once more, on its own from now on; this one is closed, and there to be copied again.
+
+        Args:
+            folder: where the copy lives.
+            project_text: what it goes by; nothing that was done so far may depend on where it differs.
+        """
+        self.db.close()
+        copy_folder(self.folder, folder)
+        twin = copy(self)
+        twin.folder, twin.clock, twin.rng = folder, deepcopy(self.clock), deepcopy(self.rng)
+        twin.project_text = self.project_text if project_text is None else project_text
+        twin.project = parse_project(twin.project_text, root=folder)
+        twin.open()
+        return twin
 
     def people(self, n: int, **moved: Any) -> pl.DataFrame:
         """Inputs as they were in training; `moved` replaces a column, or is a function of it."""

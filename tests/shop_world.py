@@ -1,16 +1,19 @@
 """A small shop for tests: every service over SQLite, models that are saved for real, traffic and feedback at will."""
 
 import io
+import tempfile
 from collections.abc import Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from factories import open_database
+from factories import copy_folder, open_database
 from penstock.core.clock import ManualClock
 from penstock.core.ids import Digest, PredictionId, ReportId, RunId, SegmentId, new_id
 from penstock.core.project.parse import parse_project
@@ -20,6 +23,7 @@ from penstock.evaluation.evaluate import Evaluation, Subject, evaluate
 from penstock.evaluation.service import EvaluationService
 from penstock.governance.ledger import Ledger
 from penstock.governance.service import GovernanceService
+from penstock.loop.controller import Controller
 from penstock.loop.service import LoopService
 from penstock.monitoring.incidents.service import IncidentService
 from penstock.monitoring.service import MonitoringService
@@ -91,19 +95,59 @@ class ShopServices:
     objects: ObjectStore
 
 
+@cache
+def _released() -> "Shop":
+    shop = Shop(Path(tempfile.mkdtemp(prefix="released-")))
+    shop.release()
+    return shop
+
+
 class Shop:
     """The shop, on a clock that is moved by hand; chance is seeded."""
 
     def __init__(self, folder: Path, project_text: str = PROJECT, clock: ManualClock | None = None) -> None:
         self.folder = folder
         self.clock = clock or ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
-        self.db = open_database(folder, self.clock)
-        Ledger(self.db, None)
-        self.project: Project = parse_project(project_text, root=folder)
-        self.services = open_services(self.db, folder / "objects")
+        self.project_text = project_text
         self.rng = np.random.default_rng(1)
         self.trained_on: Sequence[float] = EVEN
         self._models: dict[str, float] = {}  # directory -> quality
+        self._open()
+
+    @staticmethod
+    def open_released(folder: Path, project_text: str = PROJECT) -> "Shop":
+        """A shop whose first model is the champion: a copy of one that was made once."""
+        return _released().copy_to(folder, project_text)
+
+    def _open(self) -> None:
+        self.db = open_database(self.folder, self.clock)
+        Ledger(self.db, None)
+        self.project: Project = parse_project(self.project_text, root=self.folder)
+        self.services = open_services(self.db, self.folder / "objects")
+        self.controller = Controller(self.services, self.project, holder="a")
+
+    def copy_to(self, folder: Path, project_text: str | None = None) -> "Shop":
+        """The same shop once more, on its own from now on; this one is closed, and there to be copied again.
+
+        Args:
+            folder: where the copy lives.
+            project_text: what it goes by; nothing that was done so far may depend on where it differs.
+        """
+        self.db.close()
+        copy_folder(self.folder, folder)
+        twin = copy(self)
+        twin.folder, twin.clock, twin.rng = folder, deepcopy(self.clock), deepcopy(self.rng)
+        twin.project_text = self.project_text if project_text is None else project_text
+        twin._models = dict(self._models)
+        twin._open()
+        return twin
+
+    def settle(self) -> None:
+        """Let the controller do all there is to do."""
+        for _ in range(50):
+            if not self.controller.tick():
+                return
+        raise AssertionError("the controller found something to do for ever")
 
     def request(
         self,

@@ -16,8 +16,7 @@ def watched(nowhere: Path) -> Path:
     project = PROJECT + '[evaluation]\nslices = ["faith"]\n'
     (nowhere / "penstock.toml").write_text(project)
     (nowhere / ".penstock").mkdir()
-    lender = Lender(nowhere / ".penstock", project)
-    lender.release()
+    lender = Lender.open_released(nowhere / ".penstock", project)
     for day in range(10):
         inputs = lender.people(300) if day < 3 else lender.people(300, noise=lambda values: values + 0.8)
         truth, south = truth_of(inputs, lender.rng), (inputs["region"] == "south").to_numpy()

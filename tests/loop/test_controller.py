@@ -23,20 +23,54 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def first_release(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    shop = Shop(tmp_path_factory.mktemp("released"))
+    shop.services.loop.open_episode("shop")
+    shop.settle()
+    shop.finish_run(open_run(shop), quality=0.5)
+    shop.settle()
+    return shop
+
+
+@pytest.fixture(scope="module")
+def drift(first_release: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    shop = first_release.copy_to(tmp_path_factory.mktemp("drifted"))
+    for day, weights in enumerate([EVEN, WINTER, WINTER]):
+        shop.request(START + day * DAY, 400, weights=weights)
+    shop.settle()
+    shop.trained_on = WINTER
+    return shop
+
+
+@pytest.fixture(scope="module")
+def canary(drift: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    shop = drift.copy_to(tmp_path_factory.mktemp("tried"))
+    shop.finish_run(open_run(shop), quality=0.9)
+    shop.settle()
+    return shop
+
+
 @pytest.fixture
-def controller(shop: Shop) -> Controller:
-    return make_controller(shop)
+def released(first_release: Shop, tmp_path: Path) -> Shop:
+    """A shop after its first release."""
+    return first_release.copy_to(tmp_path)
+
+
+@pytest.fixture
+def drifted(drift: Shop, tmp_path: Path) -> Shop:
+    """That shop when its inputs have changed, and a model is to be trained."""
+    return drift.copy_to(tmp_path)
+
+
+@pytest.fixture
+def trying(canary: Shop, tmp_path: Path) -> Shop:
+    """That shop when half of the requests go to a better model."""
+    return canary.copy_to(tmp_path)
 
 
 def make_controller(shop: Shop, holder: str = "a") -> Controller:
     return Controller(shop.services, shop.project, holder=holder)
-
-
-def settle(controller: Controller) -> None:
-    for _ in range(50):
-        if not controller.tick():
-            return
-    raise AssertionError("the controller found something to do for ever")
 
 
 def newest(shop: Shop) -> Episode:
@@ -55,215 +89,161 @@ def actions(shop: Shop) -> list[str]:
     return [decision.action for decision in story.decisions]
 
 
-def first_release(shop: Shop, controller: Controller, quality: float = 0.5) -> None:
-    shop.services.loop.open_episode("shop")
-    settle(controller)
-    shop.finish_run(open_run(shop), quality=quality)
-    settle(controller)
-
-
-def drift(shop: Shop, controller: Controller) -> None:
-    """Two weeks into the life of the first release its inputs change."""
-    for day, weights in enumerate([EVEN, WINTER, WINTER]):
-        shop.request(START + day * DAY, 400, weights=weights)
-    settle(controller)
-    shop.trained_on = WINTER
-
-
 def served_version(shop: Shop) -> int:
     (route,) = shop.services.serving.routing().deployments
     return route.stable.version
 
 
-def test_a_first_release_goes_straight_to_all_traffic(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    assert newest(shop).state == "promoted"
-    assert actions(shop) == ["open", "train", "register", "pass", "deploy", "promote"]
-    assert served_version(shop) == 1
-    champion = shop.champion()
+def test_a_first_release_goes_straight_to_all_traffic(released: Shop) -> None:
+    assert newest(released).state == "promoted"
+    assert actions(released) == ["open", "train", "register", "pass", "deploy", "promote"]
+    assert served_version(released) == 1
+    champion = released.champion()
     assert champion is not None and champion.version == 1
-    assert shop.services.registry.find_alias("shop", "challenger") is None
+    assert released.services.registry.find_alias("shop", "challenger") is None
 
 
-def test_drift_leads_through_training_gates_and_canary_to_a_new_champion(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    drift(shop, controller)
-    episode = newest(shop)
+def test_drift_leads_through_training_gates_and_canary_to_a_new_champion(drifted: Shop) -> None:
+    episode = newest(drifted)
     assert (episode.trigger, episode.state, episode.number) == ("drift", "training", 2)
     assert "recent moved" in episode.reason
-    shop.finish_run(open_run(shop), quality=0.9)
-    settle(controller)
-    assert (newest(shop).state, served_version(shop)) == ("releasing", 1)
-    assert "0 of 50 requests" in shop.services.loop.get_state("shop").waiting_for
+    drifted.finish_run(open_run(drifted), quality=0.9)
+    drifted.settle()
+    assert (newest(drifted).state, served_version(drifted)) == ("releasing", 1)
+    assert "0 of 50 requests" in drifted.services.loop.get_state("shop").waiting_for
     for day in (4, 5):
-        shop.request(START + day * DAY, 60, revision=1, weights=WINTER)
-        shop.request(START + day * DAY, 60, revision=2, weights=WINTER)
-        settle(controller)
-    assert actions(shop) == ["open", "train", "register", "pass", "deploy", "advance", "advance", "promote"]
-    assert (newest(shop).state, served_version(shop)) == ("promoted", 2)
-    (alert,) = shop.services.monitoring.list_alerts("shop")
+        drifted.request(START + day * DAY, 60, revision=1, weights=WINTER)
+        drifted.request(START + day * DAY, 60, revision=2, weights=WINTER)
+        drifted.settle()
+    assert actions(drifted) == ["open", "train", "register", "pass", "deploy", "advance", "advance", "promote"]
+    assert (newest(drifted).state, served_version(drifted)) == ("promoted", 2)
+    (alert,) = drifted.services.monitoring.list_alerts("shop")
     assert (alert.status, alert.resolution) == ("resolved", "episode 2 promoted version 2")
 
 
-def test_a_candidate_that_is_worse_is_refused_with_the_numbers(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller, quality=0.8)
-    drift(shop, controller)
-    shop.finish_run(open_run(shop), quality=0.4)
-    settle(controller)
-    assert actions(shop) == ["open", "train", "register", "refuse"]
-    assert (newest(shop).state, served_version(shop)) == ("refused", 1)
-    (gate,) = shop.services.loop.get_episode(newest(shop).id).decisions[-1].evidence["gates"]
+def test_a_candidate_that_is_worse_is_refused_with_the_numbers(drifted: Shop) -> None:
+    drifted.finish_run(open_run(drifted), quality=0.2)
+    drifted.settle()
+    assert actions(drifted) == ["open", "train", "register", "refuse"]
+    assert (newest(drifted).state, served_version(drifted)) == ("refused", 1)
+    (gate,) = drifted.services.loop.get_episode(newest(drifted).id).decisions[-1].evidence["gates"]
     assert (gate["kind"], gate["passed"]) == ("champion", False) and gate["number"] < -0.2
-    (alert,) = shop.services.monitoring.list_alerts("shop")
+    (alert,) = drifted.services.monitoring.list_alerts("shop")
     assert alert.status == "resolved" and "refused its candidate" in alert.resolution
 
 
-def test_after_a_refusal_the_cooldown_holds_and_then_the_drift_that_stays_is_tried_again(
-    shop: Shop, controller: Controller
-) -> None:
-    first_release(shop, controller, quality=0.8)
-    drift(shop, controller)
-    shop.finish_run(open_run(shop), quality=0.4)
-    settle(controller)
-    shop.request(START + 3 * DAY, 400, weights=WINTER)
-    settle(controller)
-    state = shop.services.loop.get_state("shop")
+def test_after_a_refusal_the_cooldown_holds_and_then_the_drift_that_stays_is_tried_again(drifted: Shop) -> None:
+    drifted.finish_run(open_run(drifted), quality=0.2)
+    drifted.settle()
+    drifted.request(START + 3 * DAY, 400, weights=WINTER)
+    drifted.settle()
+    state = drifted.services.loop.get_state("shop")
     assert state.settled and "cooldown of 2 d" in state.waiting_for
-    assert newest(shop).number == 2
+    assert newest(drifted).number == 2
     for day in (4, 5):
-        shop.request(START + day * DAY, 400, weights=WINTER)
-    settle(controller)
-    assert (newest(shop).number, newest(shop).state) == (3, "training")
+        drifted.request(START + day * DAY, 400, weights=WINTER)
+    drifted.settle()
+    assert (newest(drifted).number, newest(drifted).state) == (3, "training")
 
 
-def test_a_run_that_fails_ends_the_episode_and_leaves_the_alert_open(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    drift(shop, controller)
-    shop.fail_run(open_run(shop), "data 'events' is empty")
-    settle(controller)
-    assert (newest(shop).state, newest(shop).summary) == ("failed", "data 'events' is empty")
-    assert served_version(shop) == 1
-    assert [alert.status for alert in shop.services.monitoring.list_alerts("shop")] == ["open"]
-    assert shop.services.loop.get_state("shop").settled
+def test_a_run_that_fails_ends_the_episode_and_leaves_the_alert_open(drifted: Shop) -> None:
+    drifted.fail_run(open_run(drifted), "data 'events' is empty")
+    drifted.settle()
+    assert (newest(drifted).state, newest(drifted).summary) == ("failed", "data 'events' is empty")
+    assert served_version(drifted) == 1
+    assert [alert.status for alert in drifted.services.monitoring.list_alerts("shop")] == ["open"]
+    assert drifted.services.loop.get_state("shop").settled
 
 
-def test_without_a_measurement_of_the_champion_nothing_is_promoted(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    drift(shop, controller)
-    shop.finish_run(open_run(shop), quality=0.9, compare=False)
-    settle(controller)
-    assert newest(shop).state == "failed"
-    assert "was not measured on the same rows" in newest(shop).summary
+def test_without_a_measurement_of_the_champion_nothing_is_promoted(drifted: Shop) -> None:
+    drifted.finish_run(open_run(drifted), quality=0.9, compare=False)
+    drifted.settle()
+    assert newest(drifted).state == "failed"
+    assert "was not measured on the same rows" in newest(drifted).summary
 
 
-def test_a_champion_that_changed_meanwhile_ends_the_episode_clearly(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    drift(shop, controller)
-    run = open_run(shop)
-    shop.finish_run(run, quality=0.9)
-    record = shop.make_candidate(run.id, 0.7)
-    other = shop.services.registry.register("shop", None, record.model, record.info)
-    shop.services.registry.move_alias("shop", "champion", other.version, "by hand")
-    settle(controller)
-    assert newest(shop).state == "failed" and "the champion changed" in newest(shop).summary
+def test_a_champion_that_changed_meanwhile_ends_the_episode_clearly(drifted: Shop) -> None:
+    run = open_run(drifted)
+    drifted.finish_run(run, quality=0.9)
+    record = drifted.make_candidate(run.id, 0.7)
+    other = drifted.services.registry.register("shop", None, record.model, record.info)
+    drifted.services.registry.move_alias("shop", "champion", other.version, "by hand")
+    drifted.settle()
+    assert newest(drifted).state == "failed" and "the champion changed" in newest(drifted).summary
 
 
-def test_a_candidate_whose_answers_please_less_is_aborted(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    drift(shop, controller)
-    shop.finish_run(open_run(shop), quality=0.9)
-    settle(controller)
-    shop.request(START + 4 * DAY, 400, revision=1, clicks=0.9)
-    shop.request(START + 4 * DAY, 400, revision=2, clicks=0.1)
-    settle(controller)
-    assert actions(shop)[-1] == "abort"
-    assert (newest(shop).state, served_version(shop)) == ("refused", 1)
-    assert "mean reward fell" in newest(shop).summary
+def test_a_candidate_whose_answers_please_less_is_aborted(trying: Shop) -> None:
+    trying.request(START + 4 * DAY, 400, revision=1, clicks=0.9)
+    trying.request(START + 4 * DAY, 400, revision=2, clicks=0.1)
+    trying.settle()
+    assert actions(trying)[-1] == "abort"
+    assert (newest(trying).state, served_version(trying)) == ("refused", 1)
+    assert "mean reward fell" in newest(trying).summary
 
 
-def test_a_rollout_waits_for_feedback_that_has_not_come(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    drift(shop, controller)
-    shop.finish_run(open_run(shop), quality=0.9)
-    settle(controller)
-    shop.request(START + 4 * DAY, 100, revision=1, clicks=None)
-    ids = shop.request(START + 4 * DAY, 100, revision=2, clicks=None)
-    settle(controller)
-    assert newest(shop).state == "releasing"
-    state = shop.services.loop.get_state("shop")
+def test_a_rollout_waits_for_feedback_that_has_not_come(trying: Shop) -> None:
+    trying.request(START + 4 * DAY, 100, revision=1, clicks=None)
+    ids = trying.request(START + 4 * DAY, 100, revision=2, clicks=None)
+    trying.settle()
+    assert newest(trying).state == "releasing"
+    state = trying.services.loop.get_state("shop")
     assert state.settled and "rewards are known" in state.waiting_for
-    shop.answer(ids, 0.3, START + 5 * DAY)
-    assert not shop.services.loop.get_state("shop").settled
-    settle(controller)
-    assert newest(shop).state == "releasing"  # the stable one's feedback is still unknown
+    trying.answer(ids, 0.3, START + 5 * DAY)
+    assert not trying.services.loop.get_state("shop").settled
+    trying.settle()
+    assert newest(trying).state == "releasing"  # the stable one's feedback is still unknown
 
 
-def test_a_revision_that_no_gateway_can_load_is_aborted(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    drift(shop, controller)
-    shop.finish_run(open_run(shop), quality=0.9)
-    settle(controller)
+def test_a_revision_that_no_gateway_can_load_is_aborted(trying: Shop) -> None:
     failure = LoadFailure(deployment="shop", revision=2, model="shop", version=2, problem="altered bytes")
-    report = GatewayReport(gateway="g", routing=1, revisions={}, failures=[failure], at=shop.clock.now())
-    shop.services.serving.report_gateway(report)
-    settle(controller)
-    assert newest(shop).state == "refused" and "altered bytes" in newest(shop).summary
+    report = GatewayReport(gateway="g", routing=1, revisions={}, failures=[failure], at=trying.clock.now())
+    trying.services.serving.report_gateway(report)
+    trying.settle()
+    assert newest(trying).state == "refused" and "altered bytes" in newest(trying).summary
 
 
-def test_a_rollback_by_hand_ends_the_episode_and_the_champion_stays(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    drift(shop, controller)
-    shop.finish_run(open_run(shop), quality=0.9)
-    settle(controller)
-    shop.services.serving.roll_back("shop", "I do not like it")
-    settle(controller)
-    assert newest(shop).state == "refused" and "I do not like it" in newest(shop).summary
-    champion = shop.champion()
+def test_a_rollback_by_hand_ends_the_episode_and_the_champion_stays(trying: Shop) -> None:
+    trying.services.serving.roll_back("shop", "I do not like it")
+    trying.settle()
+    assert newest(trying).state == "refused" and "I do not like it" in newest(trying).summary
+    champion = trying.champion()
     assert champion is not None and champion.version == 1
 
 
-def test_a_rollout_that_a_person_promotes_ends_the_episode_well(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    drift(shop, controller)
-    shop.finish_run(open_run(shop), quality=0.9)
-    settle(controller)
-    rollout_id = newest(shop).rollout_id
+def test_a_rollout_that_a_person_promotes_ends_the_episode_well(trying: Shop) -> None:
+    rollout_id = newest(trying).rollout_id
     assert rollout_id is not None
-    shop.services.serving.promote(rollout_id, reason="no need to wait")
-    settle(controller)
-    champion = shop.champion()
-    assert newest(shop).state == "promoted" and champion is not None and champion.version == 2
+    trying.services.serving.promote(rollout_id, reason="no need to wait")
+    trying.settle()
+    champion = trying.champion()
+    assert newest(trying).state == "promoted" and champion is not None and champion.version == 2
 
 
-def test_after_a_rollback_the_champion_is_what_serves_again(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    shop.release(0.7)
-    shop.services.serving.roll_back("shop", "complaints")
-    settle(controller)
-    champion = shop.champion()
-    assert champion is not None and champion.version == served_version(shop) == 1
+def test_after_a_rollback_the_champion_is_what_serves_again(released: Shop) -> None:
+    released.release(0.7)
+    released.services.serving.roll_back("shop", "complaints")
+    released.settle()
+    champion = released.champion()
+    assert champion is not None and champion.version == served_version(released) == 1
 
 
-def test_cancelling_an_episode_ends_its_run_and_its_rollout(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    drift(shop, controller)
-    run = open_run(shop)
-    cancelled = shop.services.loop.cancel_episode(newest(shop).id, "not now")
+def test_cancelling_an_episode_ends_its_run_and_its_rollout(drifted: Shop) -> None:
+    run = open_run(drifted)
+    cancelled = drifted.services.loop.cancel_episode(newest(drifted).id, "not now")
     assert (cancelled.state, cancelled.summary) == ("failed", "not now")
-    assert shop.services.pipelines.get_run(run.id).status == "killed"
+    assert drifted.services.pipelines.get_run(run.id).status == "killed"
     with pytest.raises(ConflictError, match="has ended"):
-        shop.services.loop.cancel_episode(cancelled.id)
+        drifted.services.loop.cancel_episode(cancelled.id)
     with pytest.raises(NotFoundError):
-        shop.services.loop.cancel_episode("nothing")
+        drifted.services.loop.cancel_episode("nothing")
 
 
-def test_new_data_open_an_episode_and_one_is_open_at_a_time(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    shop.services.loop.open_episode("shop", "by hand")
+def test_new_data_open_an_episode_and_one_is_open_at_a_time(released: Shop) -> None:
+    released.services.loop.open_episode("shop", "by hand")
     with pytest.raises(ConflictError, match="still opened"):
-        shop.services.loop.open_episode("shop")
-    settle(controller)
-    assert newest(shop).reason == "by hand"
+        released.services.loop.open_episode("shop")
+    released.settle()
+    assert newest(released).reason == "by hand"
 
 
 def test_only_the_holder_of_the_lease_acts_and_another_takes_over_when_it_is_gone(shop: Shop) -> None:
@@ -275,8 +255,9 @@ def test_only_the_holder_of_the_lease_acts_and_another_takes_over_when_it_is_gon
     assert not second.tick()
     shop.clock.advance(seconds=LEASE_S + 1)
     assert second.tick()
-    settle(first)  # it finds the lease taken
-    settle(second)
+    assert not first.tick()  # it finds the lease taken
+    while second.tick():
+        pass
     assert newest(shop).state == "promoted"
     fences = [decision.fence for decision in shop.services.loop.get_episode(newest(shop).id).decisions]
     assert fences == [0, 1, 2, 2, 2, 2]
@@ -307,64 +288,66 @@ def test_a_controller_that_slept_through_its_lease_can_do_no_harm(shop: Shop) ->
     assert newest(shop) == before
 
 
-def test_the_loop_is_settled_only_when_it_has_looked_at_everything(shop: Shop, controller: Controller) -> None:
+def test_the_loop_is_settled_only_when_it_has_looked_at_everything(shop: Shop) -> None:
     state = shop.services.loop.get_state("shop")
     assert not state.settled and "penstock up" in state.waiting_for
-    settle(controller)
+    shop.settle()
     state = shop.services.loop.get_state("shop")
     assert state.settled and "penstock run" in state.waiting_for
     shop.services.loop.open_episode("shop")
     assert not shop.services.loop.get_state("shop").settled
-    settle(controller)
+    shop.settle()
     state = shop.services.loop.get_state("shop")
     assert not state.settled and "a worker to take up run" in state.waiting_for
     shop.finish_run(open_run(shop))
-    settle(controller)
+    shop.settle()
     assert shop.services.loop.get_state("shop").waiting_for == "new traffic, outcomes or data"
     shop.request(START, 10)
     assert not shop.services.loop.get_state("shop").settled
-    settle(controller)
+    shop.settle()
     assert shop.services.loop.get_state("shop").settled
 
 
-def test_every_decision_is_audited_and_leads_from_the_alert_to_the_model(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    drift(shop, controller)
-    governance = GovernanceService(shop.db)
-    events = governance.list_events(subject=f"episode:{newest(shop).id}")
+def test_every_decision_is_audited_and_leads_from_the_alert_to_the_model(drifted: Shop) -> None:
+    governance = GovernanceService(drifted.db)
+    events = governance.list_events(subject=f"episode:{newest(drifted).id}")
     assert [event.action for event in events] == ["loop.open", "loop.train"]
-    refs = {str(ref) for ref in governance.trace_lineage(f"episode:{newest(shop).id}").refs}
-    assert {f"alert:{newest(shop).alert_id}", "model-version:shop/1"} <= refs
+    refs = {str(ref) for ref in governance.trace_lineage(f"episode:{newest(drifted).id}").refs}
+    assert {f"alert:{newest(drifted).alert_id}", "model-version:shop/1"} <= refs
     assert governance.verify_audit().is_whole
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
+    """The story as one controller that never dies tells it."""
+    return run_story(Shop(tmp_path_factory.mktemp("calm")), crashing="")
+
+
 @pytest.mark.parametrize("point", ["loop.before_decision", "loop.after_decision", "storage.writer.before_commit"])
-def test_a_crash_at_every_step_is_made_up_for_and_nothing_is_done_twice(tmp_path: Path, point: str) -> None:
-    (tmp_path / "calm").mkdir()
-    (tmp_path / "stormy").mkdir()
-    expected = run_story(Shop(tmp_path / "calm"), crashing="")
-    assert run_story(Shop(tmp_path / "stormy"), crashing=f"{point}=eio@1") == expected
+def test_a_crash_at_every_step_is_made_up_for_and_nothing_is_done_twice(
+    tmp_path: Path, undisturbed: tuple[object, ...], point: str
+) -> None:
+    assert run_story(Shop(tmp_path), crashing=f"{point}=eio@1") == undisturbed
 
 
 @pytest.mark.every(2)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_three_controllers_on_a_jumping_clock_end_in_the_same_state(tmp_path: Path, seed: int) -> None:
-    (tmp_path / "one").mkdir()
-    (tmp_path / "three").mkdir()
-    expected = run_story(Shop(tmp_path / "one"), crashing="")
-    shop = Shop(tmp_path / "three")
+def test_three_controllers_on_a_jumping_clock_end_in_the_same_state(
+    tmp_path: Path, undisturbed: tuple[object, ...], seed: int
+) -> None:
+    shop = Shop(tmp_path)
     chance = random.Random(seed)
     controllers = [make_controller(shop, name) for name in ("a", "b", "c")]
 
     def turn() -> None:
-        for _ in range(60):
+        for _ in range(25):
             chance.choice(controllers).tick()
             shop.clock.advance(seconds=chance.choice([0, 0.1, 3, LEASE_S + 1]))
         while not shop.services.loop.get_state("shop").settled and open_state(shop) not in ("training", ""):
             chance.choice(controllers).tick()
             shop.clock.advance(seconds=LEASE_S + 1)
 
-    assert tell_story(shop, turn) == expected
+    assert tell_story(shop, turn) == undisturbed
 
 
 def open_state(shop: Shop) -> str:
@@ -443,113 +426,97 @@ def register(shop: Shop, quality: float) -> int:
     return registered.version
 
 
-def test_a_version_released_by_hand_is_the_champion(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    version = register(shop, 0.7)
-    shop.services.serving.deploy("shop", "shop", version)
-    settle(controller)
-    assert champion_version(shop) == version == 2
+def test_a_version_released_by_hand_is_the_champion(released: Shop) -> None:
+    version = register(released, 0.7)
+    released.services.serving.deploy("shop", "shop", version)
+    released.settle()
+    assert champion_version(released) == version == 2
 
 
-def test_a_champion_named_by_hand_stays_until_it_is_deployed(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    version = register(shop, 0.7)
-    shop.clock.advance(seconds=1)
-    shop.services.registry.move_alias("shop", "champion", version, "approved")
-    settle(controller)
-    assert champion_version(shop) == version
-    shop.services.serving.deploy("shop", "shop", version)
-    shop.services.registry.move_alias("shop", "champion", 1, "the first one after all")
-    settle(controller)
-    assert (champion_version(shop), served_version(shop)) == (1, version)
+def test_a_champion_named_by_hand_stays_until_it_is_deployed(released: Shop) -> None:
+    version = register(released, 0.7)
+    released.clock.advance(seconds=1)
+    released.services.registry.move_alias("shop", "champion", version, "approved")
+    released.settle()
+    assert champion_version(released) == version
+    released.services.serving.deploy("shop", "shop", version)
+    released.services.registry.move_alias("shop", "champion", 1, "the first one after all")
+    released.settle()
+    assert (champion_version(released), served_version(released)) == (1, version)
 
 
-def test_an_earlier_rollback_does_not_count_once_its_version_was_released_again(
-    shop: Shop, controller: Controller
-) -> None:
-    first_release(shop, controller)
-    second = shop.release(0.7).version
-    shop.services.serving.roll_back("shop", "complaints")
-    settle(controller)
-    shop.clock.advance(seconds=1)
-    shop.services.serving.deploy("shop", "shop", second)
-    settle(controller)
-    assert champion_version(shop) == second
+def test_an_earlier_rollback_does_not_count_once_its_version_was_released_again(released: Shop) -> None:
+    second = released.release(0.7).version
+    released.services.serving.roll_back("shop", "complaints")
+    released.settle()
+    released.clock.advance(seconds=1)
+    released.services.serving.deploy("shop", "shop", second)
+    released.settle()
+    assert champion_version(released) == second
 
 
-def test_a_canary_started_by_hand_is_judged_and_promoted(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    version = register(shop, 0.7)
-    shop.services.serving.deploy("shop", "shop", version, strategy="canary", steps=(0.5, 1.0), min_requests=50)
-    settle(controller)
-    assert "rollout at 50%: 0 of 50 requests" in shop.services.loop.get_state("shop").waiting_for
+def test_a_canary_started_by_hand_is_judged_and_promoted(released: Shop) -> None:
+    version = register(released, 0.7)
+    released.services.serving.deploy("shop", "shop", version, strategy="canary", steps=(0.5, 1.0), min_requests=50)
+    released.settle()
+    assert "rollout at 50%: 0 of 50 requests" in released.services.loop.get_state("shop").waiting_for
     for day in (4, 5):
-        shop.request(START + day * DAY, 60, revision=1)
-        shop.request(START + day * DAY, 60, revision=2)
-        settle(controller)
-    assert served_version(shop) == champion_version(shop) == version
+        released.request(START + day * DAY, 60, revision=1)
+        released.request(START + day * DAY, 60, revision=2)
+        released.settle()
+    assert served_version(released) == champion_version(released) == version
 
 
-def test_a_canary_started_by_hand_that_fails_is_aborted_even_while_an_episode_waits(
-    shop: Shop, controller: Controller
-) -> None:
-    first_release(shop, controller)
-    version = register(shop, 0.7)
-    rollout = shop.services.serving.deploy("shop", "shop", version, strategy="canary", steps=(0.5, 1.0))
-    shop.services.loop.open_episode("shop")
-    shop.request(START, 200, revision=1)
-    shop.request(START, 200, revision=2, errors=150)
-    settle(controller)
-    assert shop.services.serving.get_rollout(rollout.id).state == "aborted"
-    assert newest(shop).state == "training" and champion_version(shop) == 1
+def test_a_canary_started_by_hand_that_fails_is_aborted_even_while_an_episode_waits(released: Shop) -> None:
+    version = register(released, 0.7)
+    rollout = released.services.serving.deploy("shop", "shop", version, strategy="canary", steps=(0.5, 1.0))
+    released.services.loop.open_episode("shop")
+    released.request(START, 200, revision=1)
+    released.request(START, 200, revision=2, errors=150)
+    released.settle()
+    assert released.services.serving.get_rollout(rollout.id).state == "aborted"
+    assert newest(released).state == "training" and champion_version(released) == 1
 
 
-def test_a_champion_that_a_person_chose_after_its_rollout_was_aborted_stays(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    version = register(shop, 0.7)
-    rollout = shop.services.serving.deploy("shop", "shop", version, strategy="canary", steps=(0.5, 1.0))
-    shop.services.serving.abort(rollout.id, "not today")
-    settle(controller)
-    assert champion_version(shop) == 1
-    shop.clock.advance(seconds=60)
-    shop.services.registry.move_alias("shop", "champion", version, "it was the wrong day")
-    settle(controller)
-    assert champion_version(shop) == version
+def test_a_champion_that_a_person_chose_after_its_rollout_was_aborted_stays(released: Shop) -> None:
+    version = register(released, 0.7)
+    rollout = released.services.serving.deploy("shop", "shop", version, strategy="canary", steps=(0.5, 1.0))
+    released.services.serving.abort(rollout.id, "not today")
+    released.settle()
+    assert champion_version(released) == 1
+    released.clock.advance(seconds=60)
+    released.services.registry.move_alias("shop", "champion", version, "it was the wrong day")
+    released.settle()
+    assert champion_version(released) == version
 
 
-def test_a_promotion_that_is_taken_back_at_once_makes_no_champion(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    drift(shop, controller)
-    shop.finish_run(open_run(shop), quality=0.9)
-    settle(controller)
-    rollout_id = newest(shop).rollout_id
+def test_a_promotion_that_is_taken_back_at_once_makes_no_champion(trying: Shop) -> None:
+    rollout_id = newest(trying).rollout_id
     assert rollout_id is not None
-    shop.services.serving.promote(rollout_id)
-    shop.services.serving.roll_back("shop", "a mistake")
-    settle(controller)
-    assert newest(shop).state == "refused" and "out of the traffic" in newest(shop).summary
-    moves = shop.services.registry.alias_history("shop", "champion")
+    trying.services.serving.promote(rollout_id)
+    trying.services.serving.roll_back("shop", "a mistake")
+    trying.settle()
+    assert newest(trying).state == "refused" and "out of the traffic" in newest(trying).summary
+    moves = trying.services.registry.alias_history("shop", "champion")
     assert [move.after for move in moves] == [1]
 
 
-def test_a_model_that_was_rolled_back_does_not_come_back_under_a_new_number(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    bad = shop.release(0.9)
-    shop.services.serving.roll_back("shop", "complaints")
-    settle(controller)
-    shop.services.loop.open_episode("shop")
-    settle(controller)
-    run = open_run(shop)
-    shop.finish_run(run, quality=0.9, again=bad)
-    settle(controller)
-    assert newest(shop).state == "refused" and "version 2, which was rolled back" in newest(shop).summary
-    assert served_version(shop) == 1
+def test_a_model_that_was_rolled_back_does_not_come_back_under_a_new_number(released: Shop) -> None:
+    bad = released.release(0.9)
+    released.services.serving.roll_back("shop", "complaints")
+    released.settle()
+    released.services.loop.open_episode("shop")
+    released.settle()
+    run = open_run(released)
+    released.finish_run(run, quality=0.9, again=bad)
+    released.settle()
+    assert newest(released).state == "refused" and "version 2, which was rolled back" in newest(released).summary
+    assert served_version(released) == 1
 
 
-def test_a_step_that_a_person_took_meanwhile_is_not_taken_twice(shop: Shop, controller: Controller) -> None:
-    first_release(shop, controller)
-    version = register(shop, 0.7)
-    serving = shop.services.serving
+def test_a_step_that_a_person_took_meanwhile_is_not_taken_twice(released: Shop) -> None:
+    version = register(released, 0.7)
+    serving = released.services.serving
     rollout = serving.deploy("shop", "shop", version, strategy="canary", steps=(0.1, 0.5, 1.0))
     serving.advance(rollout.id, step=0)
     with pytest.raises(ConflictError, match="at step 1, not 0"):

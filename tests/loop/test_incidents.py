@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from penstock.core.outward import Outward
-from penstock.loop.controller import Controller
 from penstock.loop.incidents import FailedEpisodes, StuckLoop
 from penstock.monitoring.incidents.channels.open import open_channel
 from penstock.monitoring.incidents.dispatcher import Dispatcher
@@ -14,20 +13,20 @@ from penstock.monitoring.incidents.sources import AlertSource
 from penstock.monitoring.incidents.types import Incident
 from shop_world import DAY, EVEN, PROJECT, START, Shop
 
+TELLING = PROJECT + '[[alert]]\nto = "file"\npath = "told.jsonl"\n'
 WINTER = [6.0, 6.0, 6.0] + [1.0] * 9
 
 
 class Told:
     """A shop, its controller, and what people are told."""
 
-    def __init__(self, folder: Path) -> None:
-        self.shop = Shop(folder, PROJECT + '[[alert]]\nto = "file"\npath = "told.jsonl"\n')
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
         services, project = self.shop.services, self.shop.project
-        self.controller = Controller(services, project, holder="a")
         self.dispatcher = Dispatcher(
             services.incidents,
             project,
-            {rule.label: open_channel(rule, Outward(), folder) for rule in project.alerts},
+            {rule.label: open_channel(rule, Outward(), shop.folder) for rule in project.alerts},
             [
                 AlertSource(services.monitoring, services.incidents, "shop"),
                 FailedEpisodes(services.loop, "shop"),
@@ -39,7 +38,7 @@ class Told:
 
     def settle(self) -> None:
         for _ in range(50):
-            busy = self.controller.tick()
+            busy = self.shop.controller.tick()
             if not (self.dispatcher.tick() or busy):
                 return
         raise AssertionError("never at rest")
@@ -75,55 +74,57 @@ class Told:
 
 @pytest.fixture
 def told(tmp_path: Path) -> Told:
-    told = Told(tmp_path)
-    told.shop.services.loop.open_episode("shop")
-    told.settle()
-    told.finish(0.8)
-    return told
+    return Told(Shop.open_released(tmp_path, TELLING))
 
 
-def test_drift_alone_is_a_notice_that_says_what_moved_where_to_look_and_what_will_be_done(told: Told) -> None:
+@pytest.fixture(scope="module")
+def drift(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    told = Told(Shop.open_released(tmp_path_factory.mktemp("drift"), TELLING))
     told.serve(0, weights=EVEN)
     assert told.incidents == []
     told.serve(1, 2, weights=WINTER)
-    (incident,) = told.incidents
+    return told.shop
+
+
+@pytest.fixture
+def told_of_drift(drift: Shop, tmp_path: Path) -> Told:
+    """Those who are told, after two days on which other requests came than before."""
+    return Told(drift.copy_to(tmp_path))
+
+
+def test_drift_alone_is_a_notice_that_says_what_moved_where_to_look_and_what_will_be_done(told_of_drift: Told) -> None:
+    (incident,) = told_of_drift.incidents
     assert (incident.severity, incident.status, incident.labels) == ("notice", "open", ("column:recent",))
-    (message,) = told.messages
+    (message,) = told_of_drift.messages
     assert "recent moved by 0." in message["summary"]
     assert message["look"] == f"http://penstock.test/incidents/{incident.id}"
     assert "answered by a retrain" in message["proposal"]
 
 
-def test_a_refusal_does_not_end_an_incident_whose_evidence_stays(told: Told) -> None:
-    told.serve(0, weights=EVEN)
-    told.serve(1, 2, weights=WINTER)
-    told.finish(0.4)  # the candidate is refused, and the loop resolves its alert
-    assert [alert.status for alert in told.shop.services.monitoring.list_alerts("shop")] == ["resolved"]
-    told.serve(3, 4, weights=WINTER)
-    (incident,) = told.incidents
+def test_a_refusal_does_not_end_an_incident_whose_evidence_stays(told_of_drift: Told) -> None:
+    told_of_drift.finish(0.2)  # the candidate is refused, and the loop resolves its alert
+    assert [alert.status for alert in told_of_drift.shop.services.monitoring.list_alerts("shop")] == ["resolved"]
+    told_of_drift.serve(3, 4, weights=WINTER)
+    (incident,) = told_of_drift.incidents
     assert incident.status == "open"
-    assert [message["step"] for message in told.messages] == ["opened"]
+    assert [message["step"] for message in told_of_drift.messages] == ["opened"]
 
 
-def test_an_incident_ends_when_its_evidence_falls(told: Told) -> None:
-    told.serve(0, weights=EVEN)
-    told.serve(1, 2, weights=WINTER)
-    told.finish(0.4)
-    told.serve(3, weights=EVEN)
-    told.serve(4, weights=EVEN)
-    told.serve(5, weights=EVEN)
-    (incident,) = told.incidents
+def test_an_incident_ends_when_its_evidence_falls(told_of_drift: Told) -> None:
+    told_of_drift.finish(0.2)
+    told_of_drift.serve(3, weights=EVEN)
+    told_of_drift.serve(4, weights=EVEN)
+    told_of_drift.serve(5, weights=EVEN)
+    (incident,) = told_of_drift.incidents
     assert (incident.status, incident.resolved_by) == ("resolved", "penstock")
-    assert [message["step"] for message in told.messages] == ["opened", "resolved"]
+    assert [message["step"] for message in told_of_drift.messages] == ["opened", "resolved"]
 
 
-def test_an_episode_that_fails_is_an_alarm_of_the_same_incident(told: Told) -> None:
-    told.serve(0, weights=EVEN)
-    told.serve(1, 2, weights=WINTER)
-    told.fail("data 'events' is empty")
-    (incident,) = told.incidents
+def test_an_episode_that_fails_is_an_alarm_of_the_same_incident(told_of_drift: Told) -> None:
+    told_of_drift.fail("data 'events' is empty")
+    (incident,) = told_of_drift.incidents
     assert set(incident.kinds) == {"drift", "episode"}
-    story = told.shop.services.incidents.get_incident(incident.id)
+    story = told_of_drift.shop.services.incidents.get_incident(incident.id)
     assert "data 'events' is empty" in story.signals[-1].summary
 
 
@@ -149,20 +150,18 @@ def test_what_a_person_cancels_alarms_nobody(told: Told) -> None:
 
 
 def test_a_monitor_that_fails_is_an_alarm_and_a_sick_candidate_is_aborted_all_the_same(
-    told: Told, monkeypatch: pytest.MonkeyPatch
+    told_of_drift: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told.serve(0, weights=EVEN)
-    told.serve(1, 2, weights=WINTER)
-    told.finish(0.9)
+    told_of_drift.finish(0.9)
     with monkeypatch.context() as patch:
         patch.setattr("penstock.monitoring.monitor.Monitor.tick", lambda self: 1 / 0)
-        told.shop.request(START + 3 * DAY, 300, 1, weights=WINTER)
-        told.shop.request(START + 3 * DAY, 300, 2, weights=WINTER, errors=200)
-        told.settle()
-        assert told.shop.services.serving.list_rollouts("shop")[0].state == "aborted"
-        (incident,) = [each for each in told.incidents if each.kinds == ("loop",)]
+        told_of_drift.shop.request(START + 3 * DAY, 300, 1, weights=WINTER)
+        told_of_drift.shop.request(START + 3 * DAY, 300, 2, weights=WINTER, errors=200)
+        told_of_drift.settle()
+        assert told_of_drift.shop.services.serving.list_rollouts("shop")[0].state == "aborted"
+        (incident,) = [each for each in told_of_drift.incidents if each.kinds == ("loop",)]
         assert (incident.severity, incident.status) == ("page", "open")
         assert "division by zero" in incident.summary
-        assert not told.shop.services.loop.get_state("shop").settled
-    told.serve(4, weights=EVEN)
-    assert [each.status for each in told.incidents if each.kinds == ("loop",)] == ["resolved"]
+        assert not told_of_drift.shop.services.loop.get_state("shop").settled
+    told_of_drift.serve(4, weights=EVEN)
+    assert [each.status for each in told_of_drift.incidents if each.kinds == ("loop",)] == ["resolved"]

@@ -11,6 +11,7 @@ from penstock.core.errors import ConflictError, PenstockError
 from penstock.loop.controller import LEASE_S, Controller
 from penstock.loop.retraining.types import Standing
 from penstock.loop.types import EpisodeStory
+from penstock.monitoring.monitor import Monitor
 from penstock.pipelines.types import PipelineRun, ProbeResult, RowSpan, name_version
 from penstock.pipelines.values import arrays
 from penstock.registry.types import CHAMPION
@@ -24,13 +25,29 @@ AUTO = PROJECT.replace('source = "people.csv"', 'source = "people.csv"\ntime = "
 
 @pytest.fixture
 def lender(tmp_path: Path) -> Lender:
-    return open_lender(tmp_path)
+    return Lender.open_released(tmp_path, AUTO)
 
 
-def open_lender(folder: Path, project: str = AUTO) -> Lender:
-    lender = Lender(folder, project)
-    lender.release()
+@pytest.fixture(scope="module")
+def fall(tmp_path_factory: pytest.TempPathFactory) -> Lender:
+    lender = Lender.open_released(tmp_path_factory.mktemp("fall"), AUTO)
+    lender.live(5)
+    lender.live(6, first=5, slope=-2.0)
+    Monitor(lender.services, lender.project).tick()
     return lender
+
+
+@pytest.fixture
+def fallen(fall: Lender, tmp_path: Path) -> Lender:
+    """Good days, and then the relation turned round: there is an alert, and the loop has not looked yet."""
+    return fall.copy_to(tmp_path)
+
+
+@pytest.fixture
+def probing(fallen: Lender) -> Lender:
+    """That lender when the loop has asked for a probe."""
+    fallen.settle()
+    return fallen
 
 
 def claim(lender: Lender) -> PipelineRun:
@@ -69,19 +86,11 @@ def standing(lender: Lender) -> Standing:
     return found
 
 
-def fall(lender: Lender) -> None:
-    """Good days, and then the relation turns round: the measured loss rises."""
-    lender.live(5)
-    lender.live(6, first=5, slope=-2.0)
-    lender.settle()
-
-
-def test_a_probe_is_asked_before_a_full_retrain(lender: Lender) -> None:
-    fall(lender)
-    assert (story(lender).episode.state, actions(lender)) == ("probing", ["open", "probe"])
-    asked = standing(lender)
+def test_a_probe_is_asked_before_a_full_retrain(probing: Lender) -> None:
+    assert (story(probing).episode.state, actions(probing)) == ("probing", ["open", "probe"])
+    asked = standing(probing)
     assert asked.run_id is not None and asked.tried is not None and asked.tried.rows >= 100
-    run = lender.services.pipelines.get_run(asked.run_id)
+    run = probing.services.pipelines.get_run(asked.run_id)
     assert run.probe is not None and list(run.probe.spans) == ["all", "change"]
     assert run.probe.versions == (1,)
     assert run.until == asked.tried.since, "nobody learns from what is tried on"
@@ -90,47 +99,44 @@ def test_a_probe_is_asked_before_a_full_retrain(lender: Lender) -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_rows_of_the_log_are_let_go_when_a_probe_ends(lender: Lender, fails: bool) -> None:
-    fall(lender)
-    run_id = standing(lender).run_id
+def test_rows_of_the_log_are_let_go_when_a_probe_ends(probing: Lender, fails: bool) -> None:
+    run_id = standing(probing).run_id
     assert run_id is not None
-    asked = lender.services.pipelines.get_run(run_id)
+    asked = probing.services.pipelines.get_run(run_id)
     assert asked.probe is not None
-    assert asked.probe.table in {digest for _, digest in lender.db.read(list_kept)}
+    assert asked.probe.table in {digest for _, digest in probing.db.read(list_kept)}
     if fails:
-        run = claim(lender)
-        lender.services.pipelines.fail_run(run.id, run.fence, "no memory")
+        run = claim(probing)
+        probing.services.pipelines.fail_run(run.id, run.fence, "no memory")
         with pytest.raises(ConflictError, match="is a probe"):
-            lender.services.pipelines.resume_run(run.id)
+            probing.services.pipelines.resume_run(run.id)
     else:
-        answer(lender, {"version 1": 0.5, "all": 0.4, "change": 0.2})
-    assert asked.probe.table not in {digest for _, digest in lender.db.read(list_kept)}
+        answer(probing, {"version 1": 0.5, "all": 0.4, "change": 0.2})
+    assert asked.probe.table not in {digest for _, digest in probing.db.read(list_kept)}
 
 
-def test_a_gain_trains_on_the_rows_that_won(lender: Lender) -> None:
-    fall(lender)
-    probe = answer(lender, {"version 1": 0.5, "all": 0.4, "change": 0.2})
-    assert actions(lender) == ["open", "probe", "train"]
-    decision = story(lender).decisions[-1]
+def test_a_gain_trains_on_the_rows_that_won(probing: Lender) -> None:
+    probe = answer(probing, {"version 1": 0.5, "all": 0.4, "change": 0.2})
+    assert actions(probing) == ["open", "probe", "train"]
+    decision = story(probing).decisions[-1]
     assert "the rows since the change lost 0.300 ± " in decision.reason and "worth it from 0.030" in decision.reason
-    run = claim(lender)
+    run = claim(probing)
     assert probe.probe is not None and run.rows is not None
     assert run.rows.since == probe.probe.spans["change"].since and run.rows.until is None
     assert decision.evidence["probed"]["contenders"][0]["name"] == "change"
     assert decision.evidence["probed"]["cpu_s"] == 1.5
 
 
-def test_no_gain_trains_nothing_and_says_so(lender: Lender) -> None:
-    fall(lender)
-    answer(lender, {"version 1": 0.5, "all": 0.5, "change": 0.495})
-    told = story(lender)
-    assert (told.episode.state, actions(lender)) == ("refused", ["open", "probe", "decline"])
+def test_no_gain_trains_nothing_and_says_so(probing: Lender) -> None:
+    answer(probing, {"version 1": 0.5, "all": 0.5, "change": 0.495})
+    told = story(probing)
+    assert (told.episode.state, actions(probing)) == ("refused", ["open", "probe", "decline"])
     assert told.episode.summary.startswith("a retrain would not help: on ")
-    assert lender.services.pipelines.list_runs("lend", limit=10)[0].probe is not None, "there was no other run"
+    assert probing.services.pipelines.list_runs("lend", limit=10)[0].probe is not None, "there was no other run"
 
 
 def test_small_losses_add_up_until_a_retrain_is_worth_it(tmp_path: Path) -> None:
-    lender = open_lender(tmp_path, AUTO.replace('["performance"]', '["gain"]'))
+    lender = Lender.open_released(tmp_path, AUTO.replace('["performance"]', '["gain"]'))
     for day in range(4):
         lender.live(2, first=2 * day)
         lender.settle()
@@ -160,7 +166,7 @@ def test_what_was_comes_again_so_its_model_does(lender: Lender) -> None:
 
 
 def test_nobody_learns_from_broken_rows(tmp_path: Path) -> None:
-    lender = open_lender(tmp_path, AUTO.replace('["performance"]', '["gain"]'))
+    lender = Lender.open_released(tmp_path, AUTO.replace('["performance"]', '["gain"]'))
     for day in range(3):
         inputs = lender.people(300)
         truth = truth_of(inputs, lender.rng, -2.0)
@@ -172,19 +178,17 @@ def test_nobody_learns_from_broken_rows(tmp_path: Path) -> None:
     assert lender.services.loop.list_episodes("lend") == []
 
 
-def test_a_probe_that_fails_leaves_it_to_the_gates(lender: Lender) -> None:
-    fall(lender)
-    run = claim(lender)
-    lender.services.pipelines.fail_run(run.id, run.fence, "the pipeline cannot be traced")
-    lender.settle()
-    assert actions(lender) == ["open", "probe", "train"]
-    assert "the pipeline cannot be traced" in story(lender).decisions[-1].reason
+def test_a_probe_that_fails_leaves_it_to_the_gates(probing: Lender) -> None:
+    run = claim(probing)
+    probing.services.pipelines.fail_run(run.id, run.fence, "the pipeline cannot be traced")
+    probing.settle()
+    assert actions(probing) == ["open", "probe", "train"]
+    assert "the pipeline cannot be traced" in story(probing).decisions[-1].reason
 
 
-def test_a_champion_that_cannot_be_tried_leaves_it_to_the_gates(lender: Lender) -> None:
-    fall(lender)
-    answer(lender, {"all": 0.1}, {"version 1": "its code may not run"})
-    assert "its code may not run" in story(lender).decisions[-1].reason
+def test_a_champion_that_cannot_be_tried_leaves_it_to_the_gates(probing: Lender) -> None:
+    answer(probing, {"all": 0.1}, {"version 1": "its code may not run"})
+    assert "its code may not run" in story(probing).decisions[-1].reason
 
 
 def test_a_person_who_asks_for_a_retrain_gets_it(lender: Lender) -> None:
@@ -194,30 +198,27 @@ def test_a_person_who_asks_for_a_retrain_gets_it(lender: Lender) -> None:
     assert actions(lender) == ["open", "train"]
 
 
-def test_without_a_column_of_time_nothing_is_tried(tmp_path: Path) -> None:
-    lender = open_lender(tmp_path, AUTO.replace('time = "at"\n', ""))
-    fall(lender)
+def test_without_a_column_of_time_nothing_is_tried(fall: Lender, tmp_path: Path) -> None:
+    lender = fall.copy_to(tmp_path, AUTO.replace('time = "at"\n', ""))
+    lender.settle()
     assert actions(lender) == ["open", "train"]
     assert "no column of time" in story(lender).decisions[-1].reason
 
 
-def test_a_candidate_that_the_gates_refuse_ends_what_seemed_to_be_lost(lender: Lender) -> None:
-    fall(lender)
-    answer(lender, {"version 1": 0.5, "all": 0.2})
-    assert standing(lender).case.lost.total > 0.2
-    run = claim(lender)
-    lender.services.pipelines.finish_run(run.id, run.fence, lender.candidate(run.id))
-    lender.settle()
-    assert story(lender).episode.state in ("refused", "failed")
+def test_a_candidate_that_the_gates_refuse_ends_what_seemed_to_be_lost(probing: Lender) -> None:
+    answer(probing, {"version 1": 0.5, "all": 0.2})
+    assert standing(probing).case.lost.total > 0.2
+    run = claim(probing)
+    probing.services.pipelines.finish_run(run.id, run.fence, probing.candidate(run.id))
+    probing.settle()
+    assert story(probing).episode.state in ("refused", "failed")
 
 
 @pytest.mark.every(2)
 @pytest.mark.parametrize("crash", ["loop.before_decision", "storage.writer.before_commit", "loop.after_decision"])
-def test_a_controller_that_dies_anywhere_asks_once(lender: Lender, crash: str) -> None:
-    lender.live(5)
-    lender.live(6, first=5, slope=-2.0)
+def test_a_controller_that_dies_anywhere_asks_once(fallen: Lender, crash: str) -> None:
     for number in range(40):
-        controller = Controller(lender.services, lender.project, holder=f"c{number}")
+        controller = Controller(fallen.services, fallen.project, holder=f"c{number}")
         failpoints.arm(f"{crash}=eio" if number % 2 else "")
         try:
             at_rest = not controller.tick() and not number % 2
@@ -225,20 +226,19 @@ def test_a_controller_that_dies_anywhere_asks_once(lender: Lender, crash: str) -
             at_rest = False
         finally:
             failpoints.arm("")
-        lender.clock.advance(seconds=LEASE_S + 1)
+        fallen.clock.advance(seconds=LEASE_S + 1)
         if at_rest:
             break
-    assert actions(lender) == ["open", "probe"]
-    runs = [run for run in lender.services.pipelines.list_runs("lend") if run.probe is not None]
-    assert [run.id for run in runs] == [standing(lender).run_id]
-    answer(lender, {"version 1": 0.5, "all": 0.2})
-    assert actions(lender) == ["open", "probe", "train"]
+    assert actions(fallen) == ["open", "probe"]
+    runs = [run for run in fallen.services.pipelines.list_runs("lend") if run.probe is not None]
+    assert [run.id for run in runs] == [standing(fallen).run_id]
+    answer(fallen, {"version 1": 0.5, "all": 0.2})
+    assert actions(fallen) == ["open", "probe", "train"]
 
 
-def test_only_the_holder_of_the_lease_may_ask(lender: Lender) -> None:
-    fall(lender)
+def test_only_the_holder_of_the_lease_may_ask(probing: Lender) -> None:
     with pytest.raises(ConflictError):
-        lender.services.loop.put_standing(standing(lender), 999)
+        probing.services.loop.put_standing(standing(probing), 999)
 
 
 @pytest.mark.parametrize(

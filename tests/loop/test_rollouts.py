@@ -1,6 +1,8 @@
 """What a rollout is judged by is read from traffic and outcomes; what cannot be read, or is old, does not count."""
 
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +19,32 @@ from penstock.serving.strategies import read_terms
 from shop_world import DAY, PROJECT, START, Shop
 
 
+@cache
+def _with_two_versions() -> Shop:
+    """To be copied."""
+    shop = Shop.open_released(Path(tempfile.mkdtemp(prefix="two-versions-")))
+    run = shop.services.pipelines.request_run("shop")
+    shop.finish_run(run, quality=0.7)
+    record = shop.services.pipelines.get_run(run.id).candidate
+    assert record is not None
+    shop.services.registry.register("shop", run.id, record.model, record.info)
+    return shop
+
+
 def open_shop(folder: Path, deploy: str = "", metric: str = "precision_at_3") -> Shop:
     """A shop whose second version is tried on half of the traffic."""
     text = PROJECT.replace('key = "user"', f'key = "user"\n{deploy}').replace("precision_at_3", metric)
-    shop = Shop(folder, text)
-    shop.release(0.5)
+    shop = _with_two_versions().copy_to(folder, text)
     terms = read_terms(shop.project.deploy) | {"steps": (0.5, 1.0)}
-    shop.services.serving.deploy("shop", "shop", register(shop), strategy="canary", **terms)
+    shop.services.serving.deploy("shop", "shop", 2, strategy="canary", **terms)
     return shop
 
 
 def try_out(folder: Path, **terms: Any) -> Shop:
     """A shop whose second version takes over by other terms."""
-    shop = Shop(folder)
-    shop.release(0.5)
-    shop.services.serving.deploy("shop", "shop", register(shop), min_requests=50, **terms)
+    shop = _with_two_versions().copy_to(folder)
+    shop.services.serving.deploy("shop", "shop", 2, min_requests=50, **terms)
     return shop
-
-
-def register(shop: Shop) -> int:
-    run = shop.services.pipelines.request_run("shop")
-    shop.finish_run(run, quality=0.7)
-    record = shop.services.pipelines.get_run(run.id).candidate
-    assert record is not None
-    return shop.services.registry.register("shop", run.id, record.model, record.info).version
 
 
 def judge(shop: Shop, watch: RolloutWatch | None = None) -> Judgement:

@@ -43,31 +43,28 @@ def fails(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-def in_canary(folder: Path) -> Shop:
-    """A shop whose candidate has seen everything it needs to be promoted, and no controller has looked yet."""
-    shop = Shop(folder)
-    controller = Controller(shop.services, shop.project, holder="before")
-    shop.services.loop.open_episode("shop")
-    settle(controller)
-    finish(shop, 0.5)
-    settle(controller)
+@pytest.fixture(scope="module")
+def canary(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    shop = Shop.open_released(tmp_path_factory.mktemp("canary"))
     for day, weights in enumerate([EVEN, WINTER, WINTER]):
         shop.request(START + day * DAY, 400, weights=weights)
-    settle(controller)
+    shop.settle()
     shop.trained_on = WINTER
-    finish(shop, 0.9)
-    settle(controller)
-    controller.release()
+    run_id = shop.services.loop.list_episodes("shop")[0].run_id
+    assert run_id is not None
+    shop.finish_run(shop.services.pipelines.get_run(run_id), quality=0.9)
+    shop.settle()
+    shop.controller.release()
     for day in (4, 5):
         for revision in (1, 2):
             shop.request(START + day * DAY, 100, revision, weights=WINTER)
     return shop
 
 
-def finish(shop: Shop, quality: float) -> None:
-    run_id = shop.services.loop.list_episodes("shop")[0].run_id
-    assert run_id is not None
-    shop.finish_run(shop.services.pipelines.get_run(run_id), quality=quality)
+@pytest.fixture
+def shop(canary: Shop, tmp_path: Path) -> Shop:
+    """A shop whose candidate has seen everything it needs to be promoted, and no controller has looked yet."""
+    return canary.copy_to(tmp_path)
 
 
 def settle(controller: Controller) -> None:
@@ -111,8 +108,7 @@ SOURCES = [
 ]
 
 
-def test_without_a_fault_the_candidate_is_promoted(tmp_path: Path) -> None:
-    shop = in_canary(tmp_path)
+def test_without_a_fault_the_candidate_is_promoted(shop: Shop) -> None:
     look_on(shop, shop.services)
     assert advanced(shop)
 
@@ -122,9 +118,8 @@ def test_without_a_fault_the_candidate_is_promoted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("service", "verb"), SOURCES, ids=lambda name: name)
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_a_source_that_fails_promotes_nobody_and_its_return_does(
-    tmp_path: Path, service: str, verb: str, error: Exception
+    shop: Shop, service: str, verb: str, error: Exception
 ) -> None:
-    shop = in_canary(tmp_path)
     broken = Broken(getattr(shop.services, service), verb, fails(error))
     look_on(shop, replace(shop.services, **{service: broken}))
     assert not advanced(shop)
@@ -160,9 +155,8 @@ def empty_frame(shop: Shop) -> tuple[str, str, Callable[..., Any]]:
 
 @pytest.mark.parametrize("fault", [no_rows, no_segments, no_outcomes, garbage, empty_frame])
 def test_a_source_that_answers_nothing_or_nonsense_promotes_nobody(
-    tmp_path: Path, fault: Callable[[Shop], tuple[str, str, Callable[..., Any]]]
+    shop: Shop, fault: Callable[[Shop], tuple[str, str, Callable[..., Any]]]
 ) -> None:
-    shop = in_canary(tmp_path)
     service, verb, answer = fault(shop)
     broken = Broken(getattr(shop.services, service), verb, answer)
     look_on(shop, replace(shop.services, **{service: broken}))

@@ -86,8 +86,7 @@ def test_where_all_that_comes_is_ahead_our_own_clock_is_the_wrong_one(elsewhere:
 
 
 def test_a_served_deployment_is_protected_alike(tmp_path: Path) -> None:
-    shop = Shop(tmp_path)
-    shop.release()
+    shop = Shop.open_released(tmp_path)
     monitor = Monitor(shop.services, shop.project)
     shop.request(SHOP_START, 100)
     shop.request_at([SHOP_START + 0.9 * DAY, SHOP_START + 3000 * DAY])

@@ -18,9 +18,7 @@ from shop_world import DAY, START
 
 @pytest.fixture
 def lender(tmp_path: Path) -> Lender:
-    lender = Lender(tmp_path)
-    lender.release()
-    return lender
+    return Lender.open_released(tmp_path)
 
 
 def windows(lender: Lender) -> list[Window]:
@@ -62,8 +60,7 @@ def test_the_loss_rises_and_inputs_stay_so_somebody_is_called_and_the_model_is_t
 
 
 def test_drift_trains_again_where_the_project_asks_for_it(tmp_path: Path) -> None:
-    lender = Lender(tmp_path, PROJECT.replace('"estimate"', '"drift"'))
-    lender.release()
+    lender = Lender.open_released(tmp_path, PROJECT.replace('"estimate"', '"drift"'))
     lender.live(3)
     lender.live(4, first=3, noise=plus(1.5))
     lender.settle()
@@ -165,8 +162,7 @@ def test_a_gap_between_groups_that_widens_is_an_alert_of_its_own(lender: Lender)
 
 
 def test_a_group_that_is_not_logged_is_said_to_be_missing(tmp_path: Path) -> None:
-    lender = Lender(tmp_path, PROJECT.replace('["region"]', '["faith"]'))
-    lender.release()
+    lender = Lender.open_released(tmp_path, PROJECT.replace('["region"]', '["faith"]'))
     lender.live(2, rows=60)
     Monitor(lender.services, lender.project).tick()
     (found,) = windows(lender)[0].groups
@@ -175,8 +171,7 @@ def test_a_group_that_is_not_logged_is_said_to_be_missing(tmp_path: Path) -> Non
 
 def test_slow_answers_and_failures_are_held_against_what_the_project_allows(tmp_path: Path) -> None:
     guard = "[deploy]\nguard = { error_rate = 0.02, latency_p99_ms = 50 }"
-    lender = Lender(tmp_path, PROJECT.replace("[deploy]", guard))
-    lender.release()
+    lender = Lender.open_released(tmp_path, PROJECT.replace("[deploy]", guard))
     for day in range(6):
         calm = day < 3
         lender.request(

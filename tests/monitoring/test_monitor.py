@@ -15,9 +15,7 @@ WINTER = [6.0, 6.0, 6.0] + [1.0] * 9
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
-    shop = Shop(tmp_path)
-    shop.release()
-    return shop
+    return Shop.open_released(tmp_path)
 
 
 @pytest.fixture
@@ -85,9 +83,7 @@ def test_computing_everything_again_gives_the_same_rows(shop: Shop, monitor: Mon
 def test_one_tick_after_the_event_finds_what_many_ticks_find(tmp_path: Path) -> None:
     found = []
     for folder, eager in ((tmp_path / "a", True), (tmp_path / "b", False)):
-        folder.mkdir()
-        shop = Shop(folder)
-        shop.release()
+        shop = Shop.open_released(folder)
         monitor = Monitor(shop.services, shop.project)
         for day in range(6):
             shop.request(START + day * DAY, 150)

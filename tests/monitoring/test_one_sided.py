@@ -34,9 +34,7 @@ def live(lender: Lender, first: int, last: int, *, is_turned: bool = False) -> N
 
 @pytest.fixture
 def lender(tmp_path: Path) -> Lender:
-    lender = Lender(tmp_path, ONE_SIDED)
-    lender.release()
-    return lender
+    return Lender.open_released(tmp_path, ONE_SIDED)
 
 
 def test_a_cause_counts_what_never_came_as_its_windows_do(lender: Lender) -> None:

@@ -36,10 +36,8 @@ class Keeper(Lender):
 
     numbers = ("income", "debt")
 
-    def __init__(self, folder: Path, project_text: str = KEPT) -> None:
-        folder.mkdir(exist_ok=True)
-        super().__init__(folder, project_text)
-        self.release()
+    def open(self) -> None:
+        super().open()
         self.monitor = Monitor(self.services, self.project)
 
     def asked(self, day: int, n: int = 200, note: str = "canary") -> tuple[list[PredictionId], pl.DataFrame]:
@@ -80,7 +78,7 @@ def judged(window: Window) -> Window:
 
 @pytest.fixture
 def keeper(tmp_path: Path) -> Keeper:
-    return Keeper(tmp_path)
+    return Keeper.open_released(tmp_path, KEPT)
 
 
 def test_no_value_outlives_the_retention_in_any_object_or_row(keeper: Keeper) -> None:
@@ -96,7 +94,7 @@ def test_no_value_outlives_the_retention_in_any_object_or_row(keeper: Keeper) ->
 
 def test_nothing_leaves_before_its_time_or_where_nobody_asked_for_it(tmp_path: Path) -> None:
     for name, project, days in (("soon", KEPT, 29), ("never", PROJECT, 4000)):
-        keeper = Keeper(tmp_path / name, project)
+        keeper = Keeper.open_released(tmp_path / name, project)
         keeper.asked(0)
         keeper.asked(1)
         keeper.work()
@@ -133,7 +131,7 @@ def test_a_text_of_few_rows_is_counted_and_not_named(keeper: Keeper) -> None:
 def test_late_outcomes_revise_performance_and_groups_as_if_all_inputs_were_there(tmp_path: Path) -> None:
     found = []
     for name, project in (("kept", KEPT), ("whole", PROJECT)):
-        keeper = Keeper(tmp_path / name, project)
+        keeper = Keeper.open_released(tmp_path / name, project)
         asked = [keeper.asked(day) for day in range(4)]
         keeper.work()
         keeper.wait()
@@ -196,7 +194,7 @@ def test_a_segment_that_is_shipped_again_does_not_bring_its_inputs_back(keeper: 
 
 
 def test_what_the_project_measures_by_stays_in_the_log(tmp_path: Path) -> None:
-    keeper = Keeper(tmp_path, KEPT.replace("[retrain]", '[outcomes]\nby = ["plan"]\n[retrain]'))
+    keeper = Keeper.open_released(tmp_path, KEPT.replace("[retrain]", '[outcomes]\nby = ["plan"]\n[retrain]'))
     inputs = keeper.people(30).with_columns(plan=pl.lit("pro"))
     keeper.request(START, inputs)
     keeper.asked(1)

@@ -80,9 +80,7 @@ def test_a_small_move_in_a_segment_is_seen_in_several_windows_together() -> None
 
 @pytest.fixture
 def lender(tmp_path: Path) -> Lender:
-    lender = Lender(tmp_path)
-    lender.release()
-    return lender
+    return Lender.open_released(tmp_path)
 
 
 def live(lender: Lender, first: int, days: int, west: float = 0.0) -> list[Window]:
@@ -116,15 +114,13 @@ def test_the_monitor_keeps_segments_of_the_columns_that_the_project_names_and_sa
 
 def test_columns_that_cut_no_window_are_told_with_the_reason(tmp_path: Path) -> None:
     asked = ["faith", "region", "income", "debt", "noise", "repaid"]
-    lender = Lender(tmp_path, PROJECT.replace('sensitive = ["region"]', f"sensitive = {asked}"))
-    lender.release()
+    lender = Lender.open_released(tmp_path, PROJECT.replace('sensitive = ["region"]', f"sensitive = {asked}"))
     window = live(lender, 0, 2)[0]
     assert window.segment_notes == [
         "no segments by faith: the reference has no such column",
         "no segments by repaid: rows are cut by 4 columns at most, which are region, income, debt, noise",
     ]
     (tmp_path / "other").mkdir()
-    only = Lender(tmp_path / "other", PROJECT.replace('sensitive = ["region"]', 'sensitive = ["repaid"]'))
-    only.release()
+    only = Lender.open_released(tmp_path / "other", PROJECT.replace('sensitive = ["region"]', 'sensitive = ["repaid"]'))
     window = live(only, 0, 2)[0]
     assert window.segment_notes == ["no segments by repaid: it is not among the inputs that are logged"]
