@@ -1,6 +1,7 @@
 """Driving weeks: arms, outcomes, and going on after an interruption as if there had been none."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,26 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "shop"
 
 
-def test_each_customer_is_measured_in_the_own_arm_alone_and_only_the_loop_asks_the_endpoint(root: Path) -> None:
+@dataclass(frozen=True)
+class Driven:
+    """A demo, and what it measured."""
+
+    root: Path
+    penstock: OfflinePenstock
+    scores: list[Score]
+
+
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> Driven:
+    """A demo that has come to its end."""
+    root = tmp_path_factory.mktemp("demo") / "shop"
+    write_shop(root)
     penstock = OfflinePenstock(root)
-    scores = drive(root, penstock)
+    return Driven(root, penstock, drive(root, penstock))
+
+
+def test_each_customer_is_measured_in_the_own_arm_alone_and_only_the_loop_asks_the_endpoint(driven: Driven) -> None:
+    scores, penstock = driven.scores, driven.penstock
     arms = {(score.user, score.arm) for score in scores}
     assert len({user for user, _ in arms}) == len(arms)
     assert {arm for _, arm in arms} == {"loop", "frozen", "popularity"}
@@ -55,9 +73,8 @@ def test_each_customer_is_measured_in_the_own_arm_alone_and_only_the_loop_asks_t
     assert all(outcome.value for outcome in penstock.outcomes.values())
 
 
-def test_requests_carry_event_time_and_leave_out_what_is_sold_out(root: Path) -> None:
-    penstock = OfflinePenstock(root)
-    drive(root, penstock)
+def test_requests_carry_event_time_and_leave_out_what_is_sold_out(driven: Driven) -> None:
+    penstock = driven.penstock
     source = SimulatedShop(SETTINGS)
     assert [ask.at for ask in penstock.asked] == sorted(ask.at for ask in penstock.asked)
     assert penstock.asked[0].at >= source.week_start(source.warm_up)
@@ -84,10 +101,9 @@ def test_an_interrupted_demo_goes_on_and_ends_as_if_it_had_not_been(root: Path, 
     assert len(again.asked) < sum(score.arm == "loop" for score in whole)
 
 
-def test_a_finished_demo_asks_nothing_more(root: Path) -> None:
-    first = drive(root, OfflinePenstock(root))
-    again = OfflinePenstock(root)
-    assert drive(root, again) == first
+def test_a_finished_demo_asks_nothing_more(driven: Driven) -> None:
+    again = OfflinePenstock(driven.root)
+    assert drive(driven.root, again) == driven.scores
     assert not again.asked
 
 

@@ -109,7 +109,7 @@ def test_following_from_any_window_gives_what_following_from_the_first_gives() -
     windows = [classes(300, seed, power=1.0 if seed < 4 else 2.5) for seed in range(9)]
     whole = chain("binary", "roc_auc", windows, classes(1500, 99))
     found = whole.follow()
-    for start in range(1, 9):
+    for start in (1, 4, 8):
         part = chain("binary", "roc_auc", windows, classes(1500, 99))
         part.estimates[:start] = found[:start]
         part.fitted.update(whole.fitted)

@@ -35,7 +35,7 @@ def plus(step: float) -> Callable[[np.ndarray], np.ndarray]:
 
 def test_inputs_move_and_the_loss_stays_so_nobody_is_called_and_nothing_is_trained(lender: Lender) -> None:
     lender.live(4)
-    lender.live(6, first=4, noise=plus(1.5))
+    lender.live(4, first=4, noise=plus(1.5))
     lender.settle()
     assert [alert.kind for alert in alerts(lender)] == ["drift"]
     assert not any(alert.pages for alert in alerts(lender))
@@ -48,7 +48,7 @@ def test_inputs_move_and_the_loss_stays_so_nobody_is_called_and_nothing_is_train
 
 def test_the_loss_rises_and_inputs_stay_so_somebody_is_called_and_the_model_is_trained_again(lender: Lender) -> None:
     lender.live(5)
-    lender.live(6, first=5, slope=-2.0)
+    lender.live(5, first=5, slope=-2.0)
     lender.settle()
     raised = {alert.kind: alert for alert in alerts(lender)}
     assert raised["performance"].pages and "drift" not in raised
@@ -96,7 +96,7 @@ def test_an_estimate_that_falls_calls_somebody_before_any_outcome_is_known(lende
 
 def test_an_estimator_that_is_wrong_withdraws_in_sight_and_comes_back_once_it_holds_again(lender: Lender) -> None:
     lender.live(3)
-    lender.live(12, first=3, slope=0.3)
+    lender.live(8, first=3, slope=0.3)
     Monitor(lender.services, lender.project).tick()
     estimates = [window.estimate for window in windows(lender)]
     assert all(found is not None and found.value is not None for found in estimates[:3])
@@ -187,7 +187,7 @@ def test_slow_answers_and_failures_are_held_against_what_the_project_allows(tmp_
 
 def test_probabilities_that_stop_to_hold_are_an_alert_even_while_the_classes_do(lender: Lender) -> None:
     lender.live(4, rows=400)
-    for day in range(4, 14):
+    for day in range(4, 10):
         inputs = lender.people(400)
         logit = np.log(lender.score(inputs) / (1 - lender.score(inputs)))
         lender.request(START + day * DAY, inputs, truth_of(inputs, lender.rng), score=1 / (1 + np.exp(-4 * logit)))

@@ -60,7 +60,7 @@ plain = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(plain)
 def test_plain_values_come_back_as_they_were(objects: ObjectStore, value: Any) -> None:
     again = there_and_back(value, objects)

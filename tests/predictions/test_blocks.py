@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.framing import frame_record
@@ -81,7 +81,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[Path]
     yield (tmp_path_factory.mktemp("log") for _ in range(1000))
 
 
-@settings(max_examples=60, deadline=None)
 @given(batches=st.lists(BATCH, min_size=1, max_size=6))
 def test_every_form_comes_back_as_rows_in_order(batches: list[Any], folders: Iterator[Path]) -> None:
     log = SegmentLog(next(folders), rotate_after_s=3600)

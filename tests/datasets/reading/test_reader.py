@@ -87,8 +87,8 @@ def add_folder(tmp_path: Path) -> World:
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_table_is_what_was_added(name: str, tmp_path: Path, add: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("penstock.datasets.reading.rows.CsvFile.__init__.__kwdefaults__", {"size": 10_000})
-    monkeypatch.setattr("penstock.datasets.reading.rows.read_json_lines.__kwdefaults__", {"size": 10_000})
+    monkeypatch.setattr("penstock.datasets.reading.rows.CsvFile.__init__.__kwdefaults__", {"size": 50_000})
+    monkeypatch.setattr("penstock.datasets.reading.rows.read_json_lines.__kwdefaults__", {"size": 50_000})
     WRITERS[name](FRAME, tmp_path / name)
     reader = add(name)
     whole = reader.to_polars().collect()
@@ -240,7 +240,7 @@ def test_a_library_that_is_not_there_is_named_with_its_extra(
 cells = st.one_of(st.none(), st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=8))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=30), size=st.integers(1, 60))
 def test_pieces_of_a_csv_file_end_where_a_row_does(rows: list[tuple[str | None, str | None]], size: int) -> None:
     frame = pl.DataFrame(rows, schema={"a": pl.String, "b": pl.String}, orient="row")

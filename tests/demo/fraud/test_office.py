@@ -1,6 +1,7 @@
 """The claims office driven without processes: what it asks, what it tells when, and going on where it was."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,23 @@ def drive(folder: Path, desk: Desk, periods: int = 5) -> list[pl.DataFrame]:
     return [office.run_period(period) for period in range(WARM_UP, WARM_UP + periods)]
 
 
-def test_no_request_carries_what_is_not_known_yet(tmp_path: Path) -> None:
-    desk = Desk()
-    drive(tmp_path, desk)
+@dataclass(frozen=True)
+class Driven:
+    """Five periods of the office's work, to their end."""
+
+    folder: Path
+    desk: Desk
+
+
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> Driven:
+    driven = Driven(tmp_path_factory.mktemp("claims"), Desk())
+    drive(driven.folder, driven.desk)
+    return driven
+
+
+def test_no_request_carries_what_is_not_known_yet(driven: Driven) -> None:
+    desk = driven.desk
     assert len(desk.asked) == 5 * 60
     assert not {LABEL, "claim_id", "at"} & {name for body in desk.asked for name in body["rows"][0]}
 
@@ -83,10 +98,9 @@ def test_only_frauds_are_told_each_once_as_it_is_found_out_and_none_later_than_i
     assert set(closed["prediction_id"]) <= told < set(begun)
 
 
-def test_the_pipeline_reads_closed_files_alone(tmp_path: Path) -> None:
+def test_the_pipeline_reads_closed_files_alone(driven: Driven) -> None:
     source = SimulatedClaims(settings())
-    drive(tmp_path, Desk())
-    held = pl.read_parquet(tmp_path / "data" / "claims" / "*.parquet")
+    held = pl.read_parquet(driven.folder / "data" / "claims" / "*.parquet")
     assert held.height == (WARM_UP + 5 - 3) * 60
     assert held["at"].max() < source.start(WARM_UP + 2)  # type: ignore[operator]
 

@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import polars as pl
 import pytest
@@ -34,6 +36,12 @@ def run(frame: pl.DataFrame, name: str, **settings: int) -> PolicyResult:
     return replay(history(frame, **settings), make_policy(name))
 
 
+@cache
+def turned(name: str, delay: int = 0) -> PolicyResult:
+    """What a policy makes of a relation that turns round at row 1,000."""
+    return run(stream(flips_at=1_000), name, delay=delay)
+
+
 def test_where_nothing_changes_the_loop_does_not_retrain() -> None:
     assert run(stream(flips_at=None, noise=0.0), "loop").refits == 0
 
@@ -45,16 +53,14 @@ def test_where_inputs_move_and_the_relation_stays_the_loop_does_not_retrain() ->
 
 
 def test_a_turned_relation_is_learned_soon_from_the_rows_after_it() -> None:
-    frame = stream(flips_at=1_000)
-    found = run(frame, "loop")
+    found = turned("loop")
     assert found.refits >= 1
-    assert found.score > run(frame, "static").score + 0.2
+    assert found.score > turned("static").score + 0.2
     assert all(chunk.score > 0.85 for chunk in found.chunks[-3:])
 
 
 def test_with_late_outcomes_it_is_learned_as_much_later() -> None:
-    frame = stream(flips_at=1_000)
-    soon, late = run(frame, "loop"), run(frame, "loop", delay=2)
+    soon, late = turned("loop"), turned("loop", delay=2)
     first = [next(number for number, chunk in enumerate(found.chunks) if chunk.refit) for found in (soon, late)]
     assert first[1] >= first[0] + 2
     assert late.chunks[-1].score > 0.85
@@ -95,15 +101,15 @@ def test_what_another_model_answered_is_not_held_against_the_champion() -> None:
 
 
 def test_every_fit_is_counted_probes_included() -> None:
-    found = run(stream(flips_at=1_000), "loop")
+    found = turned("loop")
     assert found.fits > found.refits + 15  # one probe at least before each chunk
-    sliding = run(stream(flips_at=1_000), "sliding")
+    sliding = turned("sliding")
     assert (sliding.refits, sliding.fits) == (15, 16)
 
 
 def test_errors_that_rise_set_off_the_detector_once_per_change() -> None:
     assert run(stream(flips_at=None), "errors").refits == 0
-    assert 1 <= run(stream(flips_at=1_000), "errors").refits <= 4
+    assert 1 <= turned("errors").refits <= 4
 
 
 @pytest.mark.parametrize(("name", "delay"), [*((name, 0) for name in POLICIES), ("loop", 2), ("errors", 2)])
@@ -111,7 +117,7 @@ def test_no_policy_knows_what_is_yet_to_come(name: str, delay: int) -> None:
     """Other labels from some row on change no answer before the first chunk at which its outcome is known."""
     frame, cut = stream(flips_at=1_000), 1_450
     other = frame.with_columns(label=pl.when(pl.int_range(ROWS) < cut).then("label").otherwise(~pl.col("label")))
-    first, second = run(frame, name, delay=delay), run(other, name, delay=delay)
+    first, second = turned(name, delay), run(other, name, delay=delay)
     before = [number for number in range(16) if 400 + 100 * (number + 1) <= cut]
     told = [number for number in range(16) if 400 + 100 * (number - delay) <= cut]
     assert [first.chunks[number].note for number in told] == [second.chunks[number].note for number in told]

@@ -103,9 +103,10 @@ def test_drift_that_is_no_fault_is_called_none() -> None:
     assert find_faults(rows(2000, 1), shares) == []
 
 
-def test_faults_are_invented_in_less_than_one_of_a_hundred_comparisons() -> None:
-    found = [find_faults(rows(1000, seed), rows(200, 10_000 + seed)) for seed in range(100)]
-    assert sum(map(bool, found)) <= 2
+def test_faults_are_invented_in_less_than_one_of_a_hundred_comparisons(request: pytest.FixtureRequest) -> None:
+    comparisons, most = (100, 2) if request.config.getoption("--thorough") else (30, 1)
+    found = [find_faults(rows(1000, seed), rows(200, 10_000 + seed)) for seed in range(comparisons)]
+    assert sum(map(bool, found)) <= most
 
 
 def test_a_handful_of_rows_is_not_judged() -> None:
