@@ -29,7 +29,7 @@ from penstock.loop.triggers import QUIET, Facts, NewData, Waiting, choose_trigge
 from penstock.loop.types import Episode, Look, Seen
 from penstock.monitoring.monitor import Monitor
 from penstock.registry.types import CHAMPION, Alias, ModelVersion
-from penstock.serving.types import Fence, Revision, Rollout
+from penstock.serving.types import Deployment, Fence, Revision, Rollout
 from penstock.storage.leases import Lease, check_fence, release_lease
 from penstock.storage.transaction import Transaction
 
@@ -117,10 +117,12 @@ class Controller:
         return self._lease
 
     def _act(self, seen: Seen, fence: int) -> Waiting | None:
-        if self._follow_traffic(fence):
+        alias = self._sources.registry.find_alias(self._name, CHAMPION)
+        live = self._sources.serving.find_deployment(self._name)
+        if self._follow_traffic(alias, live, fence):
             return None
         episode = self._loop.find_open_episode(self._name)
-        rollout = self._find_rollout(episode)
+        rollout = self._find_rollout(live, episode)
         waiting = None if rollout is None else self._move_rollout(rollout, seen, fence)
         if rollout is not None and (waiting is None or episode is None):
             return waiting
@@ -132,7 +134,7 @@ class Controller:
         if found is None:
             return None
         gain = find_gain(found, self._prober.rule) if isinstance(found, Standing) else ""
-        choice = choose_trigger(self._project.retrain, self._read_facts(gain))
+        choice = choose_trigger(self._project.retrain, self._read_facts(alias, gain))
         if isinstance(choice, Waiting):
             return found if isinstance(found, Waiting) and found.reason != QUIET else choice
         episode = self._loop.respond(self._name, choice, fence)
@@ -147,8 +149,8 @@ class Controller:
             log.warning("no probe can be asked: %s", error, extra={"project": self._name})
             return Waiting(f"what keeps probes from being asked to be mended: {error}")
 
-    def _read_facts(self, gain: str) -> Facts:
-        champion = self._find_champion()
+    def _read_facts(self, alias: Alias | None, gain: str) -> Facts:
+        champion = None if alias is None else self._sources.registry.get_version(self._name, alias.version)
         watermark = self._sources.predictions.watermark(self._name)
         has_times = not set(self._project.retrain.when) <= set(TRIGGERS)
         first = self._sources.predictions.list_segments(self._name, limit=1) if has_times else []
@@ -176,10 +178,8 @@ class Controller:
                 found.append(NewData(latest.ref.id, latest.rows, read.rows))
         return found
 
-    def _follow_traffic(self, fence: int) -> bool:
+    def _follow_traffic(self, alias: Alias | None, live: Deployment | None, fence: int) -> bool:
         """After a rollback, or a release by hand, the champion is what answers."""
-        alias = self._sources.registry.find_alias(self._name, CHAMPION)
-        live = self._sources.serving.find_deployment(self._name)
         stable = None if live is None else live.stable
         if alias is None or stable is None or stable.version == alias.version:
             return False
@@ -197,9 +197,8 @@ class Controller:
         self._loop.db.write(work)
         return True
 
-    def _find_rollout(self, episode: Episode | None) -> Rollout | None:
+    def _find_rollout(self, live: Deployment | None, episode: Episode | None) -> Rollout | None:
         """The rollout that runs and that no episode looks after: a person started it."""
-        live = self._sources.serving.find_deployment(self._name)
         if live is None or live.rollout is None or (episode is not None and episode.rollout_id == live.rollout):
             return None
         return self._sources.serving.get_rollout(live.rollout)
@@ -229,10 +228,6 @@ class Controller:
         if self._look is None or replace(self._look, at=look.at) != look:
             self._loop.record_look(look, fence)
             self._look = look
-
-    def _find_champion(self) -> ModelVersion | None:
-        alias = self._sources.registry.find_alias(self._name, CHAMPION)
-        return None if alias is None else self._sources.registry.get_version(self._name, alias.version)
 
 
 def _find_succession(champion: Alias, stable: Revision, revisions: list[Revision]) -> str:

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from penstock.registry.types import ModelVersion
-from penstock.serving.types import Revision, Routing
+from penstock.serving.types import Deployment, Revision
 
 
 class ModelVersions(Protocol):
@@ -25,6 +25,6 @@ class Revisions(Protocol):
         """All that ever answered, by the numbers that the log gives them."""
         ...
 
-    def routing(self) -> Routing:
-        """What answers now."""
+    def find_deployment(self, deployment: str) -> Deployment | None:
+        """What answers now; None where nothing ever did."""
         ...

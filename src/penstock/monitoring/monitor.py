@@ -258,9 +258,8 @@ class Monitor:
         return bool(recoveries)
 
     def _live_version(self) -> int | None:
-        routes = {route.deployment: route for route in self._sources.serving.routing().deployments}
-        route = routes.get(self.deployment)
-        return None if route is None else route.stable.version
+        held = self._sources.serving.find_deployment(self.deployment)
+        return None if held is None or held.stable is None else held.stable.version
 
 
 def _with_weighted(window: Window, value: float | None) -> Window:

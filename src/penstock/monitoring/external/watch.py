@@ -19,7 +19,7 @@ from penstock.monitoring.service import MonitoringService
 from penstock.predictions.service import PredictionService
 from penstock.registry.format.types import Signature
 from penstock.registry.types import ModelVersion
-from penstock.serving.types import DeploymentRoute, Revision, RevisionRoute, Routing
+from penstock.serving.types import Deployment, Revision
 from penstock.storage.objects.object_store import ObjectStore
 from penstock.tracking.service import TrackingService
 
@@ -167,12 +167,10 @@ class ExternalModels:
             for number, held in self._versions.items()
         ]
 
-    def routing(self) -> Routing:
+    def find_deployment(self, deployment: str) -> Deployment | None:
         """The newest version is the one that answers."""
-        if not self._versions:
-            return Routing()
-        name, newest = self._deployment.name, max(self._versions)
-        return Routing(0, (DeploymentRoute(deployment=name, stable=RevisionRoute(newest, name, newest, NO_TREE)),))
+        stable = next((held for held in self.list_revisions(deployment) if held.state == "stable"), None)
+        return None if stable is None else Deployment(name=deployment, stable=stable, updated_at=stable.created_at)
 
 
 @dataclass(frozen=True, kw_only=True)
