@@ -81,15 +81,27 @@ def keeper(tmp_path: Path) -> Keeper:
     return Keeper.open_released(tmp_path, KEPT)
 
 
-def test_no_value_outlives_the_retention_in_any_object_or_row(keeper: Keeper) -> None:
+@pytest.fixture(scope="module")
+def three_days(tmp_path_factory: pytest.TempPathFactory) -> Keeper:
+    keeper = Keeper.open_released(tmp_path_factory.mktemp("asked"), KEPT)
     for day in range(3):
         keeper.asked(day)
     keeper.work()
-    assert any("canary-0-7" in text for text in keeper.everything())
-    keeper.wait()
-    keeper.collect()
-    assert [text[:200] for text in keeper.everything() if "canary" in text] == []
-    assert keeper.services.predictions.get_traffic("lend").without_inputs == 3
+    return keeper
+
+
+@pytest.fixture
+def asked(three_days: Keeper, tmp_path: Path) -> Keeper:
+    """A keeper who was asked for three days, and whose monitor has done all there was to do."""
+    return three_days.copy_to(tmp_path)
+
+
+def test_no_value_outlives_the_retention_in_any_object_or_row(asked: Keeper) -> None:
+    assert any("canary-0-7" in text for text in asked.everything())
+    asked.wait()
+    asked.collect()
+    assert [text[:200] for text in asked.everything() if "canary" in text] == []
+    assert asked.services.predictions.get_traffic("lend").without_inputs == 3
 
 
 def test_nothing_leaves_before_its_time_or_where_nobody_asked_for_it(tmp_path: Path) -> None:
@@ -206,41 +218,36 @@ def test_what_the_project_measures_by_stays_in_the_log(tmp_path: Path) -> None:
     assert not rows["has_inputs"].any()
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("point", DEATHS)
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_monitor_that_dies_on_the_way_leaves_all_of_it_to_the_next(keeper: Keeper, point: str, number: int) -> None:
-    for day in range(3):
-        keeper.asked(day)
-    keeper.work()
-    before = keeper.windows
-    keeper.clock.advance(days=31)
+def test_a_monitor_that_dies_on_the_way_leaves_all_of_it_to_the_next(asked: Keeper, point: str, number: int) -> None:
+    before = asked.windows
+    asked.clock.advance(days=31)
     failpoints.arm(f"{point}=eio@{number}")
     try:
         with pytest.raises((OSError, UnavailableError), match="fail-point"):
-            keeper.work()
+            asked.work()
     finally:
         failpoints.arm("")
-    keeper.monitor = Monitor(keeper.services, keeper.project)
-    keeper.work()
-    check_all_is_forgotten(keeper, before)
+    asked.monitor = Monitor(asked.services, asked.project)
+    asked.work()
+    check_all_is_forgotten(asked, before)
 
 
 @pytest.mark.sqlite
 @pytest.mark.slow
 @pytest.mark.parametrize("point", DEATHS)
-def test_a_monitor_that_is_killed_on_the_way_leaves_all_of_it_to_the_next(keeper: Keeper, point: str) -> None:
-    for day in range(3):
-        keeper.asked(day)
-    keeper.work()
-    before = keeper.windows
-    keeper.clock.advance(days=31)
-    keeper.db.close()
-    (keeper.folder / "penstock.toml").write_text(KEPT)
-    assert work_elsewhere(keeper, f"{point}=kill@2") == -signal.SIGKILL
-    assert work_elsewhere(keeper) == 0
-    keeper.open()
-    check_all_is_forgotten(keeper, before)
-    assert GovernanceService(keeper.db).verify_audit().is_whole
+def test_a_monitor_that_is_killed_on_the_way_leaves_all_of_it_to_the_next(asked: Keeper, point: str) -> None:
+    before = asked.windows
+    asked.clock.advance(days=31)
+    asked.db.close()
+    (asked.folder / "penstock.toml").write_text(KEPT)
+    assert work_elsewhere(asked, f"{point}=kill@2") == -signal.SIGKILL
+    assert work_elsewhere(asked) == 0
+    asked.open()
+    check_all_is_forgotten(asked, before)
+    assert GovernanceService(asked.db).verify_audit().is_whole
 
 
 def work_elsewhere(keeper: Keeper, armed: str = "") -> int:
