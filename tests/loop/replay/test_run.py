@@ -29,7 +29,7 @@ def stream(*, flips_at: int | None, noise: float = 0.05, rows: int = ROWS, seed:
 
 
 def history(frame: pl.DataFrame, **settings: int) -> History:
-    return read_history(frame, Setup(label="label", warmup=0.2, chunks=16, **settings))
+    return read_history(frame, Setup(**{"label": "label", "warmup": 0.2, "chunks": 16, **settings}))
 
 
 def run(frame: pl.DataFrame, name: str, **settings: int) -> PolicyResult:
@@ -117,9 +117,9 @@ def test_no_policy_knows_what_is_yet_to_come(name: str, delay: int) -> None:
     """Other labels from some row on change no answer before the first chunk at which its outcome is known."""
     frame, cut = stream(flips_at=1_000), 1_450
     other = frame.with_columns(label=pl.when(pl.int_range(ROWS) < cut).then("label").otherwise(~pl.col("label")))
-    first, second = turned(name, delay), run(other, name, delay=delay)
-    before = [number for number in range(16) if 400 + 100 * (number + 1) <= cut]
-    told = [number for number in range(16) if 400 + 100 * (number - delay) <= cut]
+    first, second = (run(held, name, delay=delay, chunks=8) for held in (frame, other))
+    before = [number for number in range(8) if 400 + 200 * (number + 1) <= cut]
+    told = [number for number in range(8) if 400 + 200 * (number - delay) <= cut]
     assert [first.chunks[number].note for number in told] == [second.chunks[number].note for number in told]
     assert [first.chunks[number] for number in before] == [second.chunks[number] for number in before]
 
