@@ -40,22 +40,28 @@ def live(elsewhere: Elsewhere, days: int, *, mean_days: float, slow: float = 1.0
         elsewhere.tick()
 
 
+@pytest.fixture(scope="module")
+def errors_first(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
+    """A month in which what is wrong is told eight times as fast."""
+    elsewhere = Elsewhere(tmp_path_factory.mktemp("month"))
+    live(elsewhere, 30, mean_days=0.4, slow=8.0)
+    return elsewhere
+
+
 @pytest.mark.slow
-def test_young_windows_know_the_errors_first_and_alarm_nobody(tmp_path: Path) -> None:
-    elsewhere = Elsewhere(tmp_path)
-    live(elsewhere, 30, mean_days=0.4, slow=8.0)  # what is wrong is told eight times as fast
-    windows = elsewhere.windows()
+def test_young_windows_know_the_errors_first_and_alarm_nobody(errors_first: Elsewhere) -> None:
+    windows = errors_first.windows()
     ripe = [window for window in windows if window.is_comparable]
     young = [window for window in windows if not window.is_comparable]
     assert len(ripe) >= 12 and len(young) >= 5
     assert [window.start for window in windows[: len(ripe)]] == [window.start for window in ripe]
     early = [w.performance.value for w in young[-3:] if w.performance is not None and w.performance.value is not None]
     assert len(early) == 3 and sum(early) / 3 < 0.84  # of 0.9
-    assert [alert for alert in elsewhere.alerts("") if alert.kind == "performance"] == []
+    assert [alert for alert in errors_first.alerts("") if alert.kind == "performance"] == []
     judged = [window for window in windows if window.loss is not None and window.loss.evidence is not None]
     assert judged and all(window.is_comparable for window in judged)
     assert all(window.loss is None or not window.loss.is_reference for window in young)
-    held = elsewhere.maturities()
+    held = errors_first.maturities()
     assert held[-1].known < 0.4 and held[-1].note and held[-1].matures_at is not None
     assert held[0].known > 0.95 and held[0].final == pytest.approx(1.0, abs=0.02)
 
@@ -215,8 +221,6 @@ def test_weighed_by_the_curve_a_young_window_shows_what_it_will_be(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_nothing_is_weighed_where_errors_become_known_at_another_speed(tmp_path: Path) -> None:
-    elsewhere = Elsewhere(tmp_path)
-    live(elsewhere, 30, mean_days=0.4, slow=8.0)
-    assert not all(window.is_comparable for window in elsewhere.windows())
-    assert [maturity.weighted for maturity in elsewhere.maturities() if maturity.weighted is not None] == []
+def test_nothing_is_weighed_where_errors_become_known_at_another_speed(errors_first: Elsewhere) -> None:
+    assert not all(window.is_comparable for window in errors_first.windows())
+    assert [maturity.weighted for maturity in errors_first.maturities() if maturity.weighted is not None] == []
