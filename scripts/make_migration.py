@@ -15,11 +15,13 @@ from alembic.config import Config
 import penstock.catalogue.services  # every noun's tables join the metadata
 import penstock.storage.commit_marks  # noqa: F401 - and that of writers on PostgreSQL
 from penstock.storage import migrations
+from penstock.storage.columns import metadata
 from penstock.storage.database import Database
 
 
 def main(message: str) -> None:
     """Compare an empty, migrated database with the tables, and write the difference."""
+    _tell_postgres_too()
     number = f"{int(migrations.head()) + 1:04d}"
     with tempfile.TemporaryDirectory() as folder:
         db = Database(f"sqlite:///{Path(folder) / 'empty.db'}")
@@ -31,6 +33,14 @@ def main(message: str) -> None:
             config.attributes["connection"] = connection
             command.revision(config, message, autogenerate=True, rev_id=number)
         db.close()
+
+
+def _tell_postgres_too() -> None:
+    """Partial indexes name SQLite alone (see `partial_index`); a migration names both."""
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            if (where := index.dialect_options["sqlite"]["where"]) is not None:
+                index.dialect_options["postgresql"]["where"] = where
 
 
 if __name__ == "__main__":

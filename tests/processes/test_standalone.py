@@ -24,7 +24,8 @@ from penstock.storage.objects.open import open_object_store
 from s3_server import S3Server
 
 DAY = timedelta(days=1)
-HEAVY = ("polars", "scipy", "sklearn", "pandas", "skops", "joblib", "httpx", "rich", "pyarrow")
+HEAVY = ("polars", "scipy", "sklearn", "pandas", "skops", "joblib", "httpx", "rich", "pyarrow", "alembic")
+HEAVY += ("sqlalchemy.dialects.postgresql",)
 MOST_IDLE_BYTES = 150 * 1024 * 1024
 
 

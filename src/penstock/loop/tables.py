@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
 
-from penstock.storage.columns import Json, UtcTime, metadata
+from penstock.storage.columns import Json, UtcTime, metadata, partial_index
 
 episodes = Table(
     "episodes",
@@ -27,13 +27,7 @@ episodes = Table(
 )
 
 # Two controllers, or a person and a controller, can never open two episodes of one project: the database refuses.
-Index(
-    "uq_episodes_open",
-    episodes.c.project,
-    unique=True,
-    sqlite_where=episodes.c.ended_at.is_(None),
-    postgresql_where=episodes.c.ended_at.is_(None),
-)
+partial_index("uq_episodes_open", episodes.c.project, unique=True, where=episodes.c.ended_at.is_(None))
 
 decisions = Table(
     "decisions",

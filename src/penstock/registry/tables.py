@@ -6,7 +6,7 @@ as rows, so that no number is given twice and history can be read.
 
 from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, Integer, String, Table, Text, and_
 
-from penstock.storage.columns import Json, UtcTime, metadata
+from penstock.storage.columns import Json, UtcTime, metadata, partial_index
 
 KEY_LENGTH = 280  # a name, and what tells it from an earlier model of that name
 START_LENGTH = 100  # characters of a tag's value that are indexed; a whole value may be too long for that
@@ -23,13 +23,7 @@ models = Table(
     Column("updated_at", UtcTime, nullable=False, index=True),
     Column("deleted_at", UtcTime),
 )
-Index(
-    "ix_models_live_name",
-    models.c.name,
-    unique=True,
-    sqlite_where=models.c.deleted_at.is_(None),
-    postgresql_where=models.c.deleted_at.is_(None),
-)
+partial_index("ix_models_live_name", models.c.name, unique=True, where=models.c.deleted_at.is_(None))
 
 model_tags = Table(
     "model_tags",
@@ -69,11 +63,10 @@ model_versions = Table(
     Column("fast_form", Json),
     Column("fast_tree", String(64)),
 )
-Index(
+partial_index(
     "ix_model_versions_uncompiled",
     model_versions.c.created_at,
-    sqlite_where=and_(*(model_versions.c[name].is_(None) for name in ("fast_form", "deleted_at"))),
-    postgresql_where=and_(*(model_versions.c[name].is_(None) for name in ("fast_form", "deleted_at"))),
+    where=and_(*(model_versions.c[name].is_(None) for name in ("fast_form", "deleted_at"))),
 )
 
 model_version_tags = Table(

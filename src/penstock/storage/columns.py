@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Dialect, MetaData, String, Text
+from sqlalchemy import BigInteger, Column, ColumnElement, Dialect, Index, MetaData, String, Text, TextClause
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from penstock.core import codec
@@ -36,6 +36,16 @@ def ordered_text(length: int | None = None) -> TypeEngine[str]:
     """A text that is ordered by its characters, as SQLite does, whatever language PostgreSQL was set up for."""
     kind = Text if length is None else String
     return kind(length).with_variant(kind(length, collation="C"), "postgresql")
+
+
+def partial_index(
+    name: str, *columns: Column[Any] | str, where: ColumnElement[bool] | TextClause, unique: bool = False
+) -> Index:
+    """An index of those rows alone for which `where` holds, in both databases.
+
+    PostgreSQL is told by the migrations only: to name an option of an engine is to import it, in every process.
+    """
+    return Index(name, *columns, unique=unique, sqlite_where=where)
 
 
 class UtcTime(TypeDecorator[datetime]):

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-from penstock.storage.columns import Json, UtcTime, metadata, ordered_text
+from penstock.storage.columns import Json, UtcTime, metadata, ordered_text, partial_index
 
 _FLOAT = struct.Struct(">d")
 _INTEGER = struct.Struct(">q")
@@ -122,12 +122,7 @@ runs = Table(
     Index(None, "experiment_id", "name", "id"),
     Index(None, "started_at", "id"),
     Index(None, "status", "started_at"),
-    Index(
-        "ix_runs_unsealed",
-        "ended_at",
-        sqlite_where=text("ended_at IS NOT NULL AND sealed_at IS NULL"),
-        postgresql_where=text("ended_at IS NOT NULL AND sealed_at IS NULL"),
-    ),
+    partial_index("ix_runs_unsealed", "ended_at", where=text("ended_at IS NOT NULL AND sealed_at IS NULL")),
     sqlite_autoincrement=True,
 )
 

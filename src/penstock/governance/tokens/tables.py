@@ -1,8 +1,8 @@
 """The tables of tokens and of browsers' sessions; a secret is in neither."""
 
-from sqlalchemy import Column, Index, String, Table, text
+from sqlalchemy import Column, String, Table, text
 
-from penstock.storage.columns import UtcTime, metadata
+from penstock.storage.columns import UtcTime, metadata, partial_index
 
 tokens = Table(
     "tokens",
@@ -18,7 +18,7 @@ tokens = Table(
     Column("last_used_at", UtcTime),
 )
 _IS_LIVE = text("revoked_at IS NULL")
-Index("uq_tokens_live_name", tokens.c.name, unique=True, sqlite_where=_IS_LIVE, postgresql_where=_IS_LIVE)
+partial_index("uq_tokens_live_name", tokens.c.name, unique=True, where=_IS_LIVE)
 
 sessions = Table(
     "sessions",
