@@ -101,9 +101,9 @@ def test_the_package_alone_imports_nothing_large() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def test_a_command_needs_none_of_the_slowest_libraries(nowhere: Path) -> None:
-    modules = "penstock.cli.status, penstock.cli.runs, penstock.cli.models, penstock.cli.audit"
-    check_imports(modules, {"sklearn", "skops", "scipy.stats", "pandas", "alembic.command"})
+def test_neither_a_command_nor_a_run_needs_the_slowest_libraries(nowhere: Path) -> None:
+    modules = "penstock.cli.status, penstock.cli.runs, penstock.cli.models, penstock.cli.audit, penstock.sdk.start"
+    check_imports(modules, {"polars", "sklearn", "skops", "scipy.stats", "pandas", "alembic.command"})
 
 
 def test_whoever_only_starts_processes_imports_none_of_what_they_need() -> None:

@@ -19,7 +19,7 @@ from penstock.core.ids import Digest, RunId
 from penstock.remote.discovery import find_server
 from penstock.sdk.connect import is_url
 from penstock.sdk.process import LIVING
-from penstock.sdk.rendering import render_figure, render_table, render_value
+from penstock.sdk.rendering import render_figure, render_value
 from penstock.sdk.spool.held import HeldFile, hold_bytes, hold_file
 from penstock.sdk.spool.sending import RunSpool
 from penstock.sdk.spool.telling import tell
@@ -171,6 +171,8 @@ class ActiveRun:
 
     def log_table(self, table: Any, path: str) -> None:
         """Keep a data frame, a dict of columns or a list of rows as an artifact: `.csv`, `.parquet` or `.json`."""
+        from penstock.sdk.table_files import render_table  # its library takes longer than all that logging needs
+
         self._log_bytes(render_table(table, path), path)
 
     def log_figure(self, figure: Any, path: str) -> None:
