@@ -2,11 +2,11 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import warm_python
 from patience import PATIENCE_S
 from penstock.core.ids import RunId
 from penstock.remote.remote import open_remote
@@ -17,8 +17,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 def sync(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "penstock", "sync", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    return warm_python.run(["-m", "penstock", "sync", *arguments], timeout=PATIENCE_S)
 
 
 @pytest.mark.slow

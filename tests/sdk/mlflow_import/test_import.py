@@ -4,12 +4,12 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import warm_python
 from patience import PATIENCE_S
 from penstock.core.errors import NotFoundError
 from penstock.core.ids import RunId
@@ -20,9 +20,9 @@ from sdk.spool.servers import Server
 
 
 def import_mlflow(source: object, home: object, *more: str, failpoints: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "penstock", "import", "mlflow", str(source), "--into", str(home), "--json", *more]
+    command = ["-m", "penstock", "import", "mlflow", str(source), "--into", str(home), "--json", *more]
     environment = os.environ | {"PENSTOCK_FAILPOINTS": failpoints}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S, env=environment)
+    return warm_python.run(command, env=environment, timeout=PATIENCE_S)
 
 
 def report_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -4,12 +4,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import httpx
 
+import warm_python
 from patience import PATIENCE_S
 
 
@@ -28,7 +28,7 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: warm_python.Process | None = None
 
     def start(self, **environment: str) -> None:
         """Start it, and wait for its first answer."""
@@ -38,8 +38,8 @@ class Server:
     def launch(self, **environment: str) -> None:
         """Start it."""
         command = ["-m", "penstock", "server", "--home", str(self.home), "--port", str(self.port), "--json"]
-        self.process = subprocess.Popen(
-            [sys.executable, *command, *self._options], env=os.environ | environment, stdout=subprocess.DEVNULL
+        self.process = warm_python.Process(
+            [*command, *self._options], env=os.environ | environment, stdout=subprocess.DEVNULL
         )
 
     def wait(self) -> bool:
@@ -67,12 +67,11 @@ class Server:
         assert self.process.wait(PATIENCE_S) == -signal.SIGKILL
 
 
-def start_client(code: str, **environment: str) -> subprocess.Popen[str]:
+def start_client(code: str, **environment: str) -> warm_python.Process:
     """A process of its own that runs some code with `ps` and `sys` imported."""
-    return subprocess.Popen(
-        [sys.executable, "-c", f"import sys, time, os\nimport penstock as ps\n{code}"],
+    return warm_python.Process(
+        ["-c", f"import sys, time, os\nimport penstock as ps\n{code}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
         env=os.environ | environment,
     )

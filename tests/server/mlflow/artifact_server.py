@@ -6,13 +6,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+import warm_python
 from patience import PATIENCE_S
 
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"
@@ -24,7 +24,7 @@ class ServerProcess:
 
     home: Path
     url: str
-    process: subprocess.Popen[str]
+    process: warm_python.Process
 
     @property
     def port(self) -> int:
@@ -63,10 +63,8 @@ def run_server(home: Path, *, failpoints: str = "") -> Iterator[ServerProcess]:
     """A server while the block runs; another one finds the same home as this one left it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
     environment["PENSTOCK_FAILPOINTS"] = failpoints
-    command = [sys.executable, "-m", "penstock", "server", "--home", str(home), "--port", "0", "--json"]
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    command = ["-m", "penstock", "server", "--home", str(home), "--port", "0", "--json"]
+    with warm_python.Process(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         try:
             line = process.stdout.readline()
