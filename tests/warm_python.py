@@ -4,6 +4,7 @@ Such a process has its own memory and file descriptors, and ends as any other do
 fresh interpreter, or about what a program imports, starts `sys.executable` instead.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -37,7 +38,7 @@ class Process:
         arguments: those of Python: `-m MODULE`, `-c CODE` or a file, and what the program itself is given.
         env: its whole environment; by default this process's.
         cwd: its folder; by default this process's.
-        stdin: as for `subprocess.Popen`, and so the other two.
+        stdin: this process's, or as for `subprocess.Popen`: PIPE, DEVNULL or a file descriptor; and so the other two.
     """
 
     def __init__(
@@ -140,8 +141,8 @@ def run(
 
 def _open_end(where: int | None, number: int) -> tuple[IO[str] | None, int]:
     """Our end of a pipe, or none; and what the process has as its standard stream of that number."""
-    if where is None:
-        return None, os.dup(number)
+    if where is None or where >= 0:
+        return None, os.dup(number if where is None else where)
     if where == subprocess.DEVNULL:
         return None, os.open(os.devnull, os.O_RDWR)
     assert where == subprocess.PIPE
@@ -157,6 +158,7 @@ def _parent() -> socket.socket:
         argv = [sys.executable, __file__, str(theirs.fileno())]
         parent = subprocess.Popen(argv, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     parent.returncode = 0  # it is nobody's to wait for
+    atexit.register(ours.close)
     return ours
 
 
@@ -211,6 +213,7 @@ def _do(arguments: list[str]) -> None:
     from penstock.core import failpoints
 
     failpoints.arm(os.environ.get(failpoints.VARIABLE, ""))
+    sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     kind, *rest = arguments
     if kind == "-m":
         sys.argv, sys.path[0] = rest, os.getcwd()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import warm_python
+from patience import PATIENCE_S
 from processes.test_standalone import running
 
 GIT = dict(
@@ -72,10 +74,9 @@ def test_files_are_counted_on_a_terminal_only_and_never_beside_json(here: Path, 
 def show(words: list[str]) -> bytes:
     """What a command prints on standard error, which is a terminal."""
     screen, terminal = pty.openpty()
-    command = [sys.executable, "-m", "penstock", "data", *words]
-    subprocess.run(
-        command, stdout=subprocess.DEVNULL, stderr=terminal, env={**os.environ, "TERM": "xterm"}, check=False
-    )
+    command = ["-m", "penstock", "data", *words]
+    environment = {**os.environ, "TERM": "xterm"}
+    warm_python.Process(command, stdout=subprocess.DEVNULL, stderr=terminal, env=environment).wait(PATIENCE_S)
     os.set_blocking(screen, False)
     try:
         return os.read(screen, 100_000)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import warm_python
+
 COMMAND = [sys.executable, "-m", "penstock"]
 
 OUTSIDE = [
@@ -167,7 +169,7 @@ def test_a_param_that_the_pipeline_has_not_ends_the_episode(project: Path, penst
 def test_a_database_that_is_none_is_told_without_a_trace(project: Path) -> None:
     (project / ".penstock").mkdir()
     (project / ".penstock" / "penstock.db").write_bytes(b"this is no database" * 1_000)
-    ended = subprocess.run([*COMMAND, "status"], capture_output=True, text=True, check=False)
+    ended = warm_python.run(["-m", "penstock", "status"])
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: ")
     assert "penstock.db" in ended.stderr

@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import polars as pl
 
+import warm_python
 from patience import PATIENCE_S
 
 COMMAND = [sys.executable, "-m", "penstock"]
@@ -55,14 +56,8 @@ class OwnProject:
 
     def run(self, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command of penstock in the project."""
-        done = subprocess.run(
-            [*COMMAND, *arguments],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            env=os.environ | environment,
-        )
+        argv = ["-m", "penstock", *arguments]
+        done = warm_python.run(argv, cwd=self.folder, env=os.environ | environment, timeout=PATIENCE_S)
         if check and done.returncode != 0:
             raise AssertionError(
                 f"penstock {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import httpx
 import polars as pl
 import pytest
 
+import warm_python
 from patience import PATIENCE_S
 from penstock.cli.main import run
 from serving.models import make_logistic, write_model
@@ -34,16 +34,12 @@ def model(tmp_path: Path) -> Path:
     return tmp_path / "churn"
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "penstock", "serve", *map(str, arguments)]
-
-
 @contextmanager
 def running(*arguments: object, **environment: str) -> Iterator[str]:
     """A served model; it is stopped at the end, cleanly."""
-    argv = command(*arguments, "--json")
+    argv = ["-m", "penstock", "serve", *arguments, "--json"]
     environment = {**os.environ, **environment}
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with warm_python.Process(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, process.stderr and process.stderr.read()

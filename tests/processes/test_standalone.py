@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 import penstock
+import warm_python
 from patience import PATIENCE_S, wait_until
 from penstock.sdk.connect import connect
 from penstock.storage.objects.collection.packing import FEWEST
@@ -29,8 +30,17 @@ HEAVY += ("sqlalchemy.dialects.postgresql",)
 MOST_IDLE_BYTES = 150 * 1024 * 1024
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "penstock", *map(str, arguments)]
+Process = subprocess.Popen[str] | warm_python.Process
+
+
+def start(arguments: list[object]) -> Process:
+    return warm_python.Process(["-m", "penstock", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def start_fresh(arguments: list[object]) -> Process:
+    """As a user does."""
+    argv = [sys.executable, "-m", "penstock", *map(str, arguments)]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(autouse=True)
@@ -40,10 +50,11 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def running(home: Path, *options: object) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def running(
+    home: Path, *options: object, start: Callable[[list[object]], Process] = start
+) -> Iterator[tuple[str, Process]]:
     """A server on a free port, and its process; it is stopped at the end, cleanly."""
-    argv = command("server", "--home", home, "--port", 0, "--json", *options)
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with start(["server", "--home", home, "--port", 0, "--json", *options]) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, process.stderr and process.stderr.read()
@@ -55,17 +66,17 @@ def running(home: Path, *options: object) -> Iterator[tuple[str, subprocess.Pope
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S)
+    return warm_python.run(["-m", "penstock", *arguments], timeout=PATIENCE_S)
 
 
-def pss_of(process: subprocess.Popen[str]) -> int:
+def pss_of(process: Process) -> int:
     text = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
     return 1024 * int(text.partition("\nPss:")[2].split()[0])
 
 
 def test_it_answers_when_it_says_so_and_keeps_everything_at_home(tmp_path: Path) -> None:
     home = tmp_path / "deep" / "home"
-    with running(home) as (url, process):
+    with running(home, start=start_fresh) as (url, process):
         assert httpx.get(f"{url}/health").text == "OK"
         assert httpx.get(f"{url}/version").status_code == 200
         assert httpx.post(f"{url}/api/v1/runs", json={"experiment": "first"}).status_code == 200
@@ -98,8 +109,7 @@ def test_what_is_kept_one_by_one_is_packed_while_it_is_served(tmp_path: Path) ->
 
 
 def test_people_are_told_what_to_do(tmp_path: Path) -> None:
-    argv = command("server", "--home", tmp_path / "home", "--port", 0)
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+    with start_fresh(["server", "--home", tmp_path / "home", "--port", 0]) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(5)]
         process.send_signal(signal.SIGINT)

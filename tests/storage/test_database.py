@@ -5,7 +5,6 @@ import random
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text, event, insert, select
 from sqlalchemy.exc import InternalError
 
+import warm_python
 from factories import TESTER, open_database
 from patience import PATIENCE_S
 from penstock.core import failpoints
@@ -50,11 +50,10 @@ def db(tmp_path: Path) -> Iterator[Database]:
     opened.close()
 
 
-def start_writer(path: Path, *arguments: str, failpoint: str = "") -> "subprocess.Popen[str]":
-    environment = os.environ | {failpoints.VARIABLE: failpoint}
-    environment["PYTHONPATH"] = os.pathsep.join([str(TESTS), *filter(None, sys.path)])
-    program = [sys.executable, str(TESTS / "storage/crash_writer.py"), str(path), *arguments]
-    return subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, text=True)
+def start_writer(path: Path, *arguments: str, failpoint: str = "") -> warm_python.Process:
+    environment = os.environ | {failpoints.VARIABLE: failpoint, "PYTHONPATH": str(TESTS)}
+    program = [TESTS / "storage/crash_writer.py", path, *arguments]
+    return warm_python.Process(program, env=environment, stdout=subprocess.PIPE)
 
 
 def create(path: Path) -> None:

@@ -1,7 +1,6 @@
 """A project's own models: saved as code with files beside it, and loaded only where code may run."""
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
+import warm_python
 from patience import PATIENCE_S
 from penstock.core.errors import InvalidInputError
 from penstock.registry.format.function_model import FunctionModel
@@ -86,8 +86,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def _run(script: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    return warm_python.run(["-c", script, *arguments], timeout=PATIENCE_S)
 
 
 def _save(project: Path, model: str, task: str) -> tuple[Path, str]:
