@@ -35,7 +35,7 @@ class RecordKind(Protocol[T_contra]):
 
 
 class Prepared:
-    """A statement compiled once, run on the driver's own cursor with values as the database keeps them.
+    """A statement compiled when it first runs, and run on the driver's own cursor with values as a database keeps them.
 
     Args:
         dialect: of the database it is meant for.
@@ -44,25 +44,32 @@ class Prepared:
     """
 
     def __init__(self, dialect: Dialect, statement: Executable, names: Sequence[str]) -> None:
-        style = "qmark" if dialect.name == "sqlite" else "format"
-        positional = type(dialect)(paramstyle=style)  # type: ignore[call-arg]  # every dialect of a driver takes it
-        compiled = statement.compile(dialect=positional, column_keys=list(names))  # type: ignore[attr-defined]  # all of ours can be
-        order: Sequence[str] = compiled.positiontup
-        self.text = str(compiled)
-        self._places = None if list(order) == list(names) else [list(names).index(name) for name in order]
+        self._dialect = dialect
+        self._statement = statement
+        self._names = list(names)
         self._run: Callable[..., Any] = sqlite3.Connection.executemany if dialect.name == "sqlite" else _run_many
+
+    @functools.cached_property
+    def _compiled(self) -> tuple[str, list[int] | None]:
+        """Its text, and which value of a row stands for each parameter in it; None: they stand in its order."""
+        style = "qmark" if self._dialect.name == "sqlite" else "format"
+        positional = type(self._dialect)(paramstyle=style)  # type: ignore[call-arg]  # every dialect of a driver takes it
+        compiled = self._statement.compile(dialect=positional, column_keys=self._names)  # type: ignore[attr-defined]  # all of ours can be
+        order: Sequence[str] = compiled.positiontup
+        places = None if list(order) == self._names else [self._names.index(name) for name in order]
+        return str(compiled), places
 
     def many(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
         """Run once for each row; returns how many rows of the table were changed in all."""
         if not rows:
             return 0
-        if self._places is not None:
-            places = self._places
+        text, places = self._compiled
+        if places is not None:
             rows = [tuple([row[place] for place in places]) for row in rows]
         try:
-            changed: int = self._run(driver_of(connection), self.text, rows).rowcount
+            changed: int = self._run(driver_of(connection), text, rows).rowcount
         except connection.dialect.loaded_dbapi.Error as error:
-            raise as_sqlalchemy(error, self.text, connection.dialect) from error
+            raise as_sqlalchemy(error, text, connection.dialect) from error
         return changed
 
 
