@@ -1,6 +1,11 @@
 """The shop with its story, an empty project, and both behind real HTTP."""
 
+import fcntl
+import os
+import shutil
 from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +15,18 @@ from server.seeding import Shop, open_shop
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """The shop with its story; tests only read it."""
-    with open_shop(tmp_path_factory.mktemp("shop")) as shop:
+    """The shop with its story; tests only read it. The first worker tells it, and each opens a copy of its own."""
+    session = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session = session.parent
+    told, end = session / "shop", session / "shop-end"
+    with open(session / "shop-lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not end.exists():
+            with open_shop(told) as shop:
+                end.write_text(shop.clock.now().isoformat())
+    copy = Path(shutil.copytree(told, tmp_path_factory.mktemp("shop") / "copy"))
+    with open_shop(copy, is_seeded=False, now=datetime.fromisoformat(end.read_text())) as shop:
         yield shop
 
 

@@ -82,11 +82,11 @@ class Shop:
 
 
 @contextlib.contextmanager
-def open_shop(folder: Path, *, is_seeded: bool = True) -> Iterator[Shop]:
-    """The shop in a folder: with its story, or an empty project."""
+def open_shop(folder: Path, *, is_seeded: bool = True, now: datetime = START) -> Iterator[Shop]:
+    """The shop in a folder: with its story, told here, or as it lies there; where nothing lies, it is empty."""
     project = parse_project(PROJECT, root=folder)
     config = Config(home=folder / ".penstock")
-    clock = ManualClock(START)
+    clock = ManualClock(now)
     services = open_app(config, clock=clock, actor=ACTOR)
     try:
         shop = Shop(services, project, config, clock)
