@@ -133,9 +133,15 @@ def test_a_deleted_model_is_found_only_by_those_who_ask_for_deleted_ones(world: 
     assert find(world) == []
 
 
-@pytest.fixture
-def searched(world: World) -> World:
-    """Three models: a measured twice and on a dataset, b measured NaN, c not measured."""
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Three models that stay as they are: a measured twice and on a dataset, b measured NaN, c not measured."""
+    with open_world(tmp_path_factory.mktemp("searched")) as world:
+        _make_three(world)
+        yield world
+
+
+def _make_three(world: World) -> None:
     ids = []
     for name, stage in (("a", "new"), ("b", "old"), ("c", "new")):
         ids.append(
@@ -152,7 +158,6 @@ def searched(world: World) -> World:
     measure(world, ids[0], 0.4, at=2)
     measure(world, ids[1], "NaN", at=1, dataset_name="train", dataset_digest="t2")
     world.get("PATCH", f"logged-models/{ids[2]}", {"status": "LOGGED_MODEL_READY"})
-    return world
 
 
 @pytest.mark.parametrize(
@@ -269,9 +274,9 @@ def test_a_search_that_finds_nothing_is_an_empty_object(world: World) -> None:
     ],
 )
 def test_what_cannot_be_is_refused_by_name(
-    world: World, method: str, path: str, body: Any, expected: tuple[int, str]
+    untouched: World, method: str, path: str, body: Any, expected: tuple[int, str]
 ) -> None:
-    status, _, message = world.refuse(method, path, body)
+    status, _, message = untouched.refuse(method, path, body)
     assert status == expected[0]
     assert expected[1] in message
 

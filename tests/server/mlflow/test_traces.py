@@ -196,9 +196,9 @@ def test_spans_come_as_json_too_and_compressed(world: World) -> None:
     ],
 )
 def test_spans_that_cannot_be_read_are_refused(
-    world: World, body: bytes, headers: dict[str, str], expected: str
+    untouched: World, body: bytes, headers: dict[str, str], expected: str
 ) -> None:
-    answer = export(world, body, **headers)
+    answer = export(untouched, body, **headers)
     assert 400 <= answer.status_code < 500
     assert expected in answer.json()["message"]
 
@@ -211,13 +211,19 @@ def test_tags_are_set_and_forgotten(world: World) -> None:
     assert world.refuse("DELETE", f"{V2}/{TRACE_ID}/tags", {"key": "color"})[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
 
 
-@pytest.fixture
-def searched(world: World) -> World:
-    """Three traces: a, the oldest, then b of a run, then c that failed."""
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Three traces that stay."""
+    with open_world(tmp_path_factory.mktemp("searched")) as world:
+        tell_three(world)
+        yield world
+
+
+def tell_three(world: World) -> None:
+    """Tell of a, the oldest, then b of a run, then c that failed."""
     tell(world, "tr-a", request_time="2026-01-01T00:00:00Z", execution_duration="2s", tags={"fruit": "fig"})
     tell(world, "tr-b", request_time="2026-01-02T00:00:00Z", trace_metadata={"mlflow.sourceRun": "r1", "m": "2"})
     tell(world, "tr-c", request_time="2026-01-03T00:00:00Z", state="ERROR", tags={"mlflow.traceName": "fail"})
-    return world
 
 
 @pytest.mark.parametrize(
@@ -253,20 +259,21 @@ def test_orders_and_pages_hold(searched: World) -> None:
     assert "next_page_token" not in last
 
 
-def test_traces_are_deleted_by_name_or_by_age(searched: World) -> None:
-    export(searched, encode_request(HEX, SPANS))
+def test_traces_are_deleted_by_name_or_by_age(world: World) -> None:
+    tell_three(world)
+    export(world, encode_request(HEX, SPANS))
     path = f"{V2}/delete-traces"
-    assert searched.get("POST", path, {"experiment_id": "0", "request_ids": [TRACE_ID, "tr-none"]}) == {
+    assert world.get("POST", path, {"experiment_id": "0", "request_ids": [TRACE_ID, "tr-none"]}) == {
         "traces_deleted": 1
     }
-    assert searched.refuse("GET", f"{V3}/{TRACE_ID}")[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert world.refuse("GET", f"{V3}/{TRACE_ID}")[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
     older = {"experiment_id": "0", "max_timestamp_millis": 1767312000000}
-    assert searched.get("POST", path, older | {"max_traces": 1}) == {"traces_deleted": 1}
-    assert search(searched) == ["tr-c", "tr-b"]
-    assert searched.get("POST", path, older) == {"traces_deleted": 1}
-    assert searched.get("POST", path, older) == {}
-    assert searched.refuse("POST", path, {"experiment_id": "0"})[0] == 400
-    assert searched.get("POST", path, {"experiment_id": "0", "max_timestamp_millis": 2**62}) == {"traces_deleted": 1}
+    assert world.get("POST", path, older | {"max_traces": 1}) == {"traces_deleted": 1}
+    assert search(world) == ["tr-c", "tr-b"]
+    assert world.get("POST", path, older) == {"traces_deleted": 1}
+    assert world.get("POST", path, older) == {}
+    assert world.refuse("POST", path, {"experiment_id": "0"})[0] == 400
+    assert world.get("POST", path, {"experiment_id": "0", "max_timestamp_millis": 2**62}) == {"traces_deleted": 1}
 
 
 @pytest.mark.parametrize(
@@ -281,9 +288,11 @@ def test_traces_are_deleted_by_name_or_by_age(searched: World) -> None:
         ({"tags": {"k" * 251: "v"}}, "cannot be used"),
     ],
 )
-def test_a_trace_that_cannot_be_kept_is_refused_by_name(world: World, change: dict[str, Any], expected: str) -> None:
+def test_a_trace_that_cannot_be_kept_is_refused_by_name(
+    untouched: World, change: dict[str, Any], expected: str
+) -> None:
     info = {"trace_id": TRACE_ID, "trace_location": LOCATION, "request_time": "2026-11-25T21:39:05.898Z"} | change
-    status, _, message = world.refuse("POST", V3, {"trace": {"trace_info": info}})
+    status, _, message = untouched.refuse("POST", V3, {"trace": {"trace_info": info}})
     assert status == 400
     assert expected in message
 
@@ -302,8 +311,8 @@ def test_a_trace_stays_in_its_experiment(world: World) -> None:
     ("method", "path"),
     [("GET", "/api/2.0/mlflow/traces/x/spans"), ("PUT", "/api/2.0/mlflow/traces"), ("POST", f"{V3}/x/assessments")],
 )
-def test_what_is_not_spoken_here_is_told_so(world: World, method: str, path: str) -> None:
-    assert world.refuse(method, path, {})[:2] == (404, "ENDPOINT_NOT_FOUND")
+def test_what_is_not_spoken_here_is_told_so(untouched: World, method: str, path: str) -> None:
+    assert untouched.refuse(method, path, {})[:2] == (404, "ENDPOINT_NOT_FOUND")
 
 
 def test_a_client_before_3_begins_and_ends_a_trace(world: World) -> None:
