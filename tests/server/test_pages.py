@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
 import httpx
@@ -30,9 +31,16 @@ EVIL = "<script>alert(1)</script>"
 MOST_ALIKE = 4  # pages of one kind that a walk opens, such as the lineage of segments
 
 
-def walk(url: str) -> dict[str, httpx.Response]:
+class Walk(NamedTuple):
+    """What was opened on the way, by its path, and the pages among it."""
+
+    answers: dict[str, httpx.Response]
+    pages: dict[str, Page]
+
+
+def walk(url: str) -> Walk:
     """All that can be reached from the first page; of very many alike only the first."""
-    found: dict[str, httpx.Response] = {}
+    found, pages = Walk({}, {})
     alike: Counter[str] = Counter()
     waiting = ["/"]
     while waiting:
@@ -43,57 +51,59 @@ def walk(url: str) -> dict[str, httpx.Response]:
         alike[kind] += 1
         found[path] = open_page(url + path)
         if "text/html" in found[path].headers["content-type"]:
-            links = (urljoin(path, link).partition("#")[0] for link in Page(found[path].text).links)
+            pages[path] = Page(found[path].text)
+            links = (urljoin(path, link).partition("#")[0] for link in pages[path].links)
             waiting += [link for link in links if link not in found]
-    return found
+    return Walk(found, pages)
 
 
 @pytest.fixture(scope="module")
-def shop_pages(shop_url: str) -> dict[str, httpx.Response]:
+def shop_walk(shop_url: str) -> Walk:
     return walk(shop_url)
 
 
 @pytest.fixture(scope="module")
-def empty_pages(empty_url: str) -> dict[str, httpx.Response]:
+def empty_walk(empty_url: str) -> Walk:
     return walk(empty_url)
 
 
-@pytest.fixture(params=["with a story", "without one"])
-def pages(
-    request: pytest.FixtureRequest, shop_pages: dict[str, httpx.Response], empty_pages: dict[str, httpx.Response]
-) -> dict[str, httpx.Response]:
-    return shop_pages if request.param == "with a story" else empty_pages
+@pytest.fixture
+def shop_pages(shop_walk: Walk) -> dict[str, httpx.Response]:
+    return shop_walk.answers
 
 
-def test_every_link_leads_somewhere(pages: dict[str, httpx.Response]) -> None:
-    assert {path: page.status_code for path, page in pages.items() if page.status_code != 200} == {}
+@pytest.fixture(params=["shop_walk", "empty_walk"], ids=["with a story", "without one"])
+def walked(request: pytest.FixtureRequest) -> Walk:
+    found: Walk = request.getfixturevalue(request.param)
+    return found
 
 
-def test_every_page_is_well_formed(pages: dict[str, httpx.Response]) -> None:
-    html = {path: page.text for path, page in pages.items() if "text/html" in page.headers["content-type"]}
-    assert {path: found for path, text in html.items() if (found := Page(text).mistakes)} == {}
+def test_every_link_leads_somewhere(walked: Walk) -> None:
+    assert {path: page.status_code for path, page in walked.answers.items() if page.status_code != 200} == {}
 
 
-def test_no_page_has_a_script_or_a_style_of_its_own(pages: dict[str, httpx.Response]) -> None:
-    for path, page in pages.items():
-        for tag, attributes in Page(page.text).elements if "text/html" in page.headers["content-type"] else []:
+def test_every_page_is_well_formed(walked: Walk) -> None:
+    assert {path: page.mistakes for path, page in walked.pages.items() if page.mistakes} == {}
+
+
+def test_no_page_has_a_script_or_a_style_of_its_own(walked: Walk) -> None:
+    for path, page in walked.pages.items():
+        for tag, attributes in page.elements:
             assert tag != "style", path
             assert tag != "script" or attributes.get("src"), path
             assert not [name for name in attributes if name.startswith("on") or name == "style"], path
 
 
-def test_every_page_says_in_its_title_and_heading_what_it_is(pages: dict[str, httpx.Response]) -> None:
-    for path, page in pages.items():
-        if "text/html" in page.headers["content-type"]:
-            tags = [tag for tag, _ in Page(page.text).elements]
-            assert (tags.count("h1"), tags.count("title") > 0, tags.count("main")) == (1, True, 1), path
+def test_every_page_says_in_its_title_and_heading_what_it_is(walked: Walk) -> None:
+    for path, page in walked.pages.items():
+        tags = [tag for tag, _ in page.elements]
+        assert (tags.count("h1"), tags.count("title") > 0, tags.count("main")) == (1, True, 1), path
 
 
-def test_no_page_shows_what_only_a_programmer_wants_to_see(pages: dict[str, httpx.Response]) -> None:
-    for path, page in pages.items():
-        if "text/html" in page.headers["content-type"]:
-            for trace in ("{{", "{%", ">None<", "datetime(", "Struct(", " object at 0x", ">nan<", "Traceback"):
-                assert trace not in page.text, (path, trace)
+def test_no_page_shows_what_only_a_programmer_wants_to_see(walked: Walk) -> None:
+    for path in walked.pages:
+        for trace in ("{{", "{%", ">None<", "datetime(", "Struct(", " object at 0x", ">nan<", "Traceback"):
+            assert trace not in walked.answers[path].text, (path, trace)
 
 
 def test_a_walk_comes_to_every_kind_of_page(shop_pages: dict[str, httpx.Response]) -> None:
@@ -224,13 +234,13 @@ def test_a_rollout_shows_what_is_known_and_what_it_waits_for(shop: Shop, shop_pa
 def test_text_of_users_stays_text(tmp_path: Path) -> None:
     with open_shop(tmp_path, is_seeded=False) as shop, serve_shop(shop) as url:
         _write_evil_things(shop)
-        pages = {path: page.text for path, page in walk(url).items() if "text/html" in page.headers["content-type"]}
-    shown = [path for path, text in pages.items() if "&lt;script&gt;" in text]
+        answers, pages = walk(url)
+    shown = [path for path in pages if "&lt;script&gt;" in answers[path].text]
     for kind in ("/runs/", "/runs", "/episodes/", "/data/", "/data", "/audit", "/rollouts/", "/deployments/"):
         assert any(path.startswith(kind) for path in shown), kind
-    for path, text in pages.items():
-        assert "<script>" not in text, path
-        assert Page(text).mistakes == [], path
+    for path, page in pages.items():
+        assert "<script>" not in answers[path].text, path
+        assert page.mistakes == [], path
 
 
 def _write_evil_things(shop: Shop) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.mlflow.world import World, open_world
@@ -63,7 +63,6 @@ def read_back(world: World, run_id: str) -> tuple[set[Any], dict[str, str], dict
     return points, params, {key: value for key, value in tags.items() if key != "mlflow.runName"}
 
 
-@settings(max_examples=60)
 @given(_metrics, _pairs, _pairs)
 def test_a_batch_is_kept_as_it_was_sent_or_refused_as_a_whole(
     world: World, metrics: list[dict[str, Any]], params: dict[str, str], tags: dict[str, str]
@@ -84,7 +83,6 @@ def test_a_batch_is_kept_as_it_was_sent_or_refused_as_a_whole(
     assert found == (points, params, tags)
 
 
-@settings(max_examples=60)
 @given(st.sampled_from(["runs/log-parameter", "runs/set-tag"]), _keys, _texts)
 def test_a_text_is_kept_as_it_was_sent_or_refused(world: World, path: str, key: str, value: str) -> None:
     run_id = create_run(world)
