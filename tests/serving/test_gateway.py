@@ -154,7 +154,7 @@ def test_a_swap_under_load_fails_no_request(gateway: GatewayUnderTest) -> None:
     threads = [threading.Thread(target=load) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for number in range(10):
+    for number in range(4):
         gateway.backend.serving.deploy("shop", "shop", 2 - number % 2)
         gateway.loop.step()
     done.set()
