@@ -29,6 +29,7 @@ def convert_estimator(estimator: Any, columns: Sequence[Column], *, is_classifie
     one_hot = import_module("sklearn.preprocessing").OneHotEncoder
     model = skl2onnx.convert_sklearn(
         estimator,
+        name=type(estimator).__name__,  # else it makes one up, and the same model would give other bytes
         initial_types=wanted,
         options={"zipmap": False} if is_classifier else None,
         custom_conversion_functions={one_hot: convert_one_hot},
