@@ -179,7 +179,7 @@ os.kill(os.getpid(), 9)
 def test_a_run_waits_at_its_end_for_as_long_as_something_is_on_its_way(
     root: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "AWAY_WAIT_S", 1.0)
+    monkeypatch.setattr(sending, "AWAY_WAIT_S", 3.0)
     run = ps.start_run("backlog")
     for step in range(50_000):
         run.log(loss=step, step=step)
