@@ -57,8 +57,8 @@ demo: $(STAMP) ## a model's whole life in minutes: a shop's suggestions, release
 test: $(STAMP) ## all tests but the slow ones, those in a browser and those that need PostgreSQL
 	@$(PYTEST) -m "not browser and not slow and not postgres" $(ARGS)
 
-test-hostile: $(STAMP) ## every hostile value in every field; the other tests try every twentieth
-	@$(PYTEST) -m sampled --thorough tests/hostile $(ARGS)
+test-hostile: $(STAMP) ## every hostile value in every field, every role at every operation; the other tests try a few
+	@$(PYTEST) -m sampled --thorough tests/hostile tests/server/test_access.py $(ARGS)
 
 test-slow: $(STAMP) ## the slow ones: a whole story, storms of kills, a full disk, a whole demo
 	@$(PYTEST) -m "slow and not browser and not postgres" $(ARGS)

@@ -114,6 +114,7 @@ def roles_to_try(needs: Role, *, is_thorough: bool) -> list[Role]:
     return ROLES if is_thorough else below[-1:] + others[:1]
 
 
+@pytest.mark.sampled
 def test_every_operation_is_refused_to_whoever_may_not_and_only_to_them(
     gate: Gate, request: pytest.FixtureRequest
 ) -> None:
